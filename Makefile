@@ -1,0 +1,123 @@
+# Everything that can be done here. Each target sets up what it needs; see CONTRIBUTING.md.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+
+SALT ?= 3008
+SALT_SERIES := 3006 3007 3008
+PYTEST_ARGS ?=
+COVERAGE ?= 95
+
+VENV := $(CURDIR)/build/venv/$(SALT)
+PY := $(VENV)/bin/python
+LINT := $(CURDIR)/build/venv/lint/bin
+PYTEST := $(PY) -m pytest $(PYTEST_ARGS)
+
+# What Salt loads (SYNCED), and of it what a minion loads and so has to run on Python 3.6 (MINION).
+SYNCED := $(wildcard _modules _states _utils _grains _beacons _runners)
+MINION := $(filter-out _runners,$(SYNCED))
+MASTER := $(wildcard _runners tools tests demo)
+SCRIPTS := $(wildcard .ci/run tests/lab/nshost tools/*.sh)
+
+DESTDIR ?=
+PREFIX ?= /usr
+FORMULAS := $(DESTDIR)$(PREFIX)/share/salt-formulas
+DOCS := $(DESTDIR)$(PREFIX)/share/doc/packages/salt-klp
+
+.PHONY: help setup setup-lint demo check lint-python lint-types lint-py36 lint-yaml lint-shell lint-house lint-docs \
+	test test-unit test-functional test-integration test-matrix coverage install clean
+
+help: ## this list
+	@echo "make TARGET [SALT=3006|3007|3008] [PYTEST_ARGS=...]      SALT is $(SALT) unless it is named"
+	@echo
+	@sed -n 's/^\([a-z0-9-]*\):[^#]*## \(.*\)/  \1\t\2/p' Makefile | expand -t 20
+
+setup: ## install what tests and demonstration need: Debian packages and build/venv/$(SALT)
+	@tools/packages.sh $(SALT)
+	@tools/venv.sh $(SALT)
+
+setup-lint:
+	@tools/packages.sh lint
+	@tools/venv.sh lint
+
+demo: setup ## show what salt-klp does, on hosts that are made for it
+	@$(PY) -m demo
+
+check: lint-python lint-types lint-py36 lint-yaml lint-shell lint-house lint-docs ## all linters
+
+lint-python: setup-lint
+	@echo "== ruff: $$($(LINT)/ruff --version)"
+	@$(LINT)/ruff check .
+	@$(LINT)/ruff format --check .
+
+# Each folder alone: execution and state modules have the same names. Names that Salt's loader puts into a module are
+# ruff's business (F821), mypy cannot know them.
+lint-types: setup-lint
+	@for folder in $(SYNCED); do \
+	    ls $$folder/*.py >/dev/null 2>&1 || continue; \
+	    echo "== mypy: $$folder"; \
+	    $(LINT)/mypy --disable-error-code=name-defined --disable-error-code=var-annotated $$folder; \
+	done
+	@echo "== mypy: $(filter-out _runners,$(MASTER))"
+	@$(LINT)/mypy $(filter-out _runners,$(MASTER))
+
+lint-py36: setup-lint
+	@echo "== Python 3.6: $(MINION)"
+	@$(LINT)/vermin --quiet --target=3.6- --violations --eval-annotations --no-tips $(MINION)
+	@$(LINT)/python tools/py36.py
+
+lint-yaml: setup-lint
+	@echo "== yamllint"
+	@$(LINT)/yamllint --strict .
+
+lint-shell: setup-lint
+	@echo "== shellcheck: $(SCRIPTS)"
+	@$(LINT)/shellcheck $(SCRIPTS)
+
+lint-docs: setup-lint
+	@echo "== generated pages"
+	@$(LINT)/python tools/docs.py --check
+
+docs/reference/pillar.md pillar/schema.yaml: _utils/klp_pillar.py tools/docs.py | setup-lint
+	@$(LINT)/python tools/docs.py
+
+lint-house: setup-lint
+	@echo "== house rules"
+	@$(LINT)/python tools/lint_house.py
+
+test: test-unit test-functional test-integration coverage ## unit, functional, integration; fails under 95 % of the lines
+
+test-unit: setup ## parsers and decisions, without any host; measures coverage
+	@mkdir -p build/coverage
+	$(PYTEST) tests/unit $(addprefix --cov=,$(SYNCED)) --cov-branch --cov-report=json
+
+test-functional: setup ## salt-call on hosts with a real zypper
+	$(PYTEST) tests/functional -n 2 --dist loadfile
+
+test-integration: setup ## a real master and real minions
+	$(PYTEST) tests/integration
+
+test-matrix: ## unit, functional and integration tests on every Salt series
+	@for series in $(SALT_SERIES); do \
+	    echo "== Salt $$series"; \
+	    $(MAKE) --no-print-directory SALT=$$series test-unit test-functional test-integration; \
+	done
+
+coverage: ## the coverage of the last unit tests; fails under COVERAGE percent of the lines
+	@$(PY) tools/coverage_gate.py build/coverage/report.json $(COVERAGE)
+
+# The links of salt/ are followed: what is installed is one plain file root.
+install: ## install below DESTDIR as SUSE packages its formulas
+	install -d $(FORMULAS)/states $(FORMULAS)/metadata/klp $(DOCS)
+	cp -RL salt/. $(FORMULAS)/states
+	find $(FORMULAS)/states -name __pycache__ -type d -prune -exec rm -r {} +
+	for file in $(wildcard metadata/*.yml pillar/schema.yaml); do install -m 0644 $$file $(FORMULAS)/metadata/klp; done
+	for folder in $(wildcard pillar/examples); do cp -RL $$folder $(FORMULAS)/metadata/klp; done
+	install -m 0644 $(wildcard LICENSE README.md CHANGELOG.md) $(DOCS)
+	for folder in $(wildcard docs/*); do cp -RL $$folder $(DOCS); done
+	chmod -R u=rwX,go=rX $(FORMULAS) $(DOCS)
+
+clean: ## remove all that make and the tests have made here
+	rm -rf build dist .pytest_cache .hypothesis .coverage*
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

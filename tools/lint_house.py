@@ -1,0 +1,178 @@
+"""
+Check the rules of this repository that no linter on the market knows.
+
+Usage: ``python tools/lint_house.py [FOLDER]``. Prints ``path:line: what is wrong``, exits 1 if something is.
+
+* Code: length of files and functions, an example in the docstring of everything that a user can call, no
+  catch-all ``except``, no shell.
+* All text: no words that mean "not finished", no paths of one machine.
+* Markdown: no links that point nowhere.
+"""
+
+import ast
+import os
+import re
+import sys
+from pathlib import Path
+
+MAX_FILE = 400
+MAX_FUNCTION = 40
+CODE = {".py", ".sls", ".jinja", ".sh"}
+SCRIPTS = {"Makefile", "run", "nshost"}
+TEXT = CODE | {".md", ".yaml", ".yml", ".toml", ".cfg", ".txt"}
+SKIPPED = {"build", "dist", "data", "fakebin", "node_modules"}
+
+# Written in halves, so that this file passes its own check.
+UNFINISHED = re.compile(r"\b(TO" + r"DO|FIX" + r"ME|XX" + r"X|NotImplemented" + r"Error)\b")
+MACHINE_PATH = re.compile(r"(?<![\w.}\])/~-])/(?:work|home)/\w")
+SHELL = re.compile(r"^\s*-?\s*python_shell:\s*[\"']?true", re.IGNORECASE)
+
+# Folder -> what the docstring of a public function in it must hold; {name} is "module.function".
+EXAMPLES = {
+    "_modules": ("CLI Example", r"salt(?:-call)? [^\n]*\b{name}\b"),
+    "_runners": ("CLI Example", r"salt-run [^\n]*\b{name}\b"),
+    "_states": ("code-block:: yaml", r"\b{name}:"),
+}
+# Functions of a state module that Salt calls and no user writes down.
+STATE_HOOKS = {"mod_init", "mod_watch", "mod_aggregate", "mod_run_check", "mod_run_check_cmd", "mod_beacon"}
+
+
+def files(root):
+    """Return every text file below ``root`` that people wrote, links not followed."""
+    found = []
+    for folder, names, entries in os.walk(root):
+        names[:] = sorted(n for n in names if n not in SKIPPED and (n[0] != "." or n == ".ci"))
+        paths = (Path(folder, entry) for entry in sorted(entries))
+        found += [p for p in paths if not p.is_symlink() and (p.suffix in TEXT or p.name in SCRIPTS)]
+    return found
+
+
+def check_text(path, text):
+    """Yield what is wrong in any text file."""
+    lines = text.splitlines()
+    if (path.suffix in CODE or path.name in SCRIPTS) and len(lines) > MAX_FILE:
+        yield 1, f"{len(lines)} lines, at most {MAX_FILE} are allowed"
+    for number, line in enumerate(lines, 1):
+        for pattern, what in ((UNFINISHED, "unfinished"), (MACHINE_PATH, "a path of one machine")):
+            match = pattern.search(line)
+            if match:
+                yield number, f"{what}: {match.group(0)}"
+        if path.suffix in {".sls", ".jinja"} and SHELL.search(line):
+            yield number, "a shell is asked for"
+
+
+def _body_length(node):
+    """Return the number of lines of a function, decorators and docstring not counted."""
+    length = node.end_lineno - node.lineno + 1
+    if ast.get_docstring(node) is not None:
+        length -= node.body[0].end_lineno - node.body[0].lineno + 1
+    return length
+
+
+def _caught(handler):
+    """Return the names of what an ``except`` clause catches."""
+    if handler.type is None:
+        return ["everything"]
+    kinds = handler.type.elts if isinstance(handler.type, ast.Tuple) else [handler.type]
+    return [kind.id for kind in kinds if isinstance(kind, ast.Name)]
+
+
+def check_python(tree):
+    """Yield what is wrong in the syntax tree of a Python file."""
+    for node in ast.walk(tree):
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)) and _body_length(node) > MAX_FUNCTION:
+            yield node.lineno, f"{node.name}: {_body_length(node)} lines, at most {MAX_FUNCTION} are allowed"
+        if isinstance(node, ast.ExceptHandler):
+            for kind in set(_caught(node)) & {"everything", "Exception", "BaseException"}:
+                yield node.lineno, f"except catches {kind}: name what can happen"
+        if isinstance(node, ast.keyword) and node.arg in {"shell", "python_shell"}:
+            if not (isinstance(node.value, ast.Constant) and not node.value.value):
+                yield node.value.lineno, f"{node.arg} must be False: programs are started with a list"
+
+
+def _literal(tree, name, default):
+    """Return the value of the module-level constant ``name``."""
+    for node in tree.body:
+        if isinstance(node, ast.Assign) and getattr(node.targets[0], "id", None) == name:
+            return ast.literal_eval(node.value)
+    return default
+
+
+def check_examples(path, tree):
+    """Yield the public functions whose docstring does not show how to call them."""
+    rule = EXAMPLES.get(path.parent.name)
+    if rule is None:
+        return
+    heading, pattern = rule
+    module = _literal(tree, "__virtualname__", path.stem)
+    aliases = _literal(tree, "__func_alias__", {})
+    for node in tree.body:
+        if not isinstance(node, ast.FunctionDef) or node.name.startswith("_") or node.name in STATE_HOOKS:
+            continue
+        name = f"{module}.{aliases.get(node.name, node.name)}"
+        _, found, example = (ast.get_docstring(node) or "").partition(heading)
+        if not found or not re.search(pattern.format(name=re.escape(name)), example):
+            yield node.lineno, f"{node.name}: the docstring has no '{heading}' that shows {name}"
+
+
+def _prose(text):
+    """Return Markdown with its code blanked, line by line."""
+    fenced = False
+    for line in text.splitlines():
+        if line.lstrip().startswith(("```", "~~~")):
+            fenced = not fenced
+            yield ""
+        else:
+            yield "" if fenced else re.sub(r"`[^`]*`", lambda m: " " * len(m.group(0)), line)
+
+
+def anchors(text):
+    """Return the names by which the headings of a Markdown text can be linked to."""
+    found = set()
+    fenced = False
+    for line in text.splitlines():
+        fenced ^= line.lstrip().startswith(("```", "~~~"))
+        match = re.match(r"#{1,6}\s+(.*?)\s*#*$", line)
+        if match and not fenced:
+            found.add(re.sub(r"[^\w\- ]", "", match.group(1).lower()).replace(" ", "-"))
+    return found
+
+
+def check_links(path, text):
+    """Yield the links of a Markdown file that point nowhere in this repository."""
+    for number, line in enumerate(_prose(text), 1):
+        for target in re.findall(r"\]\(<?([^)\s>]+)>?[^)]*\)|^\[[^\]]+\]:\s*(\S+)", line):
+            link = target[0] or target[1]
+            if re.match(r"[a-z][a-z0-9+.-]*:", link):
+                continue
+            name, _, anchor = link.partition("#")
+            file = path.parent / name if name else path
+            if not file.exists():
+                yield number, f"link to {name}, which is not there"
+            elif anchor and file.suffix == ".md" and anchor not in anchors(file.read_text(encoding="utf-8")):
+                yield number, f"link to {link}: no such heading"
+
+
+def check(path):
+    """Return everything that is wrong in one file, as pairs of line and sentence."""
+    text = path.read_text(encoding="utf-8")
+    found = list(check_text(path, text))
+    if path.suffix == ".py":
+        tree = ast.parse(text, str(path))
+        found += list(check_python(tree)) + list(check_examples(path, tree))
+    if path.suffix == ".md":
+        found += list(check_links(path, text))
+    return sorted(found)
+
+
+def main(argv):
+    """Check a folder, the current one by default."""
+    root = Path(argv[1] if len(argv) > 1 else ".")
+    checked = files(root)
+    wrong = [f"{path}:{line}: {what}" for path in checked for line, what in check(path)]
+    print("\n".join(wrong + [f"{len(checked)} files, {len(wrong)} findings"]))
+    return 1 if wrong else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv))

@@ -1,0 +1,42 @@
+#!/bin/bash
+# Install the missing system packages for the environment NAME (3006, 3007, 3008 or lint), and only those.
+# usage: tools/packages.sh NAME
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+name=${1:?usage: packages.sh 3006|3007|3008|lint}
+# The hosts of the tests: a real zypper with real repositories, in namespaces, with a busybox as their userland;
+# the compiler makes the small library that gives such a host its own kernel release.
+lab="zypper rpm createrepo-c libzypp-config lsof busybox-static gcc libc6-dev make git iproute2 util-linux procps"
+[ "$name" = lint ] && lab="git"
+
+if ! command -v dpkg-query >/dev/null; then
+    echo "This is not a Debian system. Install by hand what these Debian packages hold: $lab" >&2
+    tools/find_python.sh "$name" >/dev/null || { echo "A Python with venv for $name is missing as well." >&2; exit 1; }
+    exit 0
+fi
+
+missing=()
+for package in $lab; do
+    status=$(dpkg-query -W -f='${db:Status-Status}' "$package" 2>/dev/null) || status=absent
+    [ "$status" = installed ] || missing+=("$package")
+done
+if ! tools/find_python.sh "$name" >/dev/null; then
+    missing+=(python3 python3-venv)
+    [ "$name" = lint ] || missing+=(libpython3-dev)
+fi
+[ ${#missing[@]} -eq 0 ] && exit 0
+
+if [ "$(id -u)" -ne 0 ]; then
+    echo "Debian packages are missing. As root: apt-get install --no-install-recommends ${missing[*]}" >&2
+    exit 1
+fi
+echo "== Installing Debian packages that are missing here: ${missing[*]}"
+mkdir -p build/log
+log=build/log/packages.log
+export DEBIAN_FRONTEND=noninteractive
+if ! { apt-get update && apt-get install -y --no-install-recommends "${missing[@]}"; } >"$log" 2>&1 </dev/null; then
+    tail -n 20 "$log" >&2
+    echo "apt-get failed; all of what it said is in $log" >&2
+    exit 1
+fi
