@@ -1,0 +1,1 @@
+"""SLES-like hosts with a real zypper and rpm for the tests; see README.md."""

@@ -1,0 +1,29 @@
+"""Use the lab by hand: ``python -m tests.lab build`` or ``python -m tests.lab shell [GOLDEN]``."""
+
+from __future__ import annotations
+
+import argparse
+import os
+
+from .build import build
+from .host import nshost_argv
+
+
+def main() -> None:
+    """Build the lab, or open a shell in a new host."""
+    parser = argparse.ArgumentParser(prog="python -m tests.lab", description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True)
+    commands.add_parser("build", help="build RPMs, repositories and golden roots if needed; print where")
+    shell = commands.add_parser("shell", help="open a shell in a new host; all is gone when it ends")
+    shell.add_argument("golden", nargs="?", default="fresh", help="fresh, enabled or converged")
+    args = parser.parse_args()
+    lab = build()
+    if args.command == "build":
+        print(lab.root)
+        return
+    argv = nshost_argv(lab, f"sles-{args.golden}", args.golden, ["bash", "--norc"])
+    os.execv(argv[0], argv)  # noqa: S606
+
+
+if __name__ == "__main__":
+    main()
