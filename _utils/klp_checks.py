@@ -1,0 +1,161 @@
+"""
+Is this host live patched as declared? Pure decisions on facts that the module ``klp`` collects.
+
+The checks are those of SUSE's own kernel QA as far as a host can answer them without a reboot. Verdicts of one check:
+``ok``, ``failed``, ``blocked``, ``reboot_needed``, ``unknown`` (an answer that nobody knows) and ``skipped`` (this host
+has no means to answer; the detail says which).
+"""
+
+import re
+
+ORDER = ("blocked", "failed", "unknown", "reboot_needed")
+UNSIGNED = 0x2000  # bit 13 of /proc/sys/kernel/tainted
+BUILD = re.compile(r"\([0-9a-f]{7,40}(/[^)]*)?\)")
+
+
+def check(name, verdict, detail):
+    """Return one check."""
+    return {"check": name, "verdict": verdict, "detail": detail}
+
+
+def verdict(checks):
+    """Return the worst verdict of all checks; skipped ones do not count."""
+    found = {item["verdict"] for item in checks}
+    return next((word for word in ORDER if word in found), "ok")
+
+
+def summary(checks):
+    """Return what is not ok, one line each."""
+    return [
+        f"{item['check']}: {item['verdict']}: {item['detail']}"
+        for item in checks
+        if item["verdict"] not in ("ok", "skipped")
+    ]
+
+
+def transition(sysfs, tool, blockers):
+    """
+    Compare what the kernel and ``klp status`` say of the transition.
+
+    sysfs
+        list of ``klp_sys.live_patches``.
+    tool
+        ``{"value"}`` of ``klp status`` or ``{"error"}``.
+    """
+    running = [patch["name"] for patch in sysfs if patch["transition"]]
+    if "error" in tool:
+        return check("transition", "unknown", tool["error"])
+    if running:
+        names = "; ".join(blocker_line(item) for item in blockers) or "no task that klp could name"
+        return check("transition", "blocked", f"{', '.join(running)} is still in transition, held up by: {names}")
+    if tool["value"] != "ready":
+        return check("transition", "unknown", f"klp status says {tool['value']}, but no transition in sysfs")
+    return check("transition", "ok", "ready")
+
+
+def blocker_line(item):
+    """Return one line that names a blocker with its unit and package."""
+    where = f"unit {item['unit'] or 'unknown'}, package {item['package'] or 'unknown'}"
+    return f"process {item['pid']} ({item['command'] or item['comm'] or 'unknown'}; {where})"
+
+
+def active(sysfs, tool):
+    """Compare the active live patch in sysfs with ``klp -v patches``."""
+    names = [patch["name"] for patch in sysfs if patch["enabled"]]
+    if "error" in tool:
+        return check("active", "unknown", tool["error"])
+    told = [patch["name"] for patch in tool["value"] if patch["active"]]
+    if len(names) != 1:
+        return check("active", "failed", f"wanted exactly one active live patch, found {', '.join(names) or 'none'}")
+    if told != names:
+        return check("active", "unknown", f"sysfs says {names[0]} is active, klp says {', '.join(told) or 'none'}")
+    return check("active", "ok", names[0])
+
+
+def package(sysfs, tool, name, editions, modules):
+    """Compare the installed package of the running kernel with what is active."""
+    if len(editions) != 1:
+        return check("package", "failed", f"wanted one edition of {name}, found {', '.join(editions) or 'none'}")
+    names = [patch["name"] for patch in sysfs if patch["enabled"]]
+    if len(modules) != 1:
+        return check("package", "unknown", f"{name}-{editions[0]} has {len(modules)} live patch modules")
+    if modules != names:
+        return check(
+            "package", "failed", f"{name}-{editions[0]} brings {modules[0]}, active is {', '.join(names) or 'none'}"
+        )
+    told = [patch["rpm"] for patch in tool.get("value", []) if patch["active"]]
+    if told and told[0] != f"{name}-{editions[0]}":
+        return check("package", "failed", f"klp says {told[0]} is active, rpm says {name}-{editions[0]}")
+    return check("package", "ok", f"{name}-{editions[0]}")
+
+
+def kernel(release, editions, flavour, version):
+    """Is the running kernel's package installed, and is it the newest installed one?"""
+    if not running_installed(editions, version):
+        return check("kernel", "failed", f"no package of the running kernel {release} is installed")
+    if len(editions) > 1:
+        return check("kernel", "ok", f"kernel-{flavour} is installed {len(editions)} times: {', '.join(editions)}")
+    return check("kernel", "ok", release)
+
+
+def running_installed(editions, version):
+    """Return whether one of the kernel packages is the running ``version`` (a rebuild number may follow)."""
+    return any(edition == version or edition.startswith(version + ".") for edition in editions)
+
+
+def locks(missing):
+    """Do the kernel locks bite?"""
+    if missing:
+        return check("locks", "failed", f"not locked in every version: {', '.join(missing)}")
+    return check("locks", "ok", "all kernel packages are locked")
+
+
+def uname(version):
+    """Does ``uname -v`` carry the mark of a live patch? Kernels without the hash of their build cannot answer."""
+    match = BUILD.search(version)
+    if not match:
+        return check("uname", "skipped", f"uname -v has no build hash: {version}")
+    if re.match(r"/(lp|kgraft)", match.group(1) or "", re.IGNORECASE):
+        return check("uname", "ok", match.group(0))
+    return check("uname", "failed", f"uname -v has no live patch mark: {version}")
+
+
+def taint(text, unsigned_allowed):
+    """Is the kernel free of unsigned modules?"""
+    if text is None or not text.strip().isdecimal():
+        return check("taint", "unknown", f"/proc/sys/kernel/tainted says {text!r}")
+    if int(text) & UNSIGNED and not unsigned_allowed:
+        return check("taint", "failed", f"an unsigned module was loaded (tainted {text.strip()})")
+    return check("taint", "ok", text.strip())
+
+
+def initrd(answer, modules):
+    """
+    Is the live patch in the initrd of the running kernel?
+
+    answer
+        ``{"value"}`` (text of lsinitrd), ``{"skipped"}`` or ``{"error"}``.
+    """
+    if "skipped" in answer:
+        return check("initrd", "skipped", answer["skipped"])
+    if "error" in answer:
+        return check("initrd", "unknown", answer["error"])
+    lines = answer["value"].splitlines()
+    if "kernel-livepatch" not in [line.strip() for line in lines]:
+        return check("initrd", "failed", "the initrd has no dracut module kernel-livepatch")
+    names = {
+        re.sub(r"[-,.]", "_", line.rsplit("/", 1)[1].split(".ko")[0])
+        for line in lines
+        if "/livepatch/" in line and ".ko" in line
+    }
+    absent = [name for name in modules if name not in names]
+    if absent:
+        return check("initrd", "failed", f"not in the initrd: {', '.join(absent)}")
+    return check("initrd", "ok", ", ".join(modules))
+
+
+def reboot(needed):
+    """Did something that was installed ask for a reboot?"""
+    if needed:
+        return check("reboot", "reboot_needed", "an installed update asks for a reboot (/run/reboot-needed)")
+    return check("reboot", "ok", "not needed")

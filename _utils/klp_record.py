@@ -1,0 +1,53 @@
+"""
+What salt-klp remembers on a host: JSON files that survive a power cut, readable by root only.
+"""
+
+import json
+import os
+
+from salt.exceptions import CommandExecutionError
+
+FOLDER = "/var/lib/salt-klp"
+
+
+def read(name, default, folder=FOLDER):
+    """
+    Return what was written under ``name``, or ``default`` where nothing was.
+
+    A damaged file is an error that names it: it is never "nothing".
+    """
+    path = os.path.join(folder, name + ".json")
+    try:
+        with open(path, encoding="utf-8") as handle:
+            value = json.load(handle)
+    except FileNotFoundError:
+        return default
+    except (OSError, ValueError) as exc:
+        raise CommandExecutionError(f"{path}: cannot be read ({exc}); repair it or move it away") from exc
+    if not isinstance(value, type(default)):
+        raise CommandExecutionError(f"{path}: not what salt-klp wrote; repair it or move it away")
+    return value
+
+
+def write(name, value, folder=FOLDER):
+    """Write ``value`` under ``name``: to a new file, flushed to the disk, then renamed over the old one."""
+    path = os.path.join(folder, name + ".json")
+    try:
+        os.makedirs(folder, mode=0o700, exist_ok=True)
+        handle = os.open(path + ".new", os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with os.fdopen(handle, "w", encoding="utf-8") as new:
+            json.dump(value, new, indent=1, sort_keys=True)
+            new.flush()
+            os.fsync(new.fileno())
+        os.rename(path + ".new", path)
+        _flush_folder(folder)
+    except OSError as exc:
+        raise CommandExecutionError(f"{path}: cannot be written ({exc.strerror})") from exc
+
+
+def _flush_folder(folder):
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

@@ -1,0 +1,90 @@
+"""
+The shape that every state of salt-klp has: read, compare, predict, act, read again, report what was seen.
+"""
+
+from salt.exceptions import CommandExecutionError, SaltInvocationError
+
+
+def result(name, **fields):
+    """Return a state's answer: unchanged and true, updated with ``fields``."""
+    return dict({"name": name, "result": True, "changes": {}, "comment": "Already as declared"}, **fields)
+
+
+def difference(old, new):
+    """
+    Return the changes between two readings, as Salt shows them.
+
+    Dicts are compared key by key so that only what changed is shown; everything else as ``{"old", "new"}``.
+    """
+    if not (isinstance(old, dict) and isinstance(new, dict)):
+        return {"old": old, "new": new} if old != new else {}
+    keys = sorted(set(old) | set(new), key=str)
+    return {key: {"old": old.get(key), "new": new.get(key)} for key in keys if old.get(key) != new.get(key)}
+
+
+def converge(name, test, read, wanted, apply, done=None, missing=None, notes=None, told=None):
+    """
+    Bring what ``read`` returns to what is wanted, and report what was seen.
+
+    name
+        the state's name.
+    test
+        the state's own ``__opts__["test"]``. Never read it here: with ``prereq`` Salt sets it only for states.
+    read
+        called without arguments before and after; returns plain data.
+    wanted
+        called with a reading; returns the reading that is wanted. Equal to the reading: nothing to do.
+    apply
+        called without arguments to make the change.
+    done
+        called with the reading after the change; returns whether it is as declared (default: equal to wanted).
+    missing
+        called with a reading, returns the sentence for a state that was not reached.
+    told
+        called with a reading that is as declared; returns the clause that says so.
+    notes
+        called without arguments at the end; returns lines that are added to the comment (what was skipped and why).
+
+    Returns Salt's state dict. CommandExecutionError and SaltInvocationError become result False with their text.
+    """
+    old = None
+    try:
+        old = read()
+        goal = wanted(old)
+        if goal == old:
+            return _noted(result(name, comment=_told("Already as declared", told, old)), notes)
+        if test:
+            predicted = result(name, result=None, changes=difference(old, goal), comment="Would change")
+            return _noted(predicted, notes)
+        apply()
+        new = read()
+        reached = done(new) if done else new == goal
+        comment = _told("Changed", told, new) if reached else _missed(missing, new, goal)
+        return _noted(result(name, result=reached, changes=difference(old, new), comment=comment), notes)
+    except (CommandExecutionError, SaltInvocationError) as exc:
+        return result(name, result=False, changes=_seen(old, read, test), comment=str(exc))
+
+
+def _told(word, told, reading):
+    return f"{word}: {told(reading)}" if told else word
+
+
+def _missed(missing, new, goal):
+    return missing(new) if missing else f"Wanted {goal!r}, found {new!r}"
+
+
+def _noted(ret, notes):
+    lines = notes() if notes else []
+    if lines:
+        ret["comment"] = "\n".join([ret["comment"]] + lines)
+    return ret
+
+
+def _seen(old, read, test):
+    """What changed before something went wrong: a failed run reports its changes too."""
+    if old is None or test:
+        return {}
+    try:
+        return difference(old, read())
+    except CommandExecutionError:
+        return {}

@@ -1,0 +1,183 @@
+"""
+Answers of zypper, read into plain data.
+
+Pure functions. XML wherever zypper offers it; text only for what its XML leaves out. Unknown XML raises ValueError.
+
+Sources: zypper(8); outputs of zypper 1.14 recorded in ``tests/data/zypper``.
+"""
+
+import re
+import xml.etree.ElementTree as ElementTree
+
+ACTIONS = (
+    "install",
+    "upgrade",
+    "upgrade-change-arch",
+    "downgrade",
+    "downgrade-change-arch",
+    "remove",
+    "reinstall",
+    "change-arch",
+    "change-vendor",
+)
+SCRIPTLET = re.compile(r"%\w+\(([^)\s]+)\) scriptlet failed")
+SKIPPED_REPOSITORY = re.compile(r"Skipping repository '([^'\n]+)' because of the above error")
+PATCH_PROBLEM = re.compile(r"patch:(\S+?)-\d+\.noarch conflicts\s+with")
+CONFLICT = re.compile(
+    r"^\s+(?:(srcpackage):)?([^\s<]+?)(?:\.(?:x86_64|noarch|ppc64le|s390x|aarch64|i[3-6]86))? < (\S+)$"
+)
+
+
+def document(text):
+    """Return the root element of zypper's XML; text that is not XML, or that declares entities, raises ValueError."""
+    if "<!DOCTYPE" in text or "<!ENTITY" in text:
+        raise ValueError("zypper --xmlout: the answer declares entities")
+    try:
+        return ElementTree.fromstring(text.strip())  # noqa: S314 - entities are refused above, only Salt and PyYAML here
+    except ElementTree.ParseError as exc:
+        raise ValueError(f"zypper --xmlout: not XML ({exc}): {text.strip()[-300:]!r}") from exc
+
+
+def advisories(text):
+    """
+    Read ``zypper --xmlout list-patches``: what is listed as needed, and what waits for the update stack.
+
+    Returns a list of ``{"id", "status", "category", "severity", "reboot" (bool), "stack" (bool), "summary", "cves"}``.
+    """
+    root = document(text)
+    if root.find(".//update-list") is None:
+        raise ValueError(f"zypper list-patches: no update-list in the answer: {text.strip()[-300:]!r}")
+    return [_advisory(node) for node in root.iter("update") if node.get("kind") == "patch"]
+
+
+def _advisory(node):
+    return {
+        "id": _attribute(node, "name"),
+        "status": node.get("status", "needed"),
+        "category": node.get("category", ""),
+        "severity": node.get("severity") or "unspecified",
+        "reboot": node.get("interactive") == "true" and node.get("restart") == "true",
+        "stack": node.get("pkgmanager") == "true",
+        "summary": (node.findtext("summary") or "").strip(),
+        "cves": sorted({issue.get("id") for issue in node.iter("issue") if issue.get("type") == "cve"}),
+    }
+
+
+def _attribute(node, name):
+    value = node.get(name)
+    if not value:
+        raise ValueError(f"zypper --xmlout: <{node.tag}> without {name}")
+    return value
+
+
+def updates(text):
+    """Read ``zypper --xmlout list-updates``: ``{name: {"old", "new"}}`` of packages."""
+    root = document(text)
+    if root.find(".//update-list") is None:
+        raise ValueError(f"zypper list-updates: no update-list in the answer: {text.strip()[-300:]!r}")
+    return {
+        _attribute(node, "name"): {"old": node.get("edition-old"), "new": _attribute(node, "edition")}
+        for node in root.iter("update")
+        if node.get("kind") == "package"
+    }
+
+
+def summary(text):
+    """
+    Read the install summary of a dry run.
+
+    Returns ``{action: [{"name", "kind", "edition", "old"}]}`` for each action in ACTIONS, and ``"nothing"`` (bool).
+    Raises ValueError for an answer with neither a summary nor the sentence that there is nothing to do.
+    """
+    root = document(text)
+    found = {action: [] for action in ACTIONS}
+    node = root.find(".//install-summary")
+    if node is None:
+        if not re.search(r"Nothing to do|No updates found", "".join(root.itertext())):
+            raise ValueError(f"zypper --dry-run: no install summary in the answer: {text.strip()[-300:]!r}")
+        return dict(found, nothing=True)
+    for part in node:
+        action = part.tag[3:] if part.tag.startswith("to-") else part.tag
+        if action not in found:
+            raise ValueError(f"zypper --dry-run: unknown part <{part.tag}> of the install summary")
+        found[action] = [_solvable(item) for item in part.iter("solvable")]
+    return dict(found, nothing=not any(found.values()))
+
+
+def _solvable(node):
+    return {
+        "name": _attribute(node, "name"),
+        "kind": node.get("type", "package"),
+        "edition": node.get("edition", ""),
+        "old": node.get("edition-old"),
+    }
+
+
+def problem_patches(text):
+    """Return the ids of advisories that the solver names as the problem (exit code 4)."""
+    return sorted(set(PATCH_PROBLEM.findall(text)))
+
+
+def editions(text):
+    """
+    Read ``zypper --xmlout search --details --match-exact``: a list of ``{"edition", "installed", "repository"}``.
+    """
+    return [
+        {
+            "edition": _attribute(node, "edition"),
+            "installed": node.get("status") == "installed",
+            "repository": node.get("repository", ""),
+        }
+        for node in document(text).iter("solvable")
+    ]
+
+
+def advisory_packages(text):
+    """
+    Read ``zypper info --type patch IDS``: ``{id: [package names]}``, from the conflicts that make an advisory.
+
+    Raises ValueError for a conflict line of another form.
+    """
+    found, current, inside = {}, None, False
+    for line in text.splitlines():
+        heading = re.match(r"^(\w[\w -]*?)\s*:\s?(.*)$", line)
+        if heading:
+            inside = heading.group(1) == "Conflicts"
+            if heading.group(1) == "Name":
+                current = heading.group(2).strip()
+                found[current] = []
+        elif inside and line.strip():
+            found.setdefault(current, []).append(_conflict(line))
+    if None in found:
+        raise ValueError(f"zypper info: conflicts of no advisory: {', '.join(map(str, found[None]))}")
+    return {key: sorted({name for name in names if name}) for key, names in found.items()}
+
+
+def _conflict(line):
+    match = CONFLICT.match(line)
+    if not match:
+        raise ValueError(f"zypper info: unknown conflict {line.strip()!r}")
+    return None if match.group(1) else match.group(2)
+
+
+def failed_scriptlets(text):
+    """Return the packages whose scriptlet failed, as rpm names them."""
+    return sorted(set(SCRIPTLET.findall(text)))
+
+
+def skipped_repositories(text):
+    """Return the repositories that zypper says it skipped."""
+    return sorted(set(SKIPPED_REPOSITORY.findall(text)))
+
+
+def enabled_repositories(text):
+    """Read a ``.repo`` file: the aliases of its enabled repositories. A section without ``enabled`` is enabled."""
+    found, alias = [], None
+    for line in text.splitlines():
+        section = re.match(r"^\[(.+)\]\s*$", line)
+        if section:
+            alias = section.group(1)
+            found.append(alias)
+        elif alias and re.match(r"^\s*enabled\s*=\s*(0|no|false|off)\s*$", line, re.IGNORECASE):
+            found = [name for name in found if name != alias]
+    return found

@@ -1,0 +1,184 @@
+"""Each check with each of its verdicts."""
+
+import pytest
+
+from tests.unit.loader import load, recorded
+
+checks, klp_parse = load("_utils", "klp_checks"), load("_utils", "klp_parse")
+NAME = "kernel-livepatch-5_14_21-150500_55_7-default"
+RELEASE, VERSION = "5.14.21-150500.55.7-default", "5.14.21-150500.55.7"
+FIRST, THIRD = "livepatch_1_150500_9_3_1", "livepatch_3_150500_2_1"
+ERROR = {"error": "klp -v patches: exit 1: no output"}
+
+
+def sysfs(*patches):
+    return [{"name": name, "enabled": enabled, "transition": moving} for name, enabled, moving in patches]
+
+
+READY = sysfs((THIRD, True, False))
+TOLD = {"value": klp_parse.patches(recorded("klp/lab-patches-converged.txt"))}
+TOLD_FIRST = {"value": klp_parse.patches(recorded("klp/lab-patches.txt"))}
+BLOCKER = {"pid": 7, "command": "", "comm": "agent", "unit": "agent.service", "package": "dkms-agent"}
+STRANGER = {"pid": 8, "command": "", "comm": None, "unit": None, "package": None}
+
+
+def judged(found, name, verdict, detail):
+    assert (found["check"], found["verdict"]) == (name, verdict)
+    assert detail in found["detail"], found["detail"]
+
+
+@pytest.mark.parametrize(
+    ("patches", "tool", "blockers", "verdict", "detail"),
+    [
+        (READY, {"value": "ready"}, [], "ok", "ready"),
+        (READY, ERROR, [], "unknown", "exit 1"),
+        (READY, {"value": "in_progress"}, [], "unknown", "klp status says in_progress, but no transition in sysfs"),
+        (
+            sysfs((FIRST, True, False), (THIRD, True, True)),
+            {"value": "in_progress"},
+            [BLOCKER, STRANGER],
+            "blocked",
+            f"{THIRD} is still in transition, held up by: process 7 (agent; unit agent.service, package dkms-agent); p",
+        ),
+        (sysfs((THIRD, True, True)), {"value": "ready"}, [], "blocked", "held up by: no task that klp could name"),
+    ],
+)
+def test_transition(patches, tool, blockers, verdict, detail):
+    judged(checks.transition(patches, tool, blockers), "transition", verdict, detail)
+
+
+@pytest.mark.parametrize(
+    ("patches", "tool", "verdict", "detail"),
+    [
+        (READY, TOLD, "ok", THIRD),
+        (READY, ERROR, "unknown", "exit 1"),
+        ([], TOLD, "failed", "wanted exactly one active live patch, found none"),
+        (sysfs((FIRST, True, False), (THIRD, True, True)), TOLD, "failed", f"found {FIRST}, {THIRD}"),
+        (READY, TOLD_FIRST, "unknown", f"sysfs says {THIRD} is active, klp says {FIRST}"),
+        (READY, {"value": []}, "unknown", "klp says none"),
+    ],
+)
+def test_active(patches, tool, verdict, detail):
+    judged(checks.active(patches, tool), "active", verdict, detail)
+
+
+@pytest.mark.parametrize(
+    ("patches", "tool", "editions", "modules", "verdict", "detail"),
+    [
+        (READY, TOLD, ["3-150500.2.1"], [THIRD], "ok", f"{NAME}-3-150500.2.1"),
+        (READY, ERROR, ["3-150500.2.1"], [THIRD], "ok", f"{NAME}-3-150500.2.1"),
+        (READY, TOLD, [], [], "failed", f"wanted one edition of {NAME}, found none"),
+        (READY, TOLD, ["1-1", "3-1"], [THIRD], "failed", "found 1-1, 3-1"),
+        (READY, TOLD, ["3-150500.2.1"], [], "unknown", "has 0 live patch modules"),
+        (READY, TOLD, ["3-150500.2.1"], [FIRST, THIRD], "unknown", "has 2 live patch modules"),
+        (READY, TOLD, ["1-150500.9.3.1"], [FIRST], "failed", f"brings {FIRST}, active is {THIRD}"),
+        ([], TOLD, ["1-150500.9.3.1"], [FIRST], "failed", "active is none"),
+        (READY, TOLD_FIRST, ["3-150500.2.1"], [THIRD], "failed", f"klp says {NAME}-1-150500.9.3.1 is active, rpm says"),
+    ],
+)
+def test_package(patches, tool, editions, modules, verdict, detail):
+    judged(checks.package(patches, tool, NAME, editions, modules), "package", verdict, detail)
+
+
+@pytest.mark.parametrize(
+    ("editions", "verdict", "detail"),
+    [
+        ([f"{VERSION}.1"], "ok", RELEASE),
+        ([VERSION], "ok", RELEASE),
+        ([f"{VERSION}.1", "5.14.21-150500.55.12.1"], "ok", "kernel-default is installed 2 times"),
+        (["5.14.21-150500.55.12.1"], "failed", f"no package of the running kernel {RELEASE} is installed"),
+        ([f"{VERSION}1.1"], "failed", "no package of the running kernel"),
+        ([], "failed", "no package of the running kernel"),
+    ],
+)
+def test_kernel(editions, verdict, detail):
+    judged(checks.kernel(RELEASE, editions, "default", VERSION), "kernel", verdict, detail)
+
+
+@pytest.mark.parametrize(
+    ("missing", "verdict", "detail"),
+    [
+        ([], "ok", "all kernel packages are locked"),
+        (["kernel-default", "kernel-devel"], "failed", "not locked in every version: kernel-default, kernel-devel"),
+    ],
+)
+def test_locks(missing, verdict, detail):
+    judged(checks.locks(missing), "locks", verdict, detail)
+
+
+@pytest.mark.parametrize(
+    ("version", "verdict", "detail"),
+    [
+        (recorded("klp/uname.txt"), "ok", "(b2a976e/lp-cd28ef5)"),
+        ("#1 SMP Tue Jul 4 08:11:52 UTC 2023 (b2a976e/lp)", "ok", "(b2a976e/lp)"),
+        ("#1 SMP Tue Jul 4 08:11:52 UTC 2016 (b2a976e/kGraft-cd28ef5)", "ok", "kGraft"),
+        ("#1 SMP Tue Jul 4 08:11:52 UTC 2023 (b2a976e)", "failed", "no live patch mark"),
+        ("#1 SMP Tue Jul 4 08:11:52 UTC 2023 (b2a976e/other)", "failed", "no live patch mark"),
+        ("#1 SMP PREEMPT_DYNAMIC Debian 6.1.55-1 (2023-09-29)", "skipped", "no build hash"),
+    ],
+)
+def test_uname(version, verdict, detail):
+    judged(checks.uname(version), "uname", verdict, detail)
+
+
+@pytest.mark.parametrize(
+    ("text", "allowed", "verdict", "detail"),
+    [
+        ("32768\n", False, "ok", "32768"),
+        ("0", False, "ok", "0"),
+        (f"{32768 + 8192}\n", False, "failed", "an unsigned module was loaded (tainted 40960)"),
+        ("40960", True, "ok", "40960"),
+        (None, False, "unknown", "says None"),
+        ("", False, "unknown", "says ''"),
+        ("-1", False, "unknown", "says '-1'"),
+        ("²", False, "unknown", "says '²'"),
+    ],
+)
+def test_taint(text, allowed, verdict, detail):
+    judged(checks.taint(text, allowed), "taint", verdict, detail)
+
+
+LIST = recorded("lsinitrd/enabled.txt")
+
+
+@pytest.mark.parametrize(
+    ("answer", "modules", "verdict", "detail"),
+    [
+        ({"value": LIST}, [FIRST], "ok", FIRST),
+        ({"value": LIST.replace(".ko", ".ko.zst")}, [FIRST], "ok", FIRST),
+        ({"value": LIST}, [FIRST, THIRD], "failed", f"not in the initrd: {THIRD}"),
+        ({"value": LIST.replace("kernel-livepatch\n", "")}, [FIRST], "failed", "no dracut module kernel-livepatch"),
+        ({"value": ""}, [FIRST], "failed", "no dracut module"),
+        ({"skipped": "no lsinitrd"}, [FIRST], "skipped", "no lsinitrd"),
+        ({"error": "lsinitrd: exit 1"}, [FIRST], "unknown", "exit 1"),
+    ],
+)
+def test_initrd(answer, modules, verdict, detail):
+    judged(checks.initrd(answer, modules), "initrd", verdict, detail)
+
+
+@pytest.mark.parametrize(
+    ("needed", "verdict", "detail"), [(True, "reboot_needed", "/run/reboot-needed"), (False, "ok", "not needed")]
+)
+def test_reboot(needed, verdict, detail):
+    judged(checks.reboot(needed), "reboot", verdict, detail)
+
+
+@pytest.mark.parametrize(
+    ("verdicts", "worst"),
+    [
+        ([], "ok"),
+        (["ok", "skipped"], "ok"),
+        (["ok", "reboot_needed"], "reboot_needed"),
+        (["reboot_needed", "unknown"], "unknown"),
+        (["unknown", "failed", "ok"], "failed"),
+        (["failed", "blocked", "unknown"], "blocked"),
+    ],
+)
+def test_the_worst_verdict_counts(verdicts, worst):
+    assert checks.verdict([checks.check("x", word, "") for word in verdicts]) == worst
+
+
+def test_the_summary_tells_what_is_not_ok():
+    found = [checks.check("a", "ok", "1"), checks.check("b", "skipped", "2"), checks.check("c", "failed", "3")]
+    assert checks.summary(found) == ["c: failed: 3"]

@@ -1,0 +1,168 @@
+"""What holds for any text and any plan, not only for recorded ones."""
+
+import json
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from tests.unit.loader import recorded, utils
+
+UTILS = utils()
+zypp_locks, zypp_plan, klp_pillar = UTILS["zypp_locks"], UTILS["zypp_plan"], UTILS["klp_pillar"]
+PARSERS = [
+    ("klp_parse", "kernel", "6.1.0-13-default"),
+    ("klp_parse", "package_name", "6.1.0-13-default"),
+    ("klp_parse", "level", "3-150500.2.1"),
+    ("klp_parse", "transition", "ready\n"),
+    ("klp_parse", "patches", recorded("klp/patches-initial.txt")),
+    ("klp_parse", "blockers", recorded("klp/blocking-stacks.txt")),
+    ("klp_parse", "installed", recorded("rpm/installed.txt")),
+    ("klp_parse", "modules", recorded("rpm/files.txt")),
+    ("klp_parse", "unit", "0::/system.slice/a.service\n"),
+    ("zypp_parse", "document", recorded("zypper/lock-held.xml")),
+    ("zypp_parse", "advisories", recorded("zypper/list-patches-converged.xml")),
+    ("zypp_parse", "updates", recorded("zypper/list-updates-converged.xml")),
+    ("zypp_parse", "summary", recorded("zypper/update-with-locks.xml")),
+    ("zypp_parse", "editions", recorded("zypper/search-live-patch.xml")),
+    ("zypp_parse", "advisory_packages", recorded("zypper/info-patches.txt")[:2500]),
+    ("zypp_parse", "problem_patches", recorded("zypper/problem-conflict.txt")),
+    ("zypp_parse", "failed_scriptlets", recorded("zypper/update-scriptlet-failed.txt")),
+    ("zypp_parse", "skipped_repositories", recorded("zypper/refresh-broken.txt")),
+    ("zypp_parse", "enabled_repositories", "[a]\nenabled=0\n"),
+    ("zypp_cmd", "messages", recorded("zypper/install-not-found.xml")),
+    ("zypp_cmd", "holder", recorded("zypper/lock-held.txt")),
+    ("klp_backup", "printed_id", "done\n42\n"),
+    ("klp_backup", "snapshots", recorded("snapper/list.csv")),
+    ("klp_register", "products", recorded("SUSEConnect/status.json")),
+]
+
+
+@st.composite
+def damaged(draw, text):
+    """Return ``text`` with lines lost, doubled and cut, and with a line of anything in it."""
+    lines = draw(st.lists(st.sampled_from(text.splitlines(True) or [""]), max_size=8))
+    lines.insert(draw(st.integers(0, len(lines))), draw(st.text(max_size=20)) + draw(st.sampled_from(["", "\n"])))
+    whole = "".join(lines)
+    return whole[draw(st.integers(0, 3)) : len(whole) - draw(st.integers(0, 3))]
+
+
+@pytest.mark.parametrize(("module", "name", "sample"), PARSERS, ids=[f"{row[0]}.{row[1]}" for row in PARSERS])
+def test_a_parser_answers_or_raises_a_value_error(module, name, sample):
+    parser = getattr(UTILS[module], name)
+    parser(sample)
+
+    @given(st.one_of(st.text(max_size=60), damaged(sample)))
+    def anything(text):
+        try:
+            parser(text)
+        except ValueError as exc:
+            assert str(exc)
+
+    anything()
+
+
+JSON = st.recursive(
+    st.one_of(st.none(), st.booleans(), st.integers(), st.text(max_size=5)),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=12), inner, max_size=4),
+    max_leaves=8,
+)
+
+
+@given(JSON)
+def test_products_of_any_json_are_a_value_error_or_products(value):
+    try:
+        found = UTILS["klp_register"].products(json.dumps(value))
+    except ValueError as exc:
+        assert "SUSEConnect --status" in str(exc)
+    else:
+        assert isinstance(found, dict)
+
+
+NAME = st.from_regex(r"\A[A-Za-z0-9][A-Za-z0-9._+-]{0,20}\Z")
+LOCK_LINE = st.builds(
+    "{}{}{}{}".format,
+    st.sampled_from(["type", "match_type", "solvable_name", "version", "repo", "case_sensitive", "", "\x00", "#", "x"]),
+    st.sampled_from([":", ": ", " : ", ""]),
+    st.sampled_from(["package", "patch", "glob", "regex", "exact", "[", "(", "*", "a > 1", "on", "off", "", "curl"]),
+    st.sampled_from(["\n", "\r\n", "\n\n", ""]),
+)
+
+
+@given(st.one_of(st.text(max_size=60), st.lists(LOCK_LINE, max_size=12).map("".join)), NAME)
+@example("match_type: regex\nsolvable_name: (?i", "curl")
+def test_any_lock_file_can_be_read(text, name):
+    records = zypp_locks.records(text)
+    for lock in records:
+        assert zypp_locks.bites(lock, name) in (True, False)
+        assert not zypp_locks.bites(lock, name) or zypp_locks.touches(lock, name)
+        assert not zypp_locks.plain(lock, name) or zypp_locks.bites(lock, name)
+        assert zypp_locks.describe(lock).startswith(f"lock in line {lock['line']} of ")
+    assert [lock["line"] for lock in records] == sorted({lock["line"] for lock in records})
+
+
+@given(st.lists(NAME, min_size=1, max_size=5), NAME)
+def test_what_zypper_writes_locks_exactly_its_package(names, other):
+    record = "\ntype: package\nmatch_type: glob\ncase_sensitive: on\nsolvable_name: {}\n\n"
+    locks = zypp_locks.records("".join(record.format(name) for name in names))
+    assert [lock["package"] for lock in locks] == names
+    assert zypp_locks.locked(locks, [*names, other]) == sorted({*names, *([other] if other in names else [])})
+    assert all(zypp_locks.plain(lock, lock["package"]) for lock in locks)
+
+
+PACKAGES = st.sampled_from(
+    ["curl", "vim", "glibc", "kernel-default", "kernel-macros", "kernel-firmware-all", "kernel-default-livepatch"]
+    + ["kernel-livepatch-tools", "kernel-livepatch-5_14_21-150500_55_7-default", "kgraft-patch-4_12_14-122_46-default"]
+)
+IDS = st.sampled_from(["A-1", "A-2", "B-1", "B-2", "C-1"])
+ADVISORY = st.fixed_dictionaries(
+    {
+        "id": IDS,
+        "category": st.sampled_from([*klp_pillar.CATEGORIES, "new"]),
+        "severity": st.sampled_from([*klp_pillar.SEVERITIES, "new"]),
+        "reboot": st.booleans(),
+        "stack": st.booleans(),
+    }
+)
+CHANGE = st.just({"old": "1-1", "new": "2-1"})
+SETTINGS = st.fixed_dictionaries(
+    {
+        "categories": st.lists(st.sampled_from(klp_pillar.CATEGORIES), unique=True),
+        "severities": st.lists(st.sampled_from(klp_pillar.SEVERITIES), unique=True),
+        "exclude": st.lists(st.sampled_from(["*", "A-*", "B-1", "?-2"]), max_size=1),
+        "others": st.booleans(),
+        "reboot": st.booleans(),
+        "licenses": st.booleans(),
+    }
+)
+HOSTS = st.tuples(
+    st.lists(ADVISORY, max_size=5, unique_by=lambda item: item["id"]),
+    st.dictionaries(IDS, st.lists(PACKAGES, max_size=4)),
+    st.dictionaries(PACKAGES, CHANGE),
+)
+
+
+@given(HOSTS, st.one_of(st.just(klp_pillar.defaults()["update"]), SETTINGS), st.sets(PACKAGES, max_size=2))
+def test_every_plan_keeps_the_kernel_and_tells_what_it_leaves_out(host, update, needreboot):
+    advisories, packages, updates = host
+    found = zypp_plan.plan(advisories, packages, updates, update, needreboot)
+    taken, skipped = found["packages"], {(item["kind"], item["item"]) for item in found["skipped"]}
+    for name in updates:
+        assert (name in taken) + (("package", name) in skipped) + zypp_plan.live_patch_package(name) == 1
+    assert not any(zypp_plan.kernel_package(name) or zypp_plan.live_patch_package(name) for name in taken)
+    assert update["reboot"] or not set(taken) & needreboot
+    for item in advisories:
+        where = [item["id"] in found[key] for key in ("advisories", "live_patches")]
+        assert sum(where) + (("advisory", item["id"]) in skipped) == 1
+    assert set(found["stack"]) <= set(found["advisories"])
+    assert all(item["reason"] for item in found["skipped"])
+
+
+@given(HOSTS, SETTINGS)
+def test_what_stays_back_for_the_kernel_is_brought_by_no_other_advisory(host, update):
+    advisories, packages, updates = host
+    found = zypp_plan.plan(advisories, packages, updates, update, set())
+    there = {item["id"] for item in advisories}
+    for name, contents in packages.items():
+        kernels = any(zypp_plan.kernel_package(package) for package in contents)
+        assert not (name in there and kernels) or not set(contents) & set(found["packages"])
