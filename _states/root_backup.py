@@ -1,0 +1,70 @@
+"""
+Declares the way back: a verified backup of the root volume for the current run.
+"""
+
+
+def __virtual__():
+    if "root_backup.create" in __salt__ and "klp_state.converge" in __utils__:
+        return True
+    return False, "root_backup: module or _utils/klp_state.py missing here, run saltutil.sync_all"
+
+
+def _converge(name, **kwargs):
+    return __utils__["klp_state.converge"](name, __opts__["test"], **kwargs)
+
+
+def taken(name, before=None):
+    """
+    Ensure the current run has a verified backup; an interrupted run keeps the one it made.
+
+    before
+        ``klp`` or ``klp.patch``: the SLS that follows. No backup is made if it has nothing to change on this host.
+
+    Backend and commands come from pillar ``klp:backup``.
+
+    .. code-block:: yaml
+
+        klp-backup:
+          root_backup.taken:
+            - before: klp.patch
+    """
+
+    def wanted(old):
+        nothing = before is not None and __salt__["klp.idle"](before)
+        return old if nothing or old["backup"] else {"backup": "a verified backup of this run"}
+
+    return _converge(
+        name,
+        read=lambda: {"backup": __salt__["root_backup.usable"]()},
+        wanted=wanted,
+        apply=__salt__["root_backup.create"],
+        done=lambda new: bool(new["backup"]),
+        told=lambda now: (
+            f"backup {now['backup']} is verified" if now["backup"] else "nothing will change, no backup needed"
+        ),
+    )
+
+
+def finished(name):
+    """
+    Ensure the current run is marked as finished, so that the next one makes a backup of its own.
+
+    .. code-block:: yaml
+
+        klp-finished:
+          root_backup.finished:
+            - require:
+              - klp: klp-verified
+    """
+
+    def read():
+        run = __salt__["root_backup.current"]() or {}
+        return {"open run": run.get("run") if run.get("finished") is None else None}
+
+    return _converge(
+        name,
+        read=read,
+        wanted=lambda old: {"open run": None},
+        apply=__salt__["root_backup.finish"],
+        told=lambda now: "no run is open",
+    )
