@@ -1,0 +1,386 @@
+"""
+Kernel live patches of SUSE Linux Enterprise hosts: what is active, what holds it up, and bringing in the next one.
+
+:depends: ``zypper``, ``rpm``; ``klp`` (package ``kernel-livepatch-tools``) for patches, blockers and verify
+:pillar: ``klp`` (see ``docs/reference/pillar.md``)
+"""
+
+import logging
+import os
+import time
+
+import salt.utils.path
+from salt.exceptions import CommandExecutionError, SaltInvocationError
+
+log = logging.getLogger(__name__)
+
+NAMED = 20  # blockers that are looked at closely
+POLL = 0.5  # seconds between two looks at sysfs
+UNFINISHED = "unfinished"  # record of klp_record: the live patch whose installation was begun
+
+
+def __virtual__():
+    if "klp_parse.patches" not in __utils__:
+        return False, "klp: _utils/klp_parse.py is missing here, run saltutil.sync_all"
+    if not salt.utils.path.which("zypper"):
+        return False, "klp: command zypper not found, this is not a SUSE host"
+    return True
+
+
+def _run(argv, ok=(0,), timeout=60, **kwargs):
+    return __utils__["klp_cmd.run"](__salt__["cmd.run_all"], argv, ok, timeout=timeout, **kwargs)
+
+
+def _parse(reader, text):
+    """Read ``text`` with a pure parser; unknown text is an error, never 'nothing'."""
+    try:
+        return __utils__[f"klp_parse.{reader}"](text)
+    except ValueError as exc:
+        raise CommandExecutionError(str(exc)) from exc
+
+
+def _settings():
+    return __utils__["klp_pillar.settings"](__pillar__.get("klp"))
+
+
+def _kernel():
+    return _parse("kernel", os.uname().release)
+
+
+def rpms():
+    """
+    Return what is installed of kernel, live patch and tools, by one rpm query: ``{name: [editions]}``.
+
+    CLI Example::
+
+        salt '*' klp.rpms
+    """
+    kernel = _kernel()
+    names = [f"kernel-{kernel['flavour']}", _parse("package_name", kernel["release"])]
+    return __salt__["zypper.installed"](names + _settings()["tools"]["packages"])
+
+
+def tools_missing():
+    """
+    Return the tools of pillar ``klp:tools`` that are not installed; a pattern as ``pattern:NAME``.
+
+    CLI Example::
+
+        salt '*' klp.tools_missing
+    """
+    tools, found = _settings()["tools"], rpms()
+    missing = [name for name in tools["packages"] if name not in found]
+    pattern = tools["pattern"]
+    if pattern and not __salt__["zypper.provided"](f"pattern() = {pattern}"):
+        missing.append(f"pattern:{pattern}")
+    return missing
+
+
+def status():
+    """
+    Return what the kernel says, read from sysfs without a program.
+
+    Returns ``{"kernel", "transition" (ready or in_progress), "active" (name or None), "patches": [{"name", "enabled",
+    "transition"}]}``; while a transition runs, ``active`` is the live patch that comes. Source: sysfs-kernel-livepatch.
+
+    CLI Example::
+
+        salt '*' klp.status
+    """
+    patches_ = __utils__["klp_sys.live_patches"]()
+    moving = [patch["name"] for patch in patches_ if patch["transition"]]
+    enabled = [patch["name"] for patch in patches_ if patch["enabled"]]
+    names = moving or enabled
+    return {
+        "kernel": os.uname().release,
+        "transition": "in_progress" if moving else "ready",
+        "active": names[0] if len(names) == 1 else None,
+        "patches": patches_,
+    }
+
+
+def patches():
+    """
+    Return the live patches that the ``klp`` tool knows, with what they fix.
+
+    A list of ``{"name", "active" (bool), "rpm" (name-edition or None), "cves" (list)}``. Source: klp(8).
+
+    CLI Example::
+
+        salt '*' klp.patches
+    """
+    return _parse("patches", _run(["klp", "-v", "patches"])["stdout"])
+
+
+def blockers():
+    """
+    Return the tasks that hold a transition up; asked of the tool only while one runs.
+
+    A list of ``{"pid", "command", "comm", "unit", "package", "state", "stack"}``, unknown ones ``None``;
+    at most the first 20. Source: klp(8), proc(5).
+
+    CLI Example::
+
+        salt '*' klp.blockers
+    """
+    if status()["transition"] == "ready":
+        return []
+    found = _parse("blockers", _run(["klp", "-v", "blocking"])["stdout"])
+    return [_blocker(item) for item in found[:NAMED]]
+
+
+def _blocker(item):
+    task = __utils__["klp_sys.task"](item["pid"])
+    owner = None
+    if task["exe"]:
+        res = _run(["rpm", "-qf", "--qf", "%{NAME}\\n", task["exe"]], ok=None)
+        owner = res["stdout"].strip() if res["retcode"] == 0 else None
+    return {
+        "pid": item["pid"],
+        "command": item["command"],
+        "comm": task["comm"],
+        "unit": _parse("unit", task["cgroup"] or ""),
+        "package": owner,
+        "state": task["state"],
+        "stack": item["stack"] or task["stack"],
+    }
+
+
+def wait(timeout=None):
+    """
+    Wait until no transition runs.
+
+    timeout
+        seconds; default: pillar ``klp:transition:timeout``.
+
+    Returns ``{"transition": "ready", "seconds": S}``. Raises CommandExecutionError at the deadline, with the blockers.
+    Nothing is forced, and nothing is sent to the tasks.
+
+    CLI Example::
+
+        salt '*' klp.wait timeout=120
+    """
+    timeout = _settings()["transition"]["timeout"] if timeout is None else timeout
+    started, told = time.monotonic(), 0.0
+    while status()["transition"] != "ready":
+        spent = time.monotonic() - started
+        if spent >= timeout:
+            raise CommandExecutionError(_blocked(timeout))
+        if spent - told >= 15:
+            told = spent
+            log.info("salt-klp: the transition still runs, %d of at most %d seconds", spent, timeout)
+        time.sleep(POLL)
+    return {"transition": "ready", "seconds": round(time.monotonic() - started, 1)}
+
+
+def _blocked(timeout):
+    try:
+        found = [__utils__["klp_checks.blocker_line"](item) for item in blockers()]
+    except CommandExecutionError as exc:
+        found = [str(exc)]
+    names = "; ".join(found) or "no task that klp could name"
+    return (
+        f"the transition of the live patch did not end within {timeout} seconds, held up by: {names}; "
+        "nothing else was started; end or restart these and run the same command again"
+    )
+
+
+def package():
+    """
+    Return the live patch package of the running kernel: ``{"name", "edition", "level", "unfinished" (bool)}``.
+
+    Edition and level are ``None`` where it is not installed. ``unfinished``: its installation was begun and not seen to
+    end, as after a kill or a power cut; the initrd may lack it, or the one before is still there. ``klp.install``
+    mends that.
+
+    CLI Example::
+
+        salt '*' klp.package
+    """
+    name = _parse("package_name", os.uname().release)
+    editions = sorted(rpms().get(name, []), key=lambda item: _age({"edition": item, "level": _parse("level", item)}))
+    edition = editions[-1] if editions else None
+    begun = __utils__["klp_record.read"](UNFINISHED, {}).get("edition")
+    return {
+        "name": name,
+        "edition": edition,
+        "level": _parse("level", edition) if edition else None,
+        "unfinished": len(editions) > 1 or (edition is not None and edition == begun),
+    }
+
+
+def available():
+    """
+    Return the live patches for the running kernel in the repositories, newest first.
+
+    A list of ``{"edition", "level", "installed", "repository"}``.
+
+    CLI Example::
+
+        salt '*' klp.available
+    """
+    found = __salt__["zypper.editions"](package()["name"])
+    return sorted((dict(item, level=_parse("level", item["edition"])) for item in found), key=_age, reverse=True)
+
+
+def _age(item):
+    numbers = [int(part) if part.isdigit() else 0 for part in item["edition"].replace("-", ".").split(".")]
+    return [item["level"]] + numbers
+
+
+def target(level="latest", search=True):
+    """
+    Return the edition of the live patch package that a level means here.
+
+    level
+        ``latest``, a number or an edition.
+    search
+        for ``latest``: ask the repositories whether there is a newer one than what is installed.
+
+    Raises CommandExecutionError where no repository has it or it is below what is installed, SaltInvocationError for a
+    level of another form.
+
+    CLI Example::
+
+        salt '*' klp.target 3
+    """
+    problem = __utils__["klp_pillar.level_problem"](level)
+    if problem:
+        raise SaltInvocationError(f"level: {problem}")
+    here = package()
+    if here["edition"] and level in (here["level"], here["edition"]):
+        return here["edition"]
+    if level == "latest" and here["edition"]:
+        return _newer(here) if search else here["edition"]
+    there = available()
+    wanted = [item["edition"] for item in there if level in ("latest", item["level"], item["edition"])]
+    if not wanted:
+        raise CommandExecutionError(_not_there(level, here["name"], there))
+    if here["edition"] and _parse("level", wanted[0]) < here["level"]:
+        raise CommandExecutionError(
+            f"live patch level {level} is below the installed {here['edition']}: klp.install never goes back; "
+            f"by hand: zypper install --oldpackage {here['name']}={wanted[0]}"
+        )
+    return wanted[0]
+
+
+def _newer(here):
+    found = __salt__["zypper.preview"]([here["name"]])
+    items = [item["edition"] for item in found["upgrade"] + found["install"] if item["name"] == here["name"]]
+    return items[0] if items else here["edition"]
+
+
+def _not_there(level, name, there):
+    if not __salt__["zypper.repositories"]():
+        return "no enabled repositories in /etc/zypp/repos.d: register the host, or enable one with: zypper mr -e ALIAS"
+    if not there:
+        return (
+            f"no live patch package for the running kernel: {name} is in no repository; is the live patching product "
+            f"registered, and does SUSE still make live patches for this kernel? Look with: zypper search {name}"
+        )
+    levels = ", ".join(item["edition"] for item in there)
+    return f"live patch level {level} of {name} is in no repository; there are: {levels}"
+
+
+def pending(sls="klp.patch"):
+    """
+    Return the package changes that an SLS of this formula would make now: ``{name: {"old", "new"}}``.
+
+    sls
+        ``klp`` (steady state) or ``klp.patch`` (maintenance run).
+
+    CLI Example::
+
+        salt '*' klp.pending klp.patch
+    """
+    found = {}
+    for part in _pending(sls):
+        found.update(part)
+    return found
+
+
+def idle(sls="klp.patch"):
+    """
+    Return whether an SLS of this formula has nothing to change here (bool); looks no further than the first change.
+
+    sls
+        ``klp`` (steady state) or ``klp.patch`` (maintenance run).
+
+    CLI Example::
+
+        salt '*' klp.idle klp.patch
+    """
+    return not any(_pending(sls))
+
+
+def _pending(sls):
+    if sls not in ("klp", "klp.patch"):
+        raise SaltInvocationError(f"sls: wanted klp or klp.patch, found {sls!r}")
+    if sls == "klp":
+        yield _pending_live_patch(search=False)
+        yield {name: {"old": None, "new": "newest"} for name in tools_missing()}
+    else:
+        yield {name: {"old": "not locked", "new": "locked"} for name in __salt__["klp.unlocked"]()}
+        yield __salt__["zypper.pending"]()["packages"]
+        yield _pending_live_patch(search=True)
+
+
+def _pending_live_patch(search):
+    here, goal = package(), __salt__["klp.goal"](_settings()["level"], search=search)
+    same = here["edition"] == goal["live patch"]
+    if same and status()["active"] == goal["module"] and not here["unfinished"]:
+        return {}
+    return {here["name"]: {"old": None if same else here["edition"], "new": goal["live patch"]}}
+
+
+def install(level="latest"):
+    """
+    Bring in a live patch of the running kernel. Its transition starts; ``klp.wait`` waits for the end.
+
+    level
+        ``latest``, a number or an edition, not lower than what is installed.
+
+    Returns ``{"changed": {name: {"old", "new"}}, "notes": [sentences]}``. Raises CommandExecutionError while a
+    transition runs, for a level that ``klp.target`` refuses, and if the kernel has not taken the module.
+
+    CLI Example::
+
+        salt '*' klp.install latest
+    """
+    if salt.utils.path.which("klp"):
+        patches()  # a tool whose answer nobody knows is found out before anything is installed
+    now, here, edition = status(), package(), target(level)
+    if now["transition"] != "ready":
+        raise CommandExecutionError("a transition is still running: no second live patch is started; see klp.blockers")
+    name = here["name"] if level == "latest" else f"{here['name']}={edition}"
+    done = bring([name], edition, force=edition == here["edition"])
+    _loaded(edition)
+    return done
+
+
+def bring(names, edition, force=False):
+    """
+    Install packages, the live patch package among them, so that an end half way is noticed: ``klp.package`` tells.
+
+    names, force
+        as for ``zypper.install``, which the answer is of.
+    edition
+        of the live patch package.
+
+    CLI Example::
+
+        salt '*' klp.bring '[kernel-livepatch-5_14_21-150500_55_7-default]' 3-150500.2.1
+    """
+    __utils__["klp_record.write"](UNFINISHED, {"edition": edition})
+    done = __salt__["zypper.install"](names, force=force)
+    __utils__["klp_record.write"](UNFINISHED, {})
+    return done
+
+
+def _loaded(edition):
+    module, names = _parse("module_name", edition), [patch["name"] for patch in status()["patches"] if patch["enabled"]]
+    if module not in names:
+        raise CommandExecutionError(
+            f"live patch {edition} is installed, but the kernel has not taken {module} (active: "
+            f"{', '.join(names) or 'none'}); look at the end of /var/log/zypp/history and at: dmesg | grep livepatch"
+        )

@@ -1,0 +1,100 @@
+"""
+Is this host live patched as declared? The third file of the module ``klp``.
+
+:depends: ``klp``, ``rpm``; ``lsinitrd`` for the check of the initrd
+:pillar: ``klp:verify``
+"""
+
+import os
+
+import salt.utils.path
+from salt.exceptions import CommandExecutionError
+
+__virtualname__ = "klp"
+
+TAINTED = "/proc/sys/kernel/tainted"
+
+
+def __virtual__():
+    if "klp_checks.verdict" not in __utils__:
+        return False, "klp: _utils/klp_checks.py is missing here, run saltutil.sync_all"
+    if not salt.utils.path.which("zypper"):
+        return False, "klp: command zypper not found, this is not a SUSE host"
+    return __virtualname__
+
+
+def _run(argv, timeout=60):
+    return __utils__["klp_cmd.run"](__salt__["cmd.run_all"], argv, timeout=timeout)["stdout"]
+
+
+def _told(reader, argv):
+    """Return ``{"value"}`` of what a program said, or ``{"error"}`` with the reason why that is not known."""
+    try:
+        return {"value": __utils__[reader](_run(argv))}
+    except (CommandExecutionError, ValueError) as exc:
+        return {"error": str(exc)}
+
+
+def _modules(name):
+    return __utils__["klp_parse.modules"](_run(["rpm", "-ql", name]))
+
+
+def _initrd(release, wanted):
+    if not wanted:
+        return {"skipped": "pillar klp:verify:initrd is false"}
+    if not salt.utils.path.which("lsinitrd"):
+        return {"skipped": "this host has no lsinitrd"}
+    try:
+        return {"value": _run(["lsinitrd", f"/boot/initrd-{release}"], timeout=300)}
+    except CommandExecutionError as exc:
+        return {"error": str(exc)}
+
+
+def verify():
+    """
+    Compare what rpm, sysfs and the klp tool say about this host, and what a reboot would find.
+
+    Returns ``{"verdict", "kernel", "live_patch" (edition or None), "cves" (list), "checks": [{"check", "verdict",
+    "detail"}]}``. ``verdict`` is ``ok``, ``blocked``, ``reboot_needed``, ``unsupported``, ``failed`` or ``unknown``.
+    Source: the checks of SUSE's kernel QA (openQA, lib/klp.pm).
+
+    CLI Example::
+
+        salt '*' klp.verify
+    """
+    uname, answer = os.uname(), {"kernel": os.uname().release, "live_patch": None, "cves": [], "checks": []}
+    try:
+        unsupported = __utils__["klp_parse.unsupported"](uname.release, uname.machine)
+    except ValueError as exc:
+        unsupported = str(exc)
+    if unsupported:
+        checks = [__utils__["klp_checks.check"]("kernel", "unsupported", unsupported)]
+        return dict(answer, verdict="unsupported", checks=checks)
+    package, patches = __salt__["klp.package"](), _told("klp_parse.patches", ["klp", "-v", "patches"])
+    checks = _checks(uname, package, patches)
+    told = [cve for patch in patches.get("value", []) if patch["active"] for cve in patch["cves"]]
+    verdict = __utils__["klp_checks.verdict"](checks)
+    return dict(answer, verdict=verdict, live_patch=package["edition"], cves=sorted(told), checks=checks)
+
+
+def _checks(uname, package, patches):
+    wanted = __utils__["klp_pillar.settings"](__pillar__.get("klp"))["verify"]
+    kernel = __utils__["klp_parse.kernel"](uname.release)
+    sysfs, editions = __salt__["klp.status"]()["patches"], __salt__["klp.rpms"]().get(package["name"], [])
+    modules = _modules(package["name"]) if editions else []
+    kernels = __salt__["klp.rpms"]().get(f"kernel-{kernel['flavour']}", [])
+    judge = {
+        name: __utils__[f"klp_checks.{name}"]
+        for name in ("transition", "active", "package", "kernel", "locks", "uname", "taint", "initrd", "reboot")
+    }
+    return [
+        judge["transition"](sysfs, _told("klp_parse.transition", ["klp", "status"]), __salt__["klp.blockers"]()),
+        judge["active"](sysfs, patches),
+        judge["package"](sysfs, patches, package["name"], editions, modules),
+        judge["kernel"](uname.release, kernels, kernel["flavour"], kernel["version"]),
+        judge["locks"](__salt__["klp.unlocked"]()),
+        judge["uname"](uname.version),
+        judge["taint"](__utils__["klp_sys.text"](TAINTED), wanted["unsigned_modules"]),
+        judge["initrd"](_initrd(uname.release, wanted["initrd"]), modules),
+        judge["reboot"](__salt__["zypper.needs_rebooting"]()),
+    ]
