@@ -1,0 +1,21 @@
+# Tools and a live patch of the running kernel: never before there is a way back, never before the kernel is locked.
+{%- from "klp/map.jinja" import klp with context %}
+
+include:
+  - klp.ready
+  - klp.lock
+
+klp-backup-enable:
+  root_backup.taken:
+    - before: klp
+    - require:
+      - klp-ready
+    - require_in:
+      - zypper: klp-locks
+
+klp-enabled:
+  klp.enabled:
+    - level: {{ klp["level"] | json }}
+    - require:
+      - root_backup: klp-backup-enable
+      - zypper: klp-locks

@@ -1,0 +1,20 @@
+# Before a maintenance run: every repository can be read, the klp tool is understood, and no transition is running.
+{%- from "klp/map.jinja" import klp with context %}
+
+include:
+  - klp.ready
+  - klp.lock
+
+klp-repositories:
+  klp.ready:
+    - refresh: true
+    - require:
+      - klp-ready
+
+klp-calm:
+  klp.settled:
+    - timeout: {{ klp["transition"]["timeout"] | json }}
+    - require:
+      - klp: klp-repositories
+    - require_in:
+      - zypper: klp-locks
