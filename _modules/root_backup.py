@@ -18,6 +18,7 @@ from salt.exceptions import CommandExecutionError
 log = logging.getLogger(__name__)
 
 RUNS = "runs"  # record of klp_record
+FIELDS = {"run", "opened", "finished", "backend", "backup", "created"}
 
 
 def __virtual__():
@@ -31,7 +32,10 @@ def _settings():
 
 
 def _runs():
-    return __utils__["klp_record.read"](RUNS, [])
+    runs = __utils__["klp_record.read"](RUNS, [])
+    if not all(isinstance(item, dict) and FIELDS <= set(item) for item in runs):
+        raise CommandExecutionError("/var/lib/salt-klp/runs.json: not what salt-klp wrote; repair it or move it away")
+    return runs
 
 
 def _remember(runs):

@@ -29,14 +29,17 @@ def taken(name, before=None):
             - before: klp.patch
     """
 
-    def wanted(old):
-        nothing = before is not None and __salt__["klp.idle"](before)
-        return old if nothing or old["backup"] else {"backup": "a verified backup of this run"}
+    seen = {}
+
+    def read():
+        if "idle" not in seen:
+            seen["idle"] = before is not None and __salt__["klp.idle"](before)
+        return {"backup": None if seen["idle"] else __salt__["root_backup.usable"]()}
 
     return _converge(
         name,
-        read=lambda: {"backup": __salt__["root_backup.usable"]()},
-        wanted=wanted,
+        read=read,
+        wanted=lambda old: old if seen["idle"] or old["backup"] else {"backup": "a verified backup of this run"},
         apply=__salt__["root_backup.create"],
         done=lambda new: bool(new["backup"]),
         told=lambda now: (

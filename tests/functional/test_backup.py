@@ -234,7 +234,7 @@ def test_record_is_for_root_only(sles):
     assert modes == {"runs.json": 0o600, "locks.json": 0o600, "unfinished.json": 0o600}
 
 
-@pytest.mark.parametrize("text", ["", "{", "[{]", '{"run": 1}', "\0\0\0\0", '"run"'])
+@pytest.mark.parametrize("text", ["", "{", "[{]", '{"run": 1}', "\0\0\0\0", '"run"', "[1]", '[{"run": "r1"}]'])
 def test_damaged_record_is_an_error_and_not_nothing(sles, text):
     one = sles("enabled")
     assert one.zypper("al", *LOCKS).returncode == 0

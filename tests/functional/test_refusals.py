@@ -167,8 +167,13 @@ def test_rpm_lock_that_is_freed_in_time_does_not_matter(sles):
 def test_no_backend_no_patching(sles):
     one = locked(sles, backup={})
     refused(one, "klp.patch", {"klp-backup": NO_BACKEND})
-    refused(one, "klp", {"klp-backup-enable": NO_BACKEND})
     refused(one, "klp.patch", {"klp-backup": NO_BACKEND}, test=True)
+    refused(sles("fresh", backup={}), "klp", {"klp-backup-enable": NO_BACKEND})
+
+
+def test_no_backend_is_no_matter_where_nothing_will_change(sles):
+    answer = apply(locked(sles, backup={}), "klp")
+    assert (answer.rc, answer.failed, answer.changes) == (0, {}, {})
 
 
 @pytest.mark.parametrize(

@@ -174,6 +174,14 @@ def test_a_damaged_record_stops_the_backup(host, programs):
     assert programs.calls == []
 
 
+@pytest.mark.parametrize("text", ["[1]", '[{"run": "r1"}]', "[null]"])
+def test_a_record_of_another_shape_stops_the_backup(host, programs, text):
+    host.write("record/runs.json", text)
+    with pytest.raises(CommandExecutionError, match="runs.json: not what salt-klp wrote; repair it or move it away$"):
+        host.salt["root_backup.create"]()
+    assert programs.calls == []
+
+
 def row(number, run):
     return f'{number},2023-01-01,salt-klp,"klp_run={run},important=yes"\n'
 

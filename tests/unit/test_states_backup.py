@@ -44,6 +44,12 @@ def test_without_a_backend_the_state_is_false(host, test):
     assert (ret["result"], ret["changes"]) == (False, {}) and "no backup, no patching" in ret["comment"]
 
 
+def test_without_a_backend_nothing_is_wrong_where_nothing_will_change(host):
+    host.pillar["klp"] = {}
+    ret = apply(host, "root_backup.taken", before="klp")
+    assert (ret["result"], ret["comment"]) == (True, "Already as declared: nothing will change, no backup needed")
+
+
 def test_a_backup_that_fails_is_false(host, programs):
     programs.on(["backup"], {"retcode": 1, "stderr": "quota"})
     ret = apply(host, "root_backup.taken")
