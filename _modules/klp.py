@@ -161,6 +161,8 @@ def wait(timeout=None):
         salt '*' klp.wait timeout=120
     """
     timeout = _settings()["transition"]["timeout"] if timeout is None else timeout
+    if not isinstance(timeout, (int, float)) or isinstance(timeout, bool) or timeout < 0:
+        raise SaltInvocationError(f"timeout: wanted seconds, found {timeout!r}")
     started, told = time.monotonic(), 0.0
     while status()["transition"] != "ready":
         spent = time.monotonic() - started

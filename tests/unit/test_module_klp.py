@@ -140,6 +140,12 @@ def test_waiting_ends_with_the_transition(minion, caplog):
     assert "the transition still runs, 15 of at most 300 seconds" in caplog.text
 
 
+@pytest.mark.parametrize("given", ["10", True, -1, [3]])
+def test_a_deadline_is_a_number_of_seconds(minion, given):
+    with pytest.raises(SaltInvocationError, match="^timeout: wanted seconds, found "):
+        minion.salt["klp.wait"](timeout=given)
+
+
 @pytest.mark.parametrize(("given", "pillar", "seconds"), [(None, 10, 10), (3, 10, 3), (0, 10, 0)])
 def test_waiting_has_a_deadline_and_names_the_blockers(minion, given, pillar, seconds):
     stalled(minion)
