@@ -22,7 +22,6 @@ ACTIONS = (
 )
 SCRIPTLET = re.compile(r"%\w+\(([^)\s]+)\) scriptlet failed")
 SKIPPED_REPOSITORY = re.compile(r"Skipping repository '([^'\n]+)' because of the above error")
-PATCH_PROBLEM = re.compile(r"patch:(\S+?)-\d+\.noarch conflicts\s+with")
 CONFLICT = re.compile(
     r"^\s+(?:(srcpackage):)?([^\s<]+?)(?:\.(?:x86_64|noarch|ppc64le|s390x|aarch64|i[3-6]86))? < (\S+)$"
 )
@@ -111,11 +110,6 @@ def _solvable(node):
         "edition": node.get("edition", ""),
         "old": node.get("edition-old"),
     }
-
-
-def problem_patches(text):
-    """Return the ids of advisories that the solver names as the problem (exit code 4)."""
-    return sorted(set(PATCH_PROBLEM.findall(text)))
 
 
 def editions(text):

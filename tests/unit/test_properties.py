@@ -26,7 +26,6 @@ PARSERS = [
     ("zypp_parse", "summary", recorded("zypper/update-with-locks.xml")),
     ("zypp_parse", "editions", recorded("zypper/search-live-patch.xml")),
     ("zypp_parse", "advisory_packages", recorded("zypper/info-patches.txt")[:2500]),
-    ("zypp_parse", "problem_patches", recorded("zypper/problem-conflict.txt")),
     ("zypp_parse", "failed_scriptlets", recorded("zypper/update-scriptlet-failed.txt")),
     ("zypp_parse", "skipped_repositories", recorded("zypper/refresh-broken.txt")),
     ("zypp_parse", "enabled_repositories", "[a]\nenabled=0\n"),

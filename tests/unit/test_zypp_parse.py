@@ -149,13 +149,6 @@ def test_conflicts_of_no_advisory_or_of_another_form_are_named(text, message):
         zypp_parse.advisory_packages(text)
 
 
-def test_solver_problems_name_their_advisories():
-    assert zypp_parse.problem_patches(recorded("zypper/problem-conflict.txt")) == [
-        BASE + "2871",
-        "openSUSE-SLE-15.4-2023-4534",
-    ]
-
-
 def test_failed_scriptlets_are_named():
     text = recorded("zypper/update-scriptlet-failed.txt")
     assert zypp_parse.failed_scriptlets(text) == ["nfs-client-2.1.1-150500.22.3.1.x86_64"]
