@@ -110,9 +110,10 @@ def obstacles(refresh=False):
     problems = settings()["problems"]
     if problems:
         return problems
-    uname = os.uname()
-    if _kernel() and __utils__["klp_parse.unsupported"](uname.release, uname.machine):
-        return [__utils__["klp_parse.unsupported"](uname.release, uname.machine)]
+    kernel = _kernel()  # raises for a release of unknown form
+    unsupported = __utils__["klp_parse.unsupported"](kernel["release"], os.uname().machine)
+    if unsupported:
+        return [unsupported]
     __salt__["klp.status"]()  # raises where the kernel offers no live patching
     found = _kernel_problems() + _purge_problems() + _lock_problems()
     if __utils__["klp_sys.read_only"]("/usr"):
@@ -136,7 +137,8 @@ def _tool_problems():
 
 
 def _kernel_problems():
-    kernel, name = _kernel(), f"kernel-{_kernel()['flavour']}"
+    kernel = _kernel()
+    name = f"kernel-{kernel['flavour']}"
     editions = __salt__["klp.rpms"]().get(name, [])
     if __utils__["klp_checks.running_installed"](editions, kernel["version"]):
         return []
@@ -189,7 +191,8 @@ def enable(level="latest"):
             f"lock the kernel packages first (zypper.add_locks), not locked: {', '.join(missing)}"
         )
     tools = __salt__["klp.tools_missing"]()
-    name, edition = __salt__["klp.package"]()["name"], __salt__["klp.package"]()["edition"]
+    here = __salt__["klp.package"]()
+    name, edition = here["name"], here["edition"]
     if not tools and edition:
         return {"changed": {}, "notes": []}
     activated = _activate()
