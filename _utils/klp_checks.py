@@ -10,6 +10,8 @@ import re
 
 ORDER = ("blocked", "failed", "unknown", "reboot_needed")
 UNSIGNED = 0x2000  # bit 13 of /proc/sys/kernel/tainted
+DEPTH = 5  # functions of a blocker's kernel stack that a message names
+FRAME = re.compile(r"(?:\[<\w+>\] )?([^\s+]+)\+0x")
 BUILD = re.compile(r"\([0-9a-f]{7,40}(/[^)]*)?\)")
 
 
@@ -54,9 +56,15 @@ def transition(sysfs, tool, blockers):
 
 
 def blocker_line(item):
-    """Return one line that names a blocker with its unit and package."""
+    """Return one line that names a blocker with its unit, its package and where in the kernel it is."""
     where = f"unit {item['unit'] or 'unknown'}, package {item['package'] or 'unknown'}"
-    return f"process {item['pid']} ({item['command'] or item['comm'] or 'unknown'}; {where})"
+    stack = " < ".join(functions(item["stack"] or [])[:DEPTH]) or "unknown"
+    return f"process {item['pid']} ({item['command'] or item['comm'] or 'unknown'}; {where}, stack {stack})"
+
+
+def functions(stack):
+    """Return the names of the functions in a kernel stack, innermost first (``[<0>] msleep+0x2d/0x60 [module]``)."""
+    return [match.group(1) for match in map(FRAME.match, stack) if match]
 
 
 def active(sysfs, tool):

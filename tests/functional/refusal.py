@@ -1,11 +1,14 @@
 """What the tests of refusals share: the reason of a refusal, and that it came before any change."""
 
+import re
 import subprocess
 import sys
 import threading
 from contextlib import contextmanager
+from pathlib import Path
 
 from tests.functional.conftest import apply, snapshot, writes
+from tests.lab.host import wait_until
 
 LOCK_HOLDER = """\
 import fcntl, sys
@@ -19,6 +22,15 @@ with open("/usr/lib/sysimage/rpm/.rpm.lock", "r+") as file:
 def causes(answer):
     """Return the comments of the states that failed for a reason of their own."""
     return {ident: text for ident, text in answer.failed.items() if not text.startswith("One or more requisite failed")}
+
+
+def named(blocker):
+    """Return what a message says of a blkmapd that holds a transition up; its kernel stack is of this machine."""
+    task = Path(f"/proc/{blocker.pid}")
+    wait_until(lambda: "S (sleeping)" in (task / "status").read_text(), 30, "the blocker to sleep")
+    stack = re.findall(r"^\[<\w+>\] (\S+?)\+0x", (task / "stack").read_text(), re.MULTILINE)
+    where = f"unit unknown, package nfs-client, stack {' < '.join(stack[:5]) or 'unknown'}"
+    return f"process {blocker.pid} (/usr/sbin/blkmapd; {where})"
 
 
 def refused(host, sls, reasons, but=(), **kwargs):

@@ -5,7 +5,7 @@ import time
 import pytest
 
 from tests.functional.conftest import FIRST, LOADED, LP, THIRD, apply, volumes, writes
-from tests.functional.refusal import causes, refused
+from tests.functional.refusal import causes, named, refused
 
 MODULE_1, MODULE_3 = "livepatch_1_150500_9_3_1", "livepatch_3_150500_2_1"
 NOT_TAKEN = (
@@ -45,7 +45,7 @@ def test_transition_that_does_not_end(sles):
     one = sles("enabled", transition={"timeout": 2})
     blocker = one.popen(["/usr/sbin/blkmapd"])
     one.faults(transition="stay", blockers=[blocker.pid])
-    reason = stalled(2, f"process {blocker.pid} (/usr/sbin/blkmapd; unit unknown, package nfs-client)")
+    reason = stalled(2, named(blocker))
     answer = apply(one, "klp.patch")
     assert causes(answer) == {"klp-settled": reason}
     assert answer.rc != 0

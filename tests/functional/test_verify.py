@@ -3,6 +3,7 @@
 import pytest
 
 from tests.functional.conftest import FIRST, KERNEL, LOCKS, LP, SECOND, THIRD, apply, snapshot
+from tests.functional.refusal import named
 
 MODULE_1, MODULE_2, MODULE_3 = "livepatch_1_150500_9_3_1", "livepatch_2_150500_2_1", "livepatch_3_150500_2_1"
 CHECKS = ["transition", "active", "package", "kernel", "locks", "uname", "taint", "initrd", "reboot"]
@@ -72,10 +73,7 @@ def test_blocked(sles):
     blocker = one.popen(["/usr/sbin/blkmapd"])
     one.load(MODULE_3, transition=1)
     one.faults(blockers=[blocker.pid])
-    detail = (
-        f"{MODULE_3} is still in transition, held up by: "
-        f"process {blocker.pid} (/usr/sbin/blkmapd; unit unknown, package nfs-client)"
-    )
+    detail = f"{MODULE_3} is still in transition, held up by: {named(blocker)}"
     found = verify(one)
     assert found["verdict"] == "blocked"
     assert wrong(found) == {"transition": ("blocked", detail)}

@@ -19,7 +19,12 @@ READY = sysfs((THIRD, True, False))
 TOLD = {"value": klp_parse.patches(recorded("klp/lab-patches-converged.txt"))}
 TOLD_FIRST = {"value": klp_parse.patches(recorded("klp/lab-patches.txt"))}
 BLOCKER = {"pid": 7, "command": "", "comm": "agent", "unit": "agent.service", "package": "dkms-agent"}
-STRANGER = {"pid": 8, "command": "", "comm": None, "unit": None, "package": None}
+BLOCKER["stack"] = ["[<0>] msleep+0x2d/0x60", "agent+0x1/0x2 [dkms_agent]", "no frame"]
+NAMED = (
+    "process 7 (agent; unit agent.service, package dkms-agent, stack msleep < agent); "
+    "process 8 (unknown; unit unknown, package unknown, stack unknown)"
+)
+STRANGER = {"pid": 8, "command": "", "comm": None, "unit": None, "package": None, "stack": None}
 
 
 def judged(found, name, verdict, detail):
@@ -38,7 +43,7 @@ def judged(found, name, verdict, detail):
             {"value": "in_progress"},
             [BLOCKER, STRANGER],
             "blocked",
-            f"{THIRD} is still in transition, held up by: process 7 (agent; unit agent.service, package dkms-agent); p",
+            f"{THIRD} is still in transition, held up by: {NAMED}",
         ),
         (sysfs((THIRD, True, True)), {"value": "ready"}, [], "blocked", "held up by: no task that klp could name"),
     ],
