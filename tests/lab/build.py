@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import fcntl
-import hashlib
 import os
 import shutil
 import subprocess
-import time
 from pathlib import Path
 
-from . import advisories, golden, packages, specs
+from . import advisories, cache, golden, packages, specs
 
 HERE = Path(__file__).parent
 CHECKOUT = HERE.parent.parent
-KEEP_SECONDS = 6 * 3600
 SOURCES = (
     "packages.py",
     "specs.py",
@@ -43,18 +39,6 @@ class Lab:
         return path
 
 
-def digest(dest: Path) -> str:
-    """Return the hash of the lab's sources, of the tools' versions and of the place, which URLs contain."""
-    found = hashlib.sha256(str(dest).encode())
-    for pattern in SOURCES:
-        for path in sorted(HERE.glob(pattern)):
-            if path.is_file():
-                found.update(path.name.encode() + path.read_bytes())
-    for tool in ("rpm", "zypper", "createrepo_c", "gcc"):
-        found.update(subprocess.run([tool, "--version"], capture_output=True, check=True).stdout)
-    return found.hexdigest()[:12]
-
-
 def compile_c(source: str, target: Path, *flags: str) -> None:
     """Compile one C file of the lab."""
     argv = ["gcc", "-O2", "-Wall", *flags, "-o", str(target), str(HERE / source), "-ldl"]
@@ -74,29 +58,13 @@ def make(root: Path) -> None:
     shutil.rmtree(work)
 
 
-def remove_old(dest: Path, keep: str) -> None:
-    """Remove builds that nobody has used for hours."""
-    for path in dest.iterdir():
-        stamp = path / "complete"
-        used = stamp.stat().st_mtime if stamp.exists() else path.stat().st_mtime
-        if path.is_dir() and path.name != keep and time.time() - used > KEEP_SECONDS:
-            shutil.rmtree(path)
+def sources() -> list[Path]:
+    """Return the files that the lab is made from."""
+    return [path for pattern in SOURCES for path in sorted(HERE.glob(pattern)) if path.is_file()]
 
 
 def build(dest: str | Path = CHECKOUT / "build" / "lab") -> Lab:
-    """Return the lab below ``dest``, building it if its sources changed; one process builds at a time."""
+    """Return the lab below ``dest``, building it if its sources changed; repositories have the place in their URLs."""
     dest = Path(dest).resolve()
-    dest.mkdir(parents=True, exist_ok=True)
-    name = digest(dest)
-    root = dest / name
-    stamp = root / "complete"
-    with open(dest / "lock", "w", encoding="ascii") as lock:
-        fcntl.lockf(lock, fcntl.LOCK_EX)
-        if not stamp.exists():
-            shutil.rmtree(root, ignore_errors=True)
-            make(root)
-            (root / "complete.new").write_text("")
-            (root / "complete.new").rename(stamp)
-            remove_old(dest, name)
-        os.utime(stamp)
-    return Lab(root)
+    name = cache.digest(str(dest), sources=sources(), tools=("rpm", "zypper", "createrepo_c", "gcc"))
+    return Lab(cache.kept(dest, name, make))
