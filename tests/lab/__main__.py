@@ -1,4 +1,4 @@
-"""Use the lab by hand: ``python -m tests.lab build`` or ``python -m tests.lab shell [GOLDEN]``."""
+"""Use the lab by hand: ``python -m tests.lab build``, ``... shell [GOLDEN]``, ``... vm``."""
 
 from __future__ import annotations
 
@@ -14,9 +14,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.lab", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("build", help="build RPMs, repositories and golden roots if needed; print where")
+    commands.add_parser("vm", help="build the virtual machine if needed; print where, and how long it took")
     shell = commands.add_parser("shell", help="open a shell in a new host; all is gone when it ends")
     shell.add_argument("golden", nargs="?", default="fresh", help="fresh, enabled or converged")
     args = parser.parse_args()
+    if args.command == "vm":
+        from .vm.build import build_vm
+
+        machine = build_vm()
+        print(f"{machine.root}\nbuilt in {machine.seconds:.0f} s")
+        return
     lab = build()
     if args.command == "build":
         print(lab.root)

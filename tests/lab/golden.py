@@ -85,8 +85,13 @@ def skeleton(root: Path) -> None:
 
 
 def fresh(root: Path, repos: Path) -> None:
-    """Install a host as it comes from the installer: no live patching, no lock, all updates pending."""
+    """Make a host as it comes from the installer."""
     skeleton(root)
+    install_pool(root, repos)
+
+
+def install_pool(root: Path, repos: Path) -> None:
+    """Install what the installer does: no live patching, no lock, all updates pending."""
     for alias in REPOSITORIES:
         zypper(root, "ar", "--no-gpgcheck", f"dir://{repos / alias}", alias)
     zypper(root, "ref")

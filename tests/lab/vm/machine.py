@@ -1,0 +1,194 @@
+"""One virtual machine: QEMU without acceleration, a disk of its own, its console, and a look inside by its agent."""
+
+from __future__ import annotations
+
+import base64
+import shutil
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from qemu.qmp.legacy import QEMUMonitorProtocol
+
+from ..host import wait_until
+from ..packages import KERNEL
+from .build import Build, pack
+from .debian import ask
+
+# Software emulation: a /dev/kvm that is there need not work. The CPU lacks cx16 because the kernel trips over it there.
+ACCEL = ["-machine", "q35", "-accel", "tcg,thread=multi", "-cpu", "max,-cx16", "-smp", "2", "-m", "1024"]
+CMDLINE = f"console=ttyS0 panic=1 loglevel=6 mitigations=off net.ifnames=0 systemd.show_status=0 lab.kernel={KERNEL}"
+HOST = "10.0.2.2"  # what the guest calls the machine that it runs on
+POLL = 0.1
+BOOTED = "lab: root file system mounted"
+BOOT_SECONDS = (200, 400, 800)  # for each attempt to boot
+
+
+class Machine:
+    """A virtual machine; ``seed`` maps paths in the guest to texts that it gets before its first boot."""
+
+    def __init__(self, build: Build, folder: Path, image: str, seed: dict[str, str]) -> None:
+        self.build = build
+        self.disk = folder / "disk.qcow2"
+        self.console_file = folder / "console.txt"
+        self._initrd = folder / "initrd"
+        # The path of a UNIX socket has at most 107 characters.
+        self._sockets = Path(tempfile.mkdtemp(prefix="klp-vm-"))
+        self._process: subprocess.Popen[bytes] | None = None
+        self._agent: QEMUMonitorProtocol | None = None
+        folder.mkdir(parents=True)
+        ask("qemu-img", "create", "-q", "-f", "qcow2", "-F", "raw", "-b", str(build.image(image)), str(self.disk))
+        self._add_seed(folder / "seed", seed)
+
+    def _add_seed(self, stage: Path, seed: dict[str, str]) -> None:
+        for name, text in seed.items():
+            path = stage / "seed" / name.lstrip("/")
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text)
+            path.chmod(0o600 if name.endswith(".pem") else 0o644)
+        pack(stage, stage / "archive")
+        # The kernel unpacks archives one after the other into the same file system.
+        self._initrd.write_bytes(self.build.initrd.read_bytes() + (stage / "archive").read_bytes())
+        shutil.rmtree(stage)
+
+    # -- life ------------------------------------------------------------------------------------------------
+
+    def __enter__(self) -> Machine:
+        return self.start()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    def _argv(self) -> list[str]:
+        program = shutil.which("qemu-system-x86_64")
+        if not program:
+            raise RuntimeError("qemu-system-x86_64 is missing: run tools/packages.sh system as root")
+        agent = self._sockets / "agent"
+        return [
+            *("setpriv", "--pdeathsig", "KILL"),  # it ends with the test, however that one ends
+            *(program, *ACCEL, "-nodefaults", "-display", "none"),
+            *("-kernel", str(self.build.kernel), "-initrd", str(self._initrd), "-append", CMDLINE),
+            *("-drive", f"file={self.disk},if=virtio,format=qcow2,cache=writeback"),
+            *("-netdev", "user,id=net", "-device", "virtio-net-pci,netdev=net", "-device", "virtio-rng-pci"),
+            *("-chardev", f"file,id=console,path={self.console_file},append=on", "-serial", "chardev:console"),
+            *("-chardev", f"socket,id=agent,path={agent},server=on,wait=off", "-device", "virtio-serial"),
+            *("-device", "virtserialport,chardev=agent,name=org.qemu.guest_agent.0"),
+        ]
+
+    def start(self) -> Machine:
+        """Switch the machine on and wait until it has found its disk."""
+        begun = len(self.console())
+        self._launch()
+        self.wait_for_boot(begun)
+        return self
+
+    def wait_for_boot(self, since: int) -> None:
+        """
+        Wait until the console says, behind the position ``since``, that the machine has found its disk.
+
+        Now and then, on a busy machine, the emulated clocks begin in a way that the kernel stops there for ever (seen
+        once in some hundred boots); nothing has been read from the disk by then, and it is switched on again.
+        """
+        for patience in BOOT_SECONDS[:-1]:
+            try:
+                self.wait_for_console(BOOTED, patience, since)
+                return
+            except TimeoutError:
+                self.power_cut()
+                self._launch()
+        self.wait_for_console(BOOTED, BOOT_SECONDS[-1], since)
+
+    def _launch(self) -> None:
+        agent = self._sockets / "agent"
+        agent.unlink(missing_ok=True)
+        self._process = subprocess.Popen(
+            self._argv(), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
+        )
+
+        def listens() -> bool:
+            self.check()
+            return agent.exists()
+
+        wait_until(listens, 60, "the emulator to start")
+
+    def power_cut(self) -> None:
+        """End the emulator as a power cut ends a host: what the guest has not yet handed to its disk is lost."""
+        self._hang_up()
+        if self._process:
+            self._process.kill()
+            self._process.communicate(timeout=60)
+        self._process = None
+
+    def stop(self) -> None:
+        """Switch the machine off for good; its console stays to be read."""
+        self.power_cut()
+        self.disk.unlink()
+        shutil.rmtree(self._sockets)
+
+    def check(self) -> None:
+        """Raise RuntimeError if the emulator has ended by itself, with what it said."""
+        if self._process and self._process.poll() is not None:
+            assert self._process.stderr
+            said = self._process.stderr.read().decode(errors="replace")
+            raise RuntimeError(f"the emulator ended: {said}\n{self.console()[-2000:]}")
+
+    # -- console ---------------------------------------------------------------------------------------------
+
+    def console(self) -> str:
+        """Return all that kernel and tests have written to the console since the first boot."""
+        return self.console_file.read_text(errors="replace") if self.console_file.exists() else ""
+
+    def wait_for_console(self, text: str, timeout: float, since: int = 0) -> int:
+        """Wait until the console has ``text`` behind the position ``since``; return the position behind it."""
+        deadline = time.monotonic() + timeout
+        while True:
+            found = self.console().find(text, since)
+            if found >= 0:
+                return found + len(text)
+            self.check()
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"waited {timeout} s for {text!r} on the console:\n{self.console()[-3000:]}")
+            time.sleep(POLL / 10)
+
+    # -- a look inside ---------------------------------------------------------------------------------------
+
+    def _hang_up(self) -> None:
+        if self._agent:
+            self._agent.close()
+        self._agent = None
+
+    def _ask_agent(self, command: str, timeout: float, **arguments: Any) -> Any:
+        if not self._agent:
+            self._agent = QEMUMonitorProtocol(str(self._sockets / "agent"))
+            self._agent.connect(negotiate=False)
+        self._agent.settimeout(timeout)
+        return self._agent.cmd(command, **arguments)
+
+    def run(self, argv: list[str], timeout: float = 300) -> subprocess.CompletedProcess[str]:
+        """Run a program in the guest for the test itself; the product is only ever driven through Salt."""
+        env = ["PATH=/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/root", "LC_ALL=C"]
+        options = {"path": argv[0], "arg": argv[1:], "env": env, "capture-output": True}
+        pid = self._ask_agent("guest-exec", timeout, **options)["pid"]
+        deadline = time.monotonic() + timeout
+        while not (answer := self._ask_agent("guest-exec-status", timeout, pid=pid))["exited"]:
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"{' '.join(argv)}: no end within {timeout} s in the guest")
+            time.sleep(POLL)
+        said = [base64.b64decode(answer.get(key, "")).decode(errors="replace") for key in ("out-data", "err-data")]
+        return subprocess.CompletedProcess(argv, answer.get("exitcode", -answer.get("signal", 0)), *said)
+
+    def ask(self, *argv: str, timeout: float = 300) -> str:
+        """Return what a program in the guest says; raise with its text when it fails."""
+        done = self.run(list(argv), timeout)
+        if done.returncode:
+            raise RuntimeError(f"{' '.join(argv)}: exit {done.returncode}\n{done.stdout}{done.stderr}")
+        return done.stdout
+
+    def read(self, path: str) -> str:
+        """Return the text of a file in the guest."""
+        return self.ask("cat", path)
