@@ -18,15 +18,15 @@ PYTEST := $(PY) -m pytest $(PYTEST_ARGS)
 SYNCED := $(wildcard _modules _states _utils _grains _beacons _runners)
 MINION := $(filter-out _runners,$(SYNCED))
 MASTER := $(wildcard _runners tools tests demo)
-SCRIPTS := $(wildcard .ci/run tests/lab/nshost tools/*.sh)
+SCRIPTS := $(wildcard .ci/run tests/lab/nshost tests/lab/vm/guest/init tests/lab/vm/guest/*initrd tools/*.sh)
 
 DESTDIR ?=
 PREFIX ?= /usr
 FORMULAS := $(DESTDIR)$(PREFIX)/share/salt-formulas
 DOCS := $(DESTDIR)$(PREFIX)/share/doc/packages/salt-klp
 
-.PHONY: help setup setup-lint demo check lint-python lint-types lint-py36 lint-yaml lint-shell lint-house lint-docs \
-	test test-unit test-functional test-integration test-matrix coverage install clean
+.PHONY: help setup setup-lint setup-system demo check lint-python lint-types lint-py36 lint-yaml lint-shell lint-house lint-docs \
+	test test-unit test-functional test-integration test-system test-matrix coverage install clean
 
 help: ## this list
 	@echo "make TARGET [SALT=3006|3007|3008] [PYTEST_ARGS=...]      SALT is $(SALT) unless it is named"
@@ -97,6 +97,15 @@ test-functional: setup ## salt-call on hosts with a real zypper
 
 test-integration: setup ## a real master and real minions
 	$(PYTEST) tests/integration
+
+setup-system: setup
+	@tools/packages.sh system
+
+# The machine is built before pytest, whose workers would do so without a word.
+test-system: setup-system ## the formula on a real kernel, in virtual machines; takes about ten minutes
+	@echo "== the virtual machine is built, if not kept from the last time (takes a minute or two)"
+	@$(PY) -m tests.lab vm
+	$(PYTEST) tests/system -n 2 --dist loadfile -o timeout=3600
 
 test-matrix: ## unit, functional and integration tests on every Salt series
 	@for series in $(SALT_SERIES); do \

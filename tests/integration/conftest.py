@@ -56,15 +56,20 @@ def pillar(tmp_path_factory):
     return found
 
 
-@pytest.fixture(scope="session")
-def master(salt_factories, pillar):
-    """A running master with the checkout's file root."""
+def new_master(salt_factories, pillar, **settings):
+    """Make a master with the checkout's file root, this pillar, and settings of its own."""
     roots = {
         "file_roots": {"base": [str(CHECKOUT / "salt")]},
         "pillar_roots": {"base": [str(pillar.folder)]},
         "worker_threads": 3,
     }
-    daemon = salt_factories.salt_master_daemon("master", overrides=roots, defaults=dict(QUIET))
+    return salt_factories.salt_master_daemon("master", overrides={**roots, **settings}, defaults=dict(QUIET))
+
+
+@pytest.fixture(scope="session")
+def master(salt_factories, pillar):
+    """A running master."""
+    daemon = new_master(salt_factories, pillar)
     with daemon.started():
         yield daemon
 
