@@ -1,6 +1,7 @@
 """The tools of this repository: the coverage gate, the house rules, the check for Python 3.6."""
 
 import json
+import re
 import sys
 from pathlib import Path
 
@@ -178,3 +179,13 @@ def test_without_python_36_the_check_says_what_is_missing(monkeypatch, capsys):
     monkeypatch.setattr(py36, "interpreter", lambda: None)
     assert py36.main(["py36.py"]) == 0
     assert "checked by vermin only" in capsys.readouterr().out
+
+
+PRODUCT = ("_modules", "_states", "_utils", "_grains", "_beacons", "_runners", "salt", "pillar")
+
+
+def test_the_product_knows_nothing_of_the_hosts_it_is_tested_on():
+    files = [path for folder in PRODUCT for path in (ROOT / folder).rglob("*") if path.is_file()]
+    texts = {path: path.read_text() for path in files if path.suffix in lint_house.TEXT}
+    assert len(texts) > 30
+    assert [path for path, text in texts.items() if re.search(r"\b(lab|qemu|debian|fakes?)\b", text, re.I)] == []
