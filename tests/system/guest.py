@@ -18,6 +18,7 @@ from tests.lab.packages import LIVE_PATCH, REPOSITORIES
 from tests.lab.saltcall import Answer
 from tests.lab.vm.build import Build
 from tests.lab.vm.machine import HOST, Machine
+from tests.lab.vm.packages import BLOCKABLE
 
 REPO = "[{alias}]\nname={alias}\nenabled={enabled}\nautorefresh=1\nbaseurl={url}\ntype=rpm-md\ngpgcheck=0\n"
 COUNTER = """\
@@ -50,7 +51,7 @@ def seed(name: str, master: Any, repositories: str) -> dict[str, str]:
         "enable_gpu_grains": False,
         "log_level_logfile": "warning",
     }
-    repos = dict.fromkeys(REPOSITORIES, True) | {"blockable": False}
+    repos = dict.fromkeys(REPOSITORIES, True) | {BLOCKABLE: False}
     files = {
         f"/etc/zypp/repos.d/{alias}.repo": REPO.format(alias=alias, enabled=int(on), url=f"{repositories}/{alias}")
         for alias, on in repos.items()
@@ -97,7 +98,7 @@ class Guest:
 
     def offer_blockable(self) -> None:
         """Let the host see the repository that has live patch 4."""
-        done = self.salt("cmd.run", "zypper --non-interactive modifyrepo --enable blockable")
+        done = self.salt("cmd.run", f"zypper --non-interactive modifyrepo --enable {BLOCKABLE}")
         assert done.rc == 0, done
 
     # -- as the test looks inside ----------------------------------------------------------------------------

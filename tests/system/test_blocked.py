@@ -4,6 +4,8 @@ import re
 
 import pytest
 
+from tests.functional.refusal import causes
+
 FOURTH = "4-150500.2.1"
 DEADLINE = 45  # seconds; the kernel itself wakes sleeping tasks after 15
 
@@ -22,11 +24,6 @@ def stalled(guest, step):
     """What ``klp.patch`` says when the transition does not end."""
     with step("state.apply klp.patch, which is held up"):
         return guest.salt("state.apply", "klp.patch")
-
-
-def causes(answer):
-    """Return the comments of the states that failed for a reason of their own."""
-    return {ident: text for ident, text in answer.failed.items() if not text.startswith("One or more requisite failed")}
 
 
 def test_the_task_is_named_at_the_deadline(guest, stalled):
