@@ -127,11 +127,10 @@ def obstacles(refresh=False):
 
 def _tool_problems():
     """The klp tool has to be understood, and to agree with the kernel, before anything is changed."""
-    sysfs = __salt__["klp.status"]()["patches"]
-    said = __utils__["klp_cmd.run"](__salt__["cmd.run_all"], ["klp", "status"])["stdout"]
+    said = __salt__["klp.sources"]()
     checks = [
-        __utils__["klp_checks.transition"](sysfs, {"value": _parse("klp_parse.transition", said)}, []),
-        __utils__["klp_checks.active"](sysfs, {"value": __salt__["klp.patches"]()}),
+        __utils__["klp_checks.transition"](said["sysfs"], said["transition"], []),
+        __utils__["klp_checks.active"](said["sysfs"], said["patches"]),
     ]
     return [item["detail"] for item in checks if item["verdict"] == "unknown"]
 

@@ -13,6 +13,7 @@ from salt.exceptions import CommandExecutionError
 __virtualname__ = "klp"
 
 TAINTED = "/proc/sys/kernel/tainted"
+LOOKS = 3  # how often the sources are asked while the kernel moves
 
 
 def __virtual__():
@@ -50,6 +51,29 @@ def _initrd(release, wanted):
         return {"error": str(exc)}
 
 
+def sources():
+    """
+    Return what the kernel and the klp tool say of one moment.
+
+    Returns ``{"sysfs": [as klp.status has it], "transition", "patches"}``, the last two ``{"value"}`` or ``{"error"}``.
+    The kernel is read before and after the tool is asked, and both are asked again where it has moved in between, as
+    it does when somebody else's rpm loads a live patch just then.
+
+    CLI Example::
+
+        salt '*' klp.sources
+    """
+    for _ in range(LOOKS):
+        found = {
+            "sysfs": __salt__["klp.status"]()["patches"],
+            "transition": _told("klp_parse.transition", ["klp", "status"]),
+            "patches": _told("klp_parse.patches", ["klp", "-v", "patches"]),
+        }
+        if __salt__["klp.status"]()["patches"] == found["sysfs"]:
+            break
+    return found
+
+
 def verify():
     """
     Compare what rpm, sysfs and the klp tool say about this host, and what a reboot would find.
@@ -70,17 +94,17 @@ def verify():
     if unsupported:
         checks = [__utils__["klp_checks.check"]("kernel", "unsupported", unsupported)]
         return dict(answer, verdict="unsupported", checks=checks)
-    package, patches = __salt__["klp.package"](), _told("klp_parse.patches", ["klp", "-v", "patches"])
-    checks = _checks(uname, package, patches)
-    told = [cve for patch in patches.get("value", []) if patch["active"] for cve in patch["cves"]]
+    package, said = __salt__["klp.package"](), sources()
+    checks = _checks(uname, package, said)
+    told = [cve for patch in said["patches"].get("value", []) if patch["active"] for cve in patch["cves"]]
     verdict = __utils__["klp_checks.verdict"](checks)
     return dict(answer, verdict=verdict, live_patch=package["edition"], cves=sorted(told), checks=checks)
 
 
-def _checks(uname, package, patches):
+def _checks(uname, package, said):
     wanted = __utils__["klp_pillar.settings"](__pillar__.get("klp"))["verify"]
     kernel = __utils__["klp_parse.kernel"](uname.release)
-    sysfs, editions = __salt__["klp.status"]()["patches"], __salt__["klp.rpms"]().get(package["name"], [])
+    sysfs, editions = said["sysfs"], __salt__["klp.rpms"]().get(package["name"], [])
     modules = _modules(package["name"]) if editions else []
     kernels = __salt__["klp.rpms"]().get(f"kernel-{kernel['flavour']}", [])
     judge = {
@@ -88,9 +112,9 @@ def _checks(uname, package, patches):
         for name in ("transition", "active", "package", "kernel", "locks", "uname", "taint", "initrd", "reboot")
     }
     return [
-        judge["transition"](sysfs, _told("klp_parse.transition", ["klp", "status"]), __salt__["klp.blockers"]()),
-        judge["active"](sysfs, patches),
-        judge["package"](sysfs, patches, package["name"], editions, modules),
+        judge["transition"](sysfs, said["transition"], __salt__["klp.blockers"]()),
+        judge["active"](sysfs, said["patches"]),
+        judge["package"](sysfs, said["patches"], package["name"], editions, modules),
         judge["kernel"](uname.release, kernels, kernel["flavour"], kernel["version"]),
         judge["locks"](__salt__["klp.unlocked"]()),
         judge["uname"](uname.version),

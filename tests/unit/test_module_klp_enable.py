@@ -181,10 +181,10 @@ def test_a_tool_that_contradicts_the_kernel_is_an_obstacle(host, programs, statu
 
 
 @pytest.mark.parametrize("argv", [["klp", "status"], ["klp", "-v", "patches"]])
-def test_a_tool_that_nobody_understands_is_an_error(host, programs, argv):
+def test_a_tool_that_nobody_understands_is_an_obstacle(host, programs, argv):
     programs.on(argv, "what is this")
-    with pytest.raises(CommandExecutionError, match="what is this"):
-        host.salt["klp.obstacles"](refresh=True)
+    (problem,) = host.salt["klp.obstacles"](refresh=True)
+    assert "what is this" in problem
 
 
 def test_an_enabled_host_is_left_alone(host, programs):

@@ -179,3 +179,30 @@ def test_a_verification_that_cannot_be_done_is_an_error(host):
     host._bind("klp_sys.live_patches", root=str(host.root / "none"))
     with pytest.raises(CommandExecutionError, match="no live patching"):
         host.salt["klp.verify"]()
+
+
+def test_sources_that_speak_of_two_moments_are_asked_again(host, programs):
+    """Measured: somebody else's rpm loaded a live patch between the reading of sysfs and the answer of the tool."""
+    has(host, THREE)
+
+    def load(*_):
+        if (host.root / "sysfs" / FIRST).exists():
+            (host.root / "sysfs" / FIRST).rename(host.root / "sysfs" / THIRD)
+
+    programs.on(["klp", "-v", "patches"], recorded("klp/lab-patches-converged.txt"), then=load)
+    found = host.salt["klp.sources"]()
+    assert [patch["name"] for patch in found["sysfs"]] == [THIRD]
+    assert [patch["name"] for patch in found["patches"]["value"] if patch["active"]] == [THIRD]
+    assert programs.calls.count(["klp", "-v", "patches"]) == 2
+
+
+def test_a_kernel_that_never_rests_is_looked_at_three_times(host, programs):
+    names = iter("abcdefg")
+
+    def move(*_):
+        there = next((host.root / "sysfs").iterdir())
+        there.rename(there.with_name(next(names)))
+
+    programs.on(["klp", "status"], "ready\n", then=move)
+    host.salt["klp.sources"]()
+    assert programs.calls.count(["klp", "status"]) == 3
