@@ -21,206 +21,210 @@ FORMS = {
     "edition": r"[0-9][A-Za-z0-9._+~]*-[A-Za-z0-9._+~]+",
     "program": r"/(?!.*(?:^|/)\.\.(?:/|$))[^\x00-\x1f\x7f]{1,1023}",
     "word": r"[^\x00-\x1f\x7f]{0,1023}",
+    "backup": r"[A-Za-z0-9][A-Za-z0-9_.:/@=-]{0,255}",
     "secret": r"[^\x00-\x20\x7f]{0,255}",
 }
 CATEGORIES = ("security", "recommended", "optional", "feature", "document", "yast")
 SEVERITIES = ("critical", "important", "moderate", "low", "unspecified")
+BACKENDS = ("", "auto", "snapper", "lvm", "command", "none")
+
+
+def _keys(about, keys):
+    return {"about": about, "keys": keys}
+
+
+def _bool(default, about):
+    return {"type": "bool", "default": default, "about": about}
+
+
+def _int(default, least, most, unit, about):
+    return {"type": "int", "least": least, "most": most, "default": default, "unit": unit, "about": about}
+
+
+def _str(form, default, about):
+    return {"type": "str", "form": form, "default": default, "about": about}
+
+
+def _secret(about):
+    return dict(_str("secret", "", about), secret=True)
+
+
+def _choice(choices, about):
+    return {"type": "str", "choices": choices, "default": choices[0], "about": about}
+
+
+def _list(form, default, about):
+    return {"type": "list", "form": form, "default": default, "about": about}
+
+
+def _choices(choices, about):
+    return {"type": "list", "choices": choices, "default": list(choices), "about": about}
+
+
+def _level(word, about):
+    return {"type": "level", "word": word, "default": word, "about": about}
+
 
 SCHEMA = {
-    "run": {
-        "type": "str",
-        "form": "id",
-        "default": "",
-        "about": "Id of the run or campaign that backups belong to; empty: each host makes its own.",
-    },
-    "level": {
-        "type": "level",
-        "default": "latest",
-        "about": "Live patch level: latest, a number (1 is the empty initial patch) or an edition (VERSION-RELEASE).",
-    },
-    "product": {
-        "about": "The product that holds the live patches, activated where the host is registered and lacks it.",
-        "keys": {
-            "name": {
-                "type": "str",
-                "form": "name",
-                "default": "sle-module-live-patching",
-                "about": "Product identifier for SUSEConnect; empty: never touch the registration.",
-            },
-            "regcode": {
-                "type": "str",
-                "form": "secret",
-                "default": "",
-                "secret": True,
-                "about": "Registration code of that product, if it needs one; given to SUSEConnect on standard input.",
-            },
+    "run": _str("id", "", "Id of the run or campaign that backups belong to; empty: each host makes its own."),
+    "level": _level(
+        "latest", "Live patch level: latest, a number (1 is the empty initial patch) or an edition (VERSION-RELEASE)."
+    ),
+    "product": _keys(
+        "The product that holds the live patches, activated where the host is registered and lacks it.",
+        {
+            "name": _str(
+                "name",
+                "sle-module-live-patching",
+                "Product identifier for SUSEConnect; empty: never touch the registration.",
+            ),
+            "regcode": _secret(
+                "Registration code of that product, if it needs one; given to SUSEConnect on standard input."
+            ),
         },
-    },
-    "tools": {
-        "about": "What has to be installed besides the live patch itself.",
-        "keys": {
-            "packages": {
-                "type": "list",
-                "form": "name",
-                "default": ["kernel-livepatch-tools"],
-                "about": "Packages with the klp tool.",
-            },
-            "pattern": {
-                "type": "str",
-                "form": "name",
-                "default": "",
-                "about": "Pattern to install as well, e.g. lp_sles; empty: none.",
-            },
+    ),
+    "tools": _keys(
+        "What has to be installed besides the live patch itself.",
+        {
+            "packages": _list("name", ["kernel-livepatch-tools"], "Packages with the klp tool."),
+            "pattern": _str("name", "", "Pattern to install as well, e.g. lp_sles; empty: none."),
         },
-    },
-    "locks": {
-        "about": "Package locks that keep ordinary patching from bringing a new kernel.",
-        "keys": {
-            "extra": {
-                "type": "list",
-                "form": "name",
-                "default": [],
-                "about": "Packages to lock besides the kernel packages of the running flavour (no globs).",
-            },
+    ),
+    "locks": _keys(
+        "Package locks that keep ordinary patching from bringing a new kernel.",
+        {
+            "extra": _list(
+                "name", [], "Packages to lock besides the kernel packages of the running flavour (no globs)."
+            ),
         },
-    },
-    "update": {
-        "about": "What a maintenance run installs besides the live patch.",
-        "keys": {
-            "categories": {
-                "type": "list",
-                "choices": CATEGORIES,
-                "default": list(CATEGORIES),
-                "about": "Categories of advisories to install.",
-            },
-            "severities": {
-                "type": "list",
-                "choices": SEVERITIES,
-                "default": list(SEVERITIES),
-                "about": "Severities of advisories to install.",
-            },
-            "exclude": {
-                "type": "list",
-                "form": "glob",
-                "default": [],
-                "about": "Ids of advisories to leave out; * and ? are wildcards.",
-            },
-            "others": {
-                "type": "bool",
-                "default": True,
-                "about": "Also update packages that no advisory speaks of.",
-            },
-            "reboot": {
-                "type": "bool",
-                "default": False,
-                "about": "Also install what asks for a reboot afterwards (never a kernel; this product never reboots).",
-            },
-            "licenses": {
-                "type": "bool",
-                "default": False,
-                "about": "Agree to licences that an update asks about.",
-            },
+    ),
+    "update": _keys(
+        "What a maintenance run installs besides the live patch.",
+        {
+            "categories": _choices(CATEGORIES, "Categories of advisories to install."),
+            "severities": _choices(SEVERITIES, "Severities of advisories to install."),
+            "exclude": _list("glob", [], "Ids of advisories to leave out; * and ? are wildcards."),
+            "others": _bool(True, "Also update packages that no advisory speaks of."),
+            "reboot": _bool(
+                False, "Also install what asks for a reboot afterwards (never a kernel; this product never reboots)."
+            ),
+            "licenses": _bool(False, "Agree to licences that an update asks about."),
         },
-    },
-    "backup": {
-        "about": "The way back, taken before anything is installed.",
-        "keys": {
-            "backend": {
-                "type": "str",
-                "choices": ("", "snapper", "command", "none"),
-                "default": "",
-                "about": "How the root volume is backed up: snapper, command, or none for hosts without a way back.",
-            },
-            "create": {
-                "type": "list",
-                "form": "word",
-                "default": [],
-                "about": "Backend command: program (absolute path) and arguments that make a backup and print its id.",
-            },
-            "verify": {
-                "type": "list",
-                "form": "word",
-                "default": [],
-                "about": "Backend command: program and arguments; exit 0 says the backup (last argument) is good.",
-            },
-            "config": {
-                "type": "str",
-                "form": "name",
-                "default": "root",
-                "about": "Backend snapper: configuration of the root volume.",
-            },
-            "max_age": {
-                "type": "int",
-                "least": 1,
-                "most": 8760,
-                "default": 24,
-                "unit": "hours",
-                "about": "How old the backup of an interrupted run may be when the run goes on; older: a new one.",
-            },
-            "timeout": {
-                "type": "int",
-                "least": 1,
-                "most": 86400,
-                "default": 1800,
-                "unit": "seconds",
-                "about": "Deadline of one command of the backup.",
-            },
+    ),
+    "backup": _keys(
+        "The way back, taken before anything is installed.",
+        {
+            "backend": _choice(
+                BACKENDS,
+                "How the root volume is backed up: auto (snapper or lvm, as the root file system is), snapper, lvm, "
+                "command, or none for hosts without a way back.",
+            ),
+            "create": _list(
+                "word",
+                [],
+                "Backend command: program (absolute path) and arguments that make a backup and print its id.",
+            ),
+            "verify": _list(
+                "word", [], "Backend command: program and arguments; exit 0 says the backup (last argument) is good."
+            ),
+            "delete": _list(
+                "word",
+                [],
+                "Backend command: program and arguments that delete the backup named by the last argument; empty: "
+                "backups are never deleted here.",
+            ),
+            "restore": _list(
+                "word",
+                [],
+                "Backend command: program and arguments that put the backup named by the last argument in place for "
+                "the next start; empty: it is put in place by hand.",
+            ),
+            "config": _str("name", "root", "Backend snapper: configuration of the root volume."),
+            "size": _int(
+                20, 1, 100, "percent", "Backend lvm: room for changes in a classic snapshot, of the size of its origin."
+            ),
+            "keep": _int(
+                5,
+                1,
+                1000,
+                "backups",
+                "How many good backups of finished runs are kept; older ones that were made here are deleted.",
+            ),
+            "max_age": _int(
+                24,
+                1,
+                8760,
+                "hours",
+                "How old the backup of an interrupted run may be when the run goes on; older: a new one.",
+            ),
+            "timeout": _int(1800, 1, 86400, "seconds", "Deadline of one command of the backup."),
         },
-    },
-    "transition": {
-        "about": "The time that tasks have to move to a new live patch.",
-        "keys": {
-            "timeout": {
-                "type": "int",
-                "least": 1,
-                "most": 86400,
-                "default": 300,
-                "unit": "seconds",
-                "about": "How long to wait for the end of a transition; the kernel's own reminders need about 60.",
-            },
+    ),
+    "rollback": _keys(
+        "Going back to an earlier live patch (SLS klp.rollback).",
+        {
+            "level": _level("previous", "Where to go back to: previous, a number from 1 or an edition."),
+            "force": _bool(False, "Go back although kernel log or taint tell of earlier kernel errors."),
         },
-    },
-    "zypper": {
-        "about": "Patience with zypper.",
-        "keys": {
-            "lock_timeout": {
-                "type": "int",
-                "least": 1,
-                "most": 86400,
-                "default": 300,
-                "unit": "seconds",
-                "about": "How long to wait for another zypper or rpm that holds its lock.",
-            },
-            "timeout": {
-                "type": "int",
-                "least": 60,
-                "most": 86400,
-                "default": 7200,
-                "unit": "seconds",
-                "about": "Deadline of one call of zypper; generous, since a package run must not be cut off.",
-            },
+    ),
+    "restore": _keys(
+        "Putting a backup of the root volume back (SLS klp.restore).",
+        {
+            "backup": _str("backup", "", "The backup, or the run whose backup is meant, as root_backup.list shows it."),
+            "confirm": _str(
+                "backup", "", "The same again: yes, all that has changed since this backup may be lost on this host."
+            ),
         },
-    },
-    "verify": {
-        "about": "Checks at the end of a run.",
-        "keys": {
-            "initrd": {
-                "type": "bool",
-                "default": True,
-                "about": "Check with lsinitrd that the live patch is in the initrd of the running kernel.",
-            },
-            "unsigned_modules": {
-                "type": "bool",
-                "default": False,
-                "about": "Accept a kernel that is tainted by unsigned modules (third-party drivers).",
-            },
+    ),
+    "disable": _keys(
+        "What the end of live patching takes away (SLS klp.disable).",
+        {
+            "tools": _bool(True, "Remove the packages of klp:tools and the pattern."),
+            "live_patches": _bool(True, "Remove the live patch packages of all kernels."),
+            "locks": _bool(True, "Take away the package locks that were made here, never those of others."),
         },
-    },
+    ),
+    "transition": _keys(
+        "The time that tasks have to move to a new live patch.",
+        {
+            "timeout": _int(
+                300,
+                1,
+                86400,
+                "seconds",
+                "How long to wait for the end of a transition; the kernel's own reminders need about 60.",
+            ),
+        },
+    ),
+    "zypper": _keys(
+        "Patience with zypper.",
+        {
+            "lock_timeout": _int(
+                300, 1, 86400, "seconds", "How long to wait for another zypper or rpm that holds its lock."
+            ),
+            "timeout": _int(
+                7200,
+                60,
+                86400,
+                "seconds",
+                "Deadline of one call of zypper; generous, since a package run must not be cut off.",
+            ),
+        },
+    ),
+    "verify": _keys(
+        "Checks at the end of a run.",
+        {
+            "initrd": _bool(True, "Check with lsinitrd that the live patch is in the initrd of the running kernel."),
+            "unsigned_modules": _bool(
+                False, "Accept a kernel that is tainted by unsigned modules (third-party drivers)."
+            ),
+        },
+    ),
 }
 
 TYPE_NAMES = {"bool": "true or false", "int": "a whole number", "str": "a string", "list": "a list of strings"}
 PYTHON_TYPES = {"bool": bool, "int": int, "str": str, "list": list}
-BACKEND_COMMANDS = ("create", "verify")
+BACKEND_COMMANDS = {"create": True, "verify": True, "delete": False, "restore": False}  # needed?
 
 
 def defaults(schema=None):
@@ -315,7 +319,7 @@ def _show_group(given, schema):
 def _value_problem(value, spec):
     """Return what is wrong with a value, or ``None``."""
     if spec["type"] == "level":
-        return level_problem(value)
+        return level_problem(value, spec["word"])
     wanted = PYTHON_TYPES[spec["type"]]
     if not isinstance(value, wanted) or (wanted is int and isinstance(value, bool)):
         unit = f" ({spec['unit']})" if spec.get("unit") else ""
@@ -346,20 +350,20 @@ def _text_problem(text, spec):
     return f"{seen} is not allowed, it has to match {FORMS[spec['form']]}"
 
 
-def level_problem(value):
-    """Return what is wrong with a live patch level, or ``None``."""
+def level_problem(value, word="latest"):
+    """Return what is wrong with a live patch level, or ``None``; ``word`` is the one that may stand for a level."""
     if isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= 999:
         return None
-    if isinstance(value, str) and (value == "latest" or re.match(FORMS["edition"] + r"\Z", value)):
+    if isinstance(value, str) and (value == word or re.match(FORMS["edition"] + r"\Z", value)):
         return None
-    return f"wanted latest, a number from 1 or an edition such as 3-150500.2.1, found {_show(value)}"
+    return f"wanted {word}, a number from 1 or an edition such as 3-150500.2.1, found {_show(value)}"
 
 
 def _combinations(settings):
     """Return what is impossible although each key alone is right."""
-    backup, problems = settings["backup"], []
-    for key in BACKEND_COMMANDS:
-        if backup["backend"] == "command" and not backup[key]:
+    backup, restore, problems = settings["backup"], settings["restore"], []
+    for key, needed in BACKEND_COMMANDS.items():
+        if needed and backup["backend"] == "command" and not backup[key]:
             problems.append(f"pillar klp:backup:{key}: has to be given with klp:backup:backend command")
         elif backup["backend"] != "command" and backup[key]:
             problems.append(f"pillar klp:backup:{key}: means nothing without klp:backup:backend command")
@@ -367,6 +371,11 @@ def _combinations(settings):
             problems.append(
                 f"pillar klp:backup:{key}: the program has to be an absolute path, found {_show(backup[key][0])}"
             )
+    if restore["confirm"] not in ("", restore["backup"]):
+        problems.append(
+            f"pillar klp:restore:confirm: has to repeat klp:restore:backup ({_show(restore['backup'])}), "
+            f"found {_show(restore['confirm'])}"
+        )
     if not settings["tools"]["packages"] and not settings["tools"]["pattern"]:
         problems.append("pillar klp:tools: give packages or a pattern that brings the klp tool")
     return problems

@@ -49,7 +49,7 @@ def rows(schema, path="klp"):
 def kind(spec):
     """Return the type of a key in words."""
     if spec["type"] == "level":
-        return "`latest`, number or edition"
+        return f"`{spec['word']}`, number or edition"
     if "choices" in spec:
         words = ", ".join(f"`{choice}`" for choice in spec["choices"] if choice)
         return f"list of {words}" if spec["type"] == "list" else f"one of {words}"
@@ -86,7 +86,7 @@ def entry(spec, forms):
     """Return the JSON Schema of one key."""
     found = {"description": spec["about"], "default": spec["default"]}
     if spec["type"] == "level":
-        edition = {"type": "string", "pattern": f"^(?:latest|{forms['edition']})$(?!\\n)"}
+        edition = {"type": "string", "pattern": f"^(?:{spec['word']}|{forms['edition']})$(?!\\n)"}
         return found | {"anyOf": [{"type": "integer", "minimum": 1, "maximum": 999}, edition]}
     if spec["type"] == "int":
         return found | {"type": "integer", "minimum": spec["least"], "maximum": spec["most"]}

@@ -97,10 +97,16 @@ WRONG = [
     ({"transition": {"timeout": 5.0}}, "wanted a whole number (seconds), found 5.0"),
     (
         {"backup": {"backend": "tar"}},
-        "pillar klp:backup:backend: wanted one of '', snapper, command, none, found 'tar'",
+        "pillar klp:backup:backend: wanted one of '', auto, snapper, lvm, command, none, found 'tar'",
     ),
     ({"backup": {"config": "--root=/"}}, "pillar klp:backup:config: '--root=/' is not allowed"),
     ({"backup": {"backend": "command"}}, "klp:backup:create: has to be given with klp:backup:backend command"),
+    ({"backup": {"backend": "lvm", "restore": ["/a"]}}, "klp:backup:restore: means nothing without klp:backup:backend"),
+    ({"backup": dict(COMMAND, delete=["a"])}, "delete: the program has to be an absolute path, found 'a'"),
+    ({"rollback": {"level": "latest"}}, "pillar klp:rollback:level: wanted previous, a number from 1 or an edition"),
+    ({"restore": {"confirm": "42"}}, "klp:restore:confirm: has to repeat klp:restore:backup (''), found '42'"),
+    ({"restore": {"backup": "41", "confirm": "42"}}, "has to repeat klp:restore:backup ('41'), found '42'"),
+    ({"restore": {"backup": "--all"}}, "pillar klp:restore:backup: '--all' is not allowed"),
     ({"backup": {"verify": ["/a"]}}, "klp:backup:verify: means nothing without klp:backup:backend command"),
     ({"backup": dict(COMMAND, create=["backup"])}, "create: the program has to be an absolute path, found 'backup'"),
     ({"backup": dict(COMMAND, create=["/a/../b"])}, "the program has to be an absolute path, found '/a/../b'"),
@@ -164,7 +170,7 @@ def text_schema(spec, empty=False):
 def value_schema(spec):
     if spec["type"] == "level":
         edition = {"type": "string", "pattern": rf"^(?:{klp_pillar.FORMS['edition']})\Z"}
-        return {"anyOf": [{"const": "latest"}, edition, {"type": "integer", "minimum": 1, "maximum": 999}]}
+        return {"anyOf": [{"const": spec["word"]}, edition, {"type": "integer", "minimum": 1, "maximum": 999}]}
     if spec["type"] == "list":
         return {"type": "array", "items": text_schema(spec)}
     if spec["type"] == "int":
@@ -173,7 +179,7 @@ def value_schema(spec):
 
 
 VALIDATOR = jsonschema.Draft7Validator(json_schema(klp_pillar.SCHEMA))
-COMBINATIONS = ("has to be given with", "means nothing without", "absolute path", "klp:tools: give packages")
+COMBINATIONS = ("has to be given with", "means nothing without", "absolute path", "klp:tools: give packages", "has to repeat")
 
 TEXTS = st.one_of(
     st.text(max_size=12),
