@@ -19,7 +19,7 @@ log = logging.getLogger(__name__)
 
 REBOOT_FLAG = "/run/reboot-needed"
 NEEDREBOOT = ("/etc/zypp/needreboot", "/etc/zypp/needreboot.d/")
-REPOSITORIES = "/etc/zypp/repos.d"
+COMMANDS = {"install": ["install"], "update": ["update"], "downgrade": ["install", "--oldpackage"]}
 PASSES = 3  # how often zypper may ask to be run again (exit code 103)
 WORLD = [
     "/usr/lib/sysimage/rpm/rpmdb.sqlite",
@@ -142,46 +142,6 @@ def _rpm(argv):
     return res["stdout"]
 
 
-def repositories():
-    """
-    Return the aliases of the enabled repositories, read from their files without zypper.
-
-    CLI Example::
-
-        salt '*' zypper.repositories
-    """
-    found = []
-    for name in sorted(os.listdir(REPOSITORIES)) if os.path.isdir(REPOSITORIES) else []:
-        if name.endswith(".repo"):
-            found += __utils__["zypp_parse.enabled_repositories"](__utils__["klp_sys.text"](f"{REPOSITORIES}/{name}"))
-    return found
-
-
-def refresh():
-    """
-    Refresh the metadata of all enabled repositories; one that cannot be read is an error that names it.
-
-    Returns the list of refreshed repositories. Source: zypper(8) refresh.
-
-    CLI Example::
-
-        salt '*' zypper.refresh
-    """
-    there = repositories()
-    if not there:
-        raise CommandExecutionError(
-            f"no enabled repositories in {REPOSITORIES}: register the host, or enable one with: zypper mr -e ALIAS"
-        )
-    res = _zypper(["refresh"], ok=(0, 4), xml=False)
-    skipped = _parse("zypp_parse.skipped_repositories", res["stdout"] + res["stderr"])
-    if res["retcode"] or skipped:
-        said = __utils__["klp_cmd.detail"](res)
-        raise CommandExecutionError(
-            f"repository {', '.join(skipped) or 'unknown'} cannot be read (zypper exit {106 if skipped else 4}): {said}"
-        )
-    return there
-
-
 def advisories():
     """
     Return the needed advisories ("patches"), those that wait for the update stack included.
@@ -195,6 +155,24 @@ def advisories():
     """
     found = _parse("zypp_parse.advisories", _read(["list-patches", "--all"]))
     return [item for item in found if item["status"] in ("needed", "optional")]
+
+
+def contents(ids):
+    """
+    Return the packages that some advisories bring: ``{id: [names]}``. Source: zypper(8) info.
+
+    ids
+        list of ids of advisories.
+
+    CLI Example::
+
+        salt '*' zypper.contents '[SUSE-SLE-Module-Live-Patching-15-SP5-2023-3179]'
+    """
+    if not ids:
+        return {}
+    __utils__["zypp_cmd.check_names"](ids, "advisory")
+    found = _read(["info", "--type", "patch"] + sorted(ids), xml=False)
+    return _parse("zypp_parse.advisory_packages", found)
 
 
 def editions(name):
@@ -223,7 +201,7 @@ def preview(names, command="install"):
     names
         list of packages, ``NAME=EDITION`` allowed.
     command
-        ``install`` or ``update`` (best effort with what the locks allow).
+        ``install``, ``update`` (best effort with what the locks allow) or ``downgrade`` (``install --oldpackage``).
 
     Returns ``install``, ``upgrade``, ``downgrade``, ``remove``, ``reinstall``, ``change-arch``, ``change-vendor``, each
     a list of ``{"name", "kind", "edition", "old"}``, and ``nothing`` (bool). Raises CommandExecutionError for a problem
@@ -233,9 +211,10 @@ def preview(names, command="install"):
 
         salt '*' zypper.preview '[curl]' command=update
     """
-    if command not in ("install", "update"):
-        raise SaltInvocationError(f"command: wanted install or update, found {command!r}")
-    return _parse("zypp_parse.summary", _read([command, "--dry-run"] + _check_names(names), ok=(0, 102, 103)))
+    if command not in COMMANDS:
+        raise SaltInvocationError(f"command: wanted install, update or downgrade, found {command!r}")
+    args = COMMANDS[command] + ["--dry-run"] + _check_names(names)
+    return _parse("zypp_parse.summary", _read(args, ok=(0, 102, 103)))
 
 
 def _needreboot():
@@ -275,11 +254,9 @@ def pending(update=None):
     """
     update = _default(update)
     needed = advisories()
-    ids = sorted(item["id"] for item in needed)
-    contents = _read(["info", "--type", "patch"] + ids, xml=False) if ids else ""
     plan = __utils__["zypp_plan.plan"](
         needed,
-        _parse("zypp_parse.advisory_packages", contents),
+        contents([item["id"] for item in needed]),
         _parse("zypp_parse.updates", _read(["list-updates"])),
         update,
         _needreboot(),
@@ -335,7 +312,7 @@ def _pass(plan, agree, notes):
     return rest["again"]
 
 
-def install(names, force=False):
+def install(names, force=False, older=False):
     """
     Install packages or patterns, after a dry run that holds no kernel.
 
@@ -343,6 +320,8 @@ def install(names, force=False):
         list of packages; ``NAME=EDITION`` and ``pattern:NAME`` allowed.
     force
         install again what is there already (its scriptlets run again).
+    older
+        let ``NAME=EDITION`` go back to an earlier edition.
 
     Returns ``{"changed": {name: {"old", "new"}}, "notes": [sentences]}``. Raises CommandExecutionError if a
     package is not installed afterwards: zypper's exit code alone proves nothing.
@@ -351,9 +330,9 @@ def install(names, force=False):
 
         salt '*' zypper.install '[kernel-livepatch-tools]'
     """
-    names, before = _check_names(names), packages()
-    _guarded(names, "install", False)
-    notes = _write(["install"] + (["--force"] if force else []) + names)["notes"]
+    names, before, command = _check_names(names), packages(), "downgrade" if older else "install"
+    _guarded(names, command, False)
+    notes = _write(COMMANDS[command] + (["--force"] if force else []) + names)["notes"]
     after = packages()
     for name, edition in (item.split("=", 1) if "=" in item else (item, None) for item in names):
         if ":" not in name and not __utils__["zypp_plan.present"](after.get(name), edition):

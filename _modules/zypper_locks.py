@@ -28,6 +28,10 @@ def _check_names(names):
     return __utils__["zypp_cmd.check_names"](names)
 
 
+def _check_locks(names):
+    return __utils__["zypp_cmd.check_names"](names, "lock")
+
+
 def _zypper(args):
     patience = __utils__["klp_pillar.settings"](__pillar__.get("klp"))["zypper"]
     run = __utils__["klp_cmd.run"]
@@ -71,43 +75,66 @@ def locked(packages):
 
 def add_locks(packages):
     """
-    Lock packages in every version, all of them by one zypper call, and check that each lock bites.
+    Lock packages, all of them by one zypper call, and check that each lock bites.
 
     packages
-        list of package names, no globs.
+        list of package names (no globs), to be kept in every version; ``NAME>EDITION`` keeps only what is newer from
+        coming, ``patch:ID`` an advisory.
 
-    Returns the list of packages that were not locked before. Other locks stay. Raises CommandExecutionError where a
-    lock does not bite afterwards. Source: zypper(8) addlock; its exit code says nothing (measured).
+    Returns the list of those that were not locked before. Other locks stay. Raises CommandExecutionError where a lock
+    does not bite afterwards. Source: zypper(8) addlock; its exit code says nothing (measured).
 
     CLI Example::
 
         salt '*' zypper.add_locks '[kernel-default, kernel-default-base]'
     """
-    wanted = _check_names(packages)
-    missing = sorted(set(wanted) - set(locked(wanted)))
+    missing = missing_locks(packages)
     if not missing:
         return []
     own = __utils__["klp_record.read"](OWN_LOCKS, [])
     __utils__["klp_record.write"](OWN_LOCKS, sorted(set(own) | set(missing)))
-    _zypper(["addlock"] + missing)
-    without = sorted(set(missing) - set(locked(missing)))
+    _change("addlock", missing)
+    without = missing_locks(missing)
     if without:
         raise CommandExecutionError(f"zypper addlock: no effect on {', '.join(without)}; look at {LOCKS}")
     return missing
 
 
-def own_locks(packages):
+def missing_locks(packages):
     """
-    Return, sorted, those of some packages that carry a lock made by ``zypper.add_locks``.
+    Return, sorted, those of some locks that are not there.
 
     packages
-        list of package names.
+        list of what ``zypper.add_locks`` takes.
+
+    CLI Example::
+
+        salt '*' zypper.missing_locks '[kernel-default]'
+    """
+    return __utils__["zypp_locks.absent"](locks(), _check_locks(packages))
+
+
+def _change(command, wanted):
+    """Add or remove locks, with one call for packages and one for advisories."""
+    advisories = [item[len("patch:") :] for item in wanted if item.startswith("patch:")]
+    plain = [item for item in wanted if not item.startswith("patch:")]
+    for kind, names in (("package", plain), ("patch", advisories)):
+        if names:
+            _zypper([command] + (["--type", kind] if kind == "patch" else []) + names)
+
+
+def own_locks(packages):
+    """
+    Return, sorted, those of some locks that were made by ``zypper.add_locks`` and are still there.
+
+    packages
+        list of what ``zypper.add_locks`` takes.
 
     CLI Example::
 
         salt '*' zypper.own_locks '[kernel-default]'
     """
-    mine = set(_check_names(packages)) & set(__utils__["klp_record.read"](OWN_LOCKS, []))
+    mine = set(_check_locks(packages)) & set(__utils__["klp_record.read"](OWN_LOCKS, []))
     there = locks()
     return sorted(name for name in mine if any(__utils__["zypp_locks.plain"](lock, name) for lock in there))
 
@@ -117,9 +144,9 @@ def remove_locks(packages):
     Take away locks that ``zypper.add_locks`` made; locks of others stay.
 
     packages
-        list of package names.
+        list of what ``zypper.add_locks`` takes.
 
-    Returns the list of packages whose lock was taken away. Raises CommandExecutionError where a lock stays.
+    Returns the list of those that were taken away. Raises CommandExecutionError where a lock stays.
 
     CLI Example::
 
@@ -127,7 +154,7 @@ def remove_locks(packages):
     """
     there = own_locks(packages)
     if there:
-        _zypper(["removelock"] + there)
+        _change("removelock", there)
     left = own_locks(packages)
     own = __utils__["klp_record.read"](OWN_LOCKS, [])
     __utils__["klp_record.write"](OWN_LOCKS, sorted((set(own) - set(packages)) | set(left)))

@@ -14,7 +14,18 @@ from salt.exceptions import CommandExecutionError, SaltInvocationError
 
 LOCKS = "/etc/zypp/locks"
 NAME = re.compile(r"(pattern:)?[A-Za-z0-9][A-Za-z0-9._+-]{0,127}(=[A-Za-z0-9][A-Za-z0-9._+~:-]{0,127})?\Z")
+ADVISORY = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._+-]|:[A-Za-z0-9]){0,127}\Z")
+LOCK = re.compile(
+    r"(patch:[A-Za-z0-9]([A-Za-z0-9._+-]|:[A-Za-z0-9]){0,127}|[A-Za-z0-9][A-Za-z0-9._+-]{0,127}(>[0-9][A-Za-z0-9._+~-]{0,127})?)\Z"
+)
 CAPABILITY = re.compile(r"[A-Za-z0-9/][A-Za-z0-9/ ()._+:=<>~-]{0,255}\Z")
+
+NAMES = {"package": NAME, "advisory": ADVISORY, "lock": LOCK}
+GRAMMAR = {
+    "package": ("packages", "a package name"),
+    "advisory": ("advisories", "the id of an advisory"),
+    "lock": ("locks", "NAME, NAME>EDITION or patch:ID"),
+}
 
 # zypper(8), EXIT CODES, with what was measured about them.
 EXIT_CODES = {
@@ -108,13 +119,13 @@ def _refusal(args, res, lock_timeout):
     return f"zypper {args[0]}: exit {code} ({meaning(code)}): {said[-1500:] or 'no output'}"
 
 
-def check_names(names):
-    """Return ``names`` as a list; anything but a list of package names is the caller's mistake."""
+def check_names(names, what="package"):
+    """Return ``names`` as a list; anything but a list of names of packages, advisories or locks is a mistake."""
     if not isinstance(names, (list, tuple)) or not names:
-        raise SaltInvocationError(f"packages: wanted a list of names, found {names!r}")
+        raise SaltInvocationError(f"{GRAMMAR[what][0]}: wanted a list of names, found {names!r}")
     for name in names:
-        if not isinstance(name, str) or not NAME.match(name):
-            raise SaltInvocationError(f"package {repr(name)[:140]}: not a package name")
+        if not isinstance(name, str) or not NAMES[what].match(name):
+            raise SaltInvocationError(f"{what} {repr(name)[:140]}: not {GRAMMAR[what][1]}")
     return list(names)
 
 

@@ -10,6 +10,7 @@ import fnmatch
 import re
 
 KNOWN = ("type", "match_type", "case_sensitive", "solvable_name", "version", "repo", "comment", "install_status")
+SPECIAL = re.compile("[>:]")  # NAME>EDITION, patch:ID: not a package in every version
 OLD_SPELLINGS = {"kind": "type", "string_type": "match_type", "global_string": "solvable_name"}
 
 
@@ -123,11 +124,24 @@ def touches(lock, package):
     return bites(dict(lock, version=None, repo=None), package)
 
 
-def plain(lock, package):
-    """Return whether this is byte for byte the record that ``zypper addlock PACKAGE`` writes."""
-    own = {"package": package, "type": "package", "match_type": "glob", "case_sensitive": True}
-    absent = {"version": None, "repo": None, "other": {}}
-    return all(lock[key] == value for key, value in dict(own, **absent).items())
+def plain(lock, wanted):
+    """
+    Return whether this is byte for byte the record that ``zypper addlock`` writes.
+
+    wanted
+        ``NAME``, ``NAME>EDITION`` or ``patch:ID``.
+    """
+    kind, _, name = wanted.rpartition(":")
+    name, _, edition = name.partition(">")
+    own = {"package": name, "type": kind or "package", "version": f"> {edition}" if edition else None}
+    written = {"match_type": "glob", "case_sensitive": True, "repo": None, "other": {}}
+    return all(lock[key] == value for key, value in dict(own, **written).items())
+
+
+def absent(locks, wanted):
+    """Return, sorted, those of ``wanted`` that no record of ``locks`` keeps; a plain name wants every version kept."""
+    found = set(locked(locks, [item for item in wanted if not SPECIAL.search(item)]))
+    return sorted(item for item in set(wanted) - found if not any(plain(lock, item) for lock in locks))
 
 
 def describe(lock):

@@ -130,7 +130,7 @@ class Minion:
             [str(self.root / name) for name in ["rpmdb"] + ["locks"] * ("/etc/zypp/*" in patterns)]
         )
         zypper, locks, enable = (self.modules[name] for name in ("zypper", "zypper_locks", "klp_enable"))
-        zypper.REPOSITORIES = str(self.root / "repos.d")
+        self.modules["zypper_repositories"].REPOSITORIES = str(self.root / "repos.d")
         zypper.REBOOT_FLAG = str(self.root / "reboot-needed")
         zypper.NEEDREBOOT = (str(self.root / "needreboot"), str(self.root / "needreboot.d") + "/")
         locks.LOCKS = self.util_modules["zypp_cmd"].LOCKS = str(self.root / "locks")

@@ -49,8 +49,10 @@ def test_settings_that_are_given_are_checked(minion, programs):
 
 
 def test_a_name_that_is_an_option_reaches_no_program(minion, programs):
-    for call in ("zypper.installed", "zypper.preview", "zypper.install", "zypper.locked", "zypper.add_locks"):
-        with pytest.raises(SaltInvocationError, match="'--root=/': not a package name"):
+    kinds = dict.fromkeys(["zypper.installed", "zypper.preview", "zypper.install", "zypper.locked"], "a package name")
+    kinds.update(dict.fromkeys(["zypper.add_locks", "zypper.missing_locks"], "NAME, NAME>EDITION or patch:ID"))
+    for call, what in dict(kinds, **{"zypper.contents": "the id of an advisory"}).items():
+        with pytest.raises(SaltInvocationError, match=f"'--root=/': not {what}"):
             minion.salt[call](["--root=/"])
     assert programs.calls == []
 
@@ -99,7 +101,7 @@ def test_enabled_repositories_are_read_from_their_files(minion, programs):
 
 
 def test_without_a_folder_there_are_no_repositories(minion):
-    minion.modules["zypper"].REPOSITORIES = str(minion.root / "none")
+    minion.modules["zypper_repositories"].REPOSITORIES = str(minion.root / "none")
     assert minion.salt["zypper.repositories"]() == []
 
 
@@ -163,7 +165,7 @@ def test_a_preview_is_a_dry_run(minion, programs):
 
 
 def test_a_preview_of_another_command_is_refused(minion):
-    with pytest.raises(SaltInvocationError, match="command: wanted install or update, found 'remove'"):
+    with pytest.raises(SaltInvocationError, match="command: wanted install, update or downgrade, found 'remove'"):
         minion.salt["zypper.preview"](["curl"], "remove")
 
 

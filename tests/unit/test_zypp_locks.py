@@ -2,6 +2,7 @@
 
 import pytest
 
+from tests.unit.conftest import LP
 from tests.unit.loader import load, recorded
 
 zypp_locks = load("_utils", "zypp_locks")
@@ -152,3 +153,12 @@ def test_a_lock_of_another_form_is_not_ours(text):
 )
 def test_a_lock_is_described_by_its_line(text, line):
     assert zypp_locks.describe(zypp_locks.records(text)[0]) == line
+
+
+def test_the_locks_of_a_host_that_went_back_are_known_by_what_was_asked_for():
+    there = zypp_locks.records(recorded("zypper/locks-held.txt"))
+    newer, advisory = f"{LP}>2-150500.2.1", "patch:SUSE-SLE-Module-Live-Patching-15-SP5-2023-3179"
+    assert zypp_locks.absent(there, [newer, advisory, "kernel-default", "vim"]) == ["vim"]
+    others = [f"{LP}>1-150500.9.3.1", LP, "patch:SUSE-SLE-Module-Live-Patching-15-SP5-2023-3001", advisory[6:]]
+    assert zypp_locks.absent(there, others) == sorted(others)
+    assert [zypp_locks.plain(lock, newer) for lock in there].count(True) == 1
