@@ -1,7 +1,7 @@
 """
 Kernel live patches of SUSE Linux Enterprise hosts: what is active, what holds it up, and bringing in the next one.
 
-:depends: ``zypper``, ``rpm``; ``klp`` (package ``kernel-livepatch-tools``) for patches, blockers and verify
+:depends: ``zypper``, ``rpm``; ``klp`` (package ``kernel-livepatch-tools``) for patches, blockers and verify; ``rmmod``
 :pillar: ``klp`` (see ``docs/reference/pillar.md``)
 """
 
@@ -16,6 +16,7 @@ log = logging.getLogger(__name__)
 
 NAMED = 20  # blockers that are looked at closely
 POLL = 0.5  # seconds between two looks at sysfs
+MODULES = "/sys/module"
 UNFINISHED = "unfinished"  # record of klp_record: the live patch whose installation was begun
 
 
@@ -200,7 +201,7 @@ def package():
         salt '*' klp.package
     """
     name = _parse("package_name", os.uname().release)
-    editions = sorted(rpms().get(name, []), key=lambda item: _age({"edition": item, "level": _parse("level", item)}))
+    editions = sorted(rpms().get(name, []), key=__utils__["klp_parse.age"])
     edition = editions[-1] if editions else None
     begun = __utils__["klp_record.read"](UNFINISHED, {}).get("edition")
     return {
@@ -209,79 +210,6 @@ def package():
         "level": _parse("level", edition) if edition else None,
         "unfinished": len(editions) > 1 or (edition is not None and edition == begun),
     }
-
-
-def available():
-    """
-    Return the live patches for the running kernel in the repositories, newest first.
-
-    A list of ``{"edition", "level", "installed", "repository"}``.
-
-    CLI Example::
-
-        salt '*' klp.available
-    """
-    found = __salt__["zypper.editions"](package()["name"])
-    return sorted((dict(item, level=_parse("level", item["edition"])) for item in found), key=_age, reverse=True)
-
-
-def _age(item):
-    numbers = [int(part) if part.isdigit() else 0 for part in item["edition"].replace("-", ".").split(".")]
-    return [item["level"]] + numbers
-
-
-def target(level="latest", search=True):
-    """
-    Return the edition of the live patch package that a level means here.
-
-    level
-        ``latest``, a number or an edition.
-    search
-        for ``latest``: ask the repositories whether there is a newer one than what is installed.
-
-    Raises CommandExecutionError where no repository has it or it is below what is installed, SaltInvocationError for a
-    level of another form.
-
-    CLI Example::
-
-        salt '*' klp.target 3
-    """
-    problem = __utils__["klp_pillar.level_problem"](level)
-    if problem:
-        raise SaltInvocationError(f"level: {problem}")
-    here = package()
-    if here["edition"] and level in (here["level"], here["edition"]):
-        return here["edition"]
-    if level == "latest" and here["edition"]:
-        return _newer(here) if search else here["edition"]
-    there = available()
-    wanted = [item["edition"] for item in there if level in ("latest", item["level"], item["edition"])]
-    if not wanted:
-        raise CommandExecutionError(_not_there(level, here["name"], there))
-    if here["edition"] and _parse("level", wanted[0]) < here["level"]:
-        raise CommandExecutionError(
-            f"live patch level {level} is below the installed {here['edition']}: klp.install never goes back; "
-            f"by hand: zypper install --oldpackage {here['name']}={wanted[0]}"
-        )
-    return wanted[0]
-
-
-def _newer(here):
-    found = __salt__["zypper.preview"]([here["name"]])
-    items = [item["edition"] for item in found["upgrade"] + found["install"] if item["name"] == here["name"]]
-    return items[0] if items else here["edition"]
-
-
-def _not_there(level, name, there):
-    if not __salt__["zypper.repositories"]():
-        return "no enabled repositories in /etc/zypp/repos.d: register the host, or enable one with: zypper mr -e ALIAS"
-    if not there:
-        return (
-            f"no live patch package for the running kernel: {name} is in no repository; is the live patching product "
-            f"registered, and does SUSE still make live patches for this kernel? Look with: zypper search {name}"
-        )
-    levels = ", ".join(item["edition"] for item in there)
-    return f"live patch level {level} of {name} is in no repository; there are: {levels}"
 
 
 def pending(sls="klp.patch"):
@@ -351,20 +279,21 @@ def install(level="latest"):
     """
     if salt.utils.path.which("klp"):
         patches()  # a tool whose answer nobody knows is found out before anything is installed
-    now, here, edition = status(), package(), target(level)
+    now, here, edition = status(), package(), __salt__["klp.target"](level)
     if now["transition"] != "ready":
         raise CommandExecutionError("a transition is still running: no second live patch is started; see klp.blockers")
-    name = here["name"] if level == "latest" else f"{here['name']}={edition}"
+    any_edition = level == "latest" and not __salt__["klp.held"]()
+    name = here["name"] if any_edition else f"{here['name']}={edition}"
     done = bring([name], edition, force=edition == here["edition"])
-    _loaded(edition)
+    loaded(edition)
     return done
 
 
-def bring(names, edition, force=False):
+def bring(names, edition, force=False, older=False):
     """
     Install packages, the live patch package among them, so that an end half way is noticed: ``klp.package`` tells.
 
-    names, force
+    names, force, older
         as for ``zypper.install``, which the answer is of.
     edition
         of the live patch package.
@@ -374,15 +303,36 @@ def bring(names, edition, force=False):
         salt '*' klp.bring '[kernel-livepatch-5_14_21-150500_55_7-default]' 3-150500.2.1
     """
     __utils__["klp_record.write"](UNFINISHED, {"edition": edition})
-    done = __salt__["zypper.install"](names, force=force)
+    _unload(_parse("module_name", edition))
+    done = __salt__["zypper.install"](names, force=force, older=older)
     __utils__["klp_record.write"](UNFINISHED, {})
     return done
 
 
-def _loaded(edition):
+def _unload(module):
+    """A replaced copy of the module that is still loaded would make modprobe do nothing (measured): take it away."""
+    there = os.path.isdir(f"{MODULES}/{module}")
+    if there and module not in [patch["name"] for patch in status()["patches"]]:
+        _run(["rmmod", module], ok=None)
+
+
+def loaded(edition):
+    """
+    Check that the kernel has taken a live patch that was just installed; its transition may still run.
+
+    edition
+        of the live patch package.
+
+    Returns the name of the module. Raises CommandExecutionError if it is not enabled.
+
+    CLI Example::
+
+        salt '*' klp.loaded 3-150500.2.1
+    """
     module, names = _parse("module_name", edition), [patch["name"] for patch in status()["patches"] if patch["enabled"]]
     if module not in names:
         raise CommandExecutionError(
             f"live patch {edition} is installed, but the kernel has not taken {module} (active: "
             f"{', '.join(names) or 'none'}); look at the end of /var/log/zypp/history and at: dmesg | grep livepatch"
         )
+    return module

@@ -159,9 +159,11 @@ def _purge_problems():
 def _lock_problems():
     """A lock of somebody else may freeze what has to be installed."""
     names = [__utils__["klp_parse.package_name"](os.uname().release)] + _settings()["tools"]["packages"]
+    ours = (__salt__["klp.held"]() or {"locks": []})["locks"]
     return [
         f"{__utils__['zypp_locks.describe'](lock)} freezes {name}; remove it or make it narrower"
         for lock in __salt__["zypper.locks"]()
+        if not any(__utils__["zypp_locks.plain"](lock, item) for item in ours)
         for name in names
         if __utils__["zypp_locks.touches"](lock, name)
     ]

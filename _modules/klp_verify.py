@@ -111,6 +111,7 @@ def _checks(uname, package, said):
         name: __utils__[f"klp_checks.{name}"]
         for name in ("transition", "active", "package", "kernel", "locks", "uname", "taint", "initrd", "reboot")
     }
+    hold = __salt__["klp.held"]()
     return [
         judge["transition"](sysfs, said["transition"], __salt__["klp.blockers"]()),
         judge["active"](sysfs, said["patches"]),
@@ -121,4 +122,13 @@ def _checks(uname, package, said):
         judge["taint"](__utils__["klp_sys.text"](TAINTED), wanted["unsigned_modules"]),
         judge["initrd"](_initrd(uname.release, wanted["initrd"]), modules),
         judge["reboot"](__salt__["zypper.needs_rebooting"]()),
-    ]
+    ] + ([_held(package, hold)] if hold and hold["package"] == package["name"] else [])
+
+
+def _held(package, hold):
+    missing, age = (
+        __salt__["zypper.missing_locks"]([f"{hold['package']}>{hold['edition']}"]),
+        __utils__["klp_parse.age"],
+    )
+    above = package["edition"] is not None and age(package["edition"]) > age(hold["edition"])
+    return __utils__["klp_checks.held"](package["edition"], above, hold, missing)

@@ -111,6 +111,62 @@ def patched(name, level="latest", search=False):
     )
 
 
+def rolled_back(name, level="previous", force=False):
+    """
+    Ensure the live patch of the running kernel went back to an earlier one, and that newer ones are held away.
+
+    level
+        ``previous``, a number or an edition; on a host that is held already ``previous`` is what it is held at.
+    force
+        go back although kernel log or taint tell of earlier kernel errors.
+
+    .. code-block:: yaml
+
+        klp-rolled-back:
+          klp.rolled_back:
+            - level: previous
+    """
+    notes = []
+
+    def read():
+        package, hold = __salt__["klp.package"](), __salt__["klp.held"]() or {}
+        locked = hold and not __salt__["zypper.missing_locks"]([f"{hold['package']}>{hold['edition']}"])
+        found = {"live patch": package["edition"], "module": __salt__["klp.status"]()["active"]}
+        found["held at"] = hold["edition"] if locked and hold["package"] == package["name"] else None
+        return dict(found, unfinished=True) if package["unfinished"] else found
+
+    def wanted(old):
+        edition = __salt__["klp.earlier"](level)
+        return {"live patch": edition, "module": __salt__["klp.module"](edition), "held at": edition}
+
+    return _converge(
+        name,
+        read=read,
+        wanted=wanted,
+        apply=lambda: notes.extend(__salt__["klp.downgrade"](level, force)["notes"]),
+        told=lambda now: f"live patch {now['live patch']} is in the kernel, newer ones are held away",
+        notes=lambda: notes,
+    )
+
+
+def held(name):
+    """
+    Ensure the locks of a host that went back cover the newest advisories too; nothing to do on any other host.
+
+    .. code-block:: yaml
+
+        klp-held:
+          klp.held: []
+    """
+    return _converge(
+        name,
+        read=lambda: {"missing locks": __salt__["klp.unheld"]()},
+        wanted=lambda old: {"missing locks": []},
+        apply=__salt__["klp.hold"],
+        told=lambda now: "no live patch comes that is held away",
+    )
+
+
 def settled(name, timeout=300):
     """
     Ensure no transition runs: wait for its end, and name the tasks that hold it up if it does not end.
@@ -149,5 +205,6 @@ def verified(name):
     good = found["verdict"] in ("ok", "reboot_needed")
     lines = [f"{found['verdict']}: {found['kernel']} with live patch {found['live_patch'] or 'none'}"]
     lines += __utils__["klp_checks.summary"](found["checks"])
+    lines += [item["detail"] for item in found["checks"] if (item["check"], item["verdict"]) == ("held", "ok")]
     result = good if good or not __opts__["test"] else None
     return __utils__["klp_state.result"](name, result=result, comment="\n".join(lines))

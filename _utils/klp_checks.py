@@ -12,6 +12,19 @@ ORDER = ("blocked", "failed", "unknown", "reboot_needed")
 UNSIGNED = 0x2000  # bit 13 of /proc/sys/kernel/tainted
 DEPTH = 5  # functions of a blocker's kernel stack that a message names
 FRAME = re.compile(r"(?:\[<\w+>\] )?([^\s+]+)\+0x")
+NAMED = 3  # lines of the kernel log that a message quotes
+# Flags of /proc/sys/kernel/tainted that errors set (admin-guide/tainted-kernels); drivers and live patches set others.
+ERRORS = (
+    (4, "M", "the processor reported a machine check"),
+    (5, "B", "a bad page was referenced"),
+    (7, "D", "the kernel died before (oops or BUG)"),
+    (9, "W", "the kernel issued a warning"),
+    (14, "L", "a soft lockup occurred"),
+)
+TROUBLE = re.compile(
+    r"\b(BUG: |kernel BUG at |Oops: |WARNING: CPU: |general protection fault|"
+    r"[Uu]nable to handle kernel |Kernel panic|Machine Check Exception|detected stalls? on )"
+)
 BUILD = re.compile(r"\([0-9a-f]{7,40}(/[^)]*)?\)")
 
 
@@ -135,6 +148,40 @@ def taint(text, unsigned_allowed):
     if int(text) & UNSIGNED and not unsigned_allowed:
         return check("taint", "failed", f"an unsigned module was loaded (tainted {text.strip()})")
     return check("taint", "ok", text.strip())
+
+
+def kernel_errors(tainted, log):
+    """
+    Return what taint flags and kernel log tell of earlier errors of the kernel, one sentence each.
+
+    tainted
+        text of ``/proc/sys/kernel/tainted``; unknown text is an error of its own.
+    log
+        lines of the kernel log, without their prefix.
+    """
+    if tainted is None or not tainted.strip().isdecimal():
+        return [f"/proc/sys/kernel/tainted says {tainted!r}"]
+    found = [f"taint {letter}: {words}" for bit, letter, words in ERRORS if int(tainted) & 1 << bit]
+    lines = [line.strip()[:160] for line in log if TROUBLE.search(line)]
+    more = [f"kernel log: and {len(lines) - NAMED} more"] if len(lines) > NAMED else []
+    return found + [f"kernel log: {line}" for line in lines[:NAMED]] + more
+
+
+def held(edition, above, hold, missing):
+    """
+    Is a host that went back not above where it is held, and do the locks bite?
+
+    edition, above
+        installed, and whether that is newer than what is held.
+    hold, missing
+        as ``klp.held`` and ``zypper.missing_locks`` have them.
+    """
+    since = f"held at {hold['edition']} since it went back from {hold['from']}"
+    if above:
+        return check("held", "failed", f"{since}, but {edition} is installed; run klp.rollback or klp.release")
+    if missing:
+        return check("held", "failed", f"{since}, but not locked: {', '.join(missing)}; run klp.hold or klp.release")
+    return check("held", "ok", f"{since}; give newer ones free with klp.release")
 
 
 def initrd(answer, modules):

@@ -70,6 +70,12 @@ def level(edition):
     return int(head)
 
 
+def age(edition):
+    """Return a key that sorts editions of one live patch package from old to new: level, then the release's numbers."""
+    numbers = [int(part) if part.isdigit() else 0 for part in edition.replace("-", ".").split(".")]
+    return [level(edition)] + numbers
+
+
 def transition(text):
     """Read ``klp status``: ``ready`` or ``in_progress``; anything else raises ValueError."""
     word = text.strip()

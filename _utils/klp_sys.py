@@ -11,6 +11,8 @@ from salt.exceptions import CommandExecutionError
 
 LIVEPATCH = "/sys/kernel/livepatch"
 PROC = "/proc"
+KMSG = "/dev/kmsg"
+RECORDS = 1000000  # more than any ring buffer holds
 
 
 def _number(path):
@@ -114,3 +116,27 @@ def option(paths, section, key):
 def read_only(path):
     """Return whether ``path`` is on a file system that is mounted read-only (a transactional host's /usr)."""
     return bool(os.statvfs(path).f_flag & os.ST_RDONLY)
+
+
+def kernel_log(path=KMSG):
+    """
+    Return the messages in the ring buffer of the kernel, oldest first, each without its prefix.
+
+    Read without waiting for new ones; those that are overwritten meanwhile are left out. Raises OSError where it
+    cannot be read. Source: the kernel's ABI/testing/dev-kmsg.
+    """
+    handle, records = os.open(path, os.O_RDONLY | os.O_NONBLOCK), []
+    try:
+        while len(records) < RECORDS:
+            try:
+                records.append(os.read(handle, 8192))
+            except BlockingIOError:
+                break
+            except BrokenPipeError:
+                continue
+            if not records[-1]:
+                break
+    finally:
+        os.close(handle)
+    lines = b"".join(records).decode("utf-8", "replace").splitlines()
+    return [line.partition(";")[2] for line in lines if ";" in line and not line.startswith(" ")]

@@ -5,6 +5,13 @@ include:
   - klp.update
   - klp.settle
 
+klp-held:
+  klp.held:
+    - require:
+      - zypper: klp-updates
+    - require_in:
+      - klp: klp-newest
+
 klp-newest:
   klp.patched:
     - level: {{ klp["level"] | json }}

@@ -108,7 +108,7 @@ def test_level_that_no_repository_has(sles, golden, level):
 def test_level_below_the_installed_one(sles):
     text = (
         f"live patch level 2 is below the installed {THIRD}: klp.install never goes back; "
-        f"by hand: zypper install --oldpackage {LP}={SECOND}"
+        "to go back: salt sles1 klp.downgrade 2"
     )
     refused(sles("converged", level=2), "klp", text)
 

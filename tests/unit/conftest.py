@@ -19,7 +19,7 @@ settings.load_profile("unit")
 KERNEL = "5.14.21-150500.55.7-default"
 LP = "kernel-livepatch-5_14_21-150500_55_7-default"
 UNAME_V = "#1 SMP PREEMPT_DYNAMIC Tue Jul 4 08:11:52 UTC 2023 (b2a976e/lp)"
-PROGRAMS = ["zypper", "rpm", "klp", "lsinitrd"]
+PROGRAMS = ["zypper", "rpm", "klp", "lsinitrd", "rmmod"]
 
 
 @pytest.fixture(autouse=True)
@@ -135,8 +135,11 @@ class Minion:
         zypper.NEEDREBOOT = (str(self.root / "needreboot"), str(self.root / "needreboot.d") + "/")
         locks.LOCKS = self.util_modules["zypp_cmd"].LOCKS = str(self.root / "locks")
         enable.ZYPP_CONF, enable.PRODUCTS = [str(self.root / "zypp.conf")], str(self.root / "products.d")
-        self.modules["klp_verify"].TAINTED = self.write("tainted", "32768\n")
-        for module in (self.modules["klp"], self.modules["root_backup"], self.util_modules["zypp_cmd"]):
+        rollback, tainted = self.modules["klp_rollback"], self.write("tainted", "32768\n")
+        rollback.TAINTED = self.modules["klp_verify"].TAINTED = tainted
+        self.modules["klp"].MODULES = str(self.root / "modules")
+        self._bind("klp_sys.kernel_log", path=self.write("kmsg", "6,0,0,-;Linux version\n"))
+        for module in (rollback, self.modules["klp"], self.modules["root_backup"], self.util_modules["zypp_cmd"]):
             module.time = self.clock
 
     def _bind(self, name, **defaults):

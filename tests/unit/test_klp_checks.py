@@ -187,3 +187,22 @@ def test_the_worst_verdict_counts(verdicts, worst):
 def test_the_summary_tells_what_is_not_ok():
     found = [checks.check("a", "ok", "1"), checks.check("b", "skipped", "2"), checks.check("c", "failed", "3")]
     assert checks.summary(found) == ["c: failed: 3"]
+
+
+@pytest.mark.parametrize(
+    ("tainted", "log", "found"),
+    [
+        ("0\n", [], []),
+        ("45056\n", ["livepatch: enabling patch", "BUGfix", "audit: WARNING"], []),
+        ("16\n", [], ["taint M: the processor reported a machine check"]),
+        ("32", [], ["taint B: a bad page was referenced"]),
+        ("16896", [], ["taint W: the kernel issued a warning", "taint L: a soft lockup occurred"]),
+        (None, [], ["/proc/sys/kernel/tainted says None"]),
+        ("x", ["BUG: a"], ["/proc/sys/kernel/tainted says 'x'"]),
+        ("0", ["BUG: unable to handle page fault"], ["kernel log: BUG: unable to handle page fault"]),
+        ("0", [" rcu_sched detected stalls on CPUs "], ["kernel log: rcu_sched detected stalls on CPUs"]),
+        ("0", ["Oops: 1"] * 5, ["kernel log: Oops: 1"] * 3 + ["kernel log: and 2 more"]),
+    ],
+)
+def test_earlier_errors_of_the_kernel(tainted, log, found):
+    assert checks.kernel_errors(tainted, log) == found

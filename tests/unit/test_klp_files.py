@@ -157,3 +157,30 @@ def test_text_that_cannot_be_read_is_none(tmp_path):
     assert klp_sys.text(str(tmp_path)) is None
     (tmp_path / "a").write_bytes(b"\xffa")
     assert klp_sys.text(str(tmp_path / "a")) == "\ufffda"
+
+
+def test_the_kernel_log_is_read_without_prefixes_and_dictionaries(tmp_path):
+    text = "6,0,0,-;Linux version 5\n4,1,9,-;a;b\n SUBSYSTEM=x;y\n\n6,2,9,-;\u00fc\n"
+    (tmp_path / "kmsg").write_text(text, encoding="utf-8")
+    assert klp_sys.kernel_log(str(tmp_path / "kmsg")) == ["Linux version 5", "a;b", "\u00fc"]
+
+
+def test_the_kernel_log_has_holes_and_an_end(tmp_path, monkeypatch):
+    (tmp_path / "kmsg").write_text("")
+    answers = iter([b"6,0,0,-;one\n", BrokenPipeError(), b"6,2,0,-;two\n", BlockingIOError()])
+
+    def read(_handle, _size):
+        answer = next(answers)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    monkeypatch.setattr(os, "read", read)
+    assert klp_sys.kernel_log(str(tmp_path / "kmsg")) == ["one", "two"]
+
+
+def test_a_kernel_log_without_an_end_is_left(tmp_path, monkeypatch):
+    (tmp_path / "kmsg").write_text("")
+    monkeypatch.setattr(klp_sys, "RECORDS", 3)
+    monkeypatch.setattr(os, "read", lambda *_: b"6,0,0,-;x\n")
+    assert klp_sys.kernel_log(str(tmp_path / "kmsg")) == ["x"] * 3

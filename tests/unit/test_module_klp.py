@@ -313,7 +313,7 @@ def test_no_way_leads_back(minion, programs, function):
         minion.salt[function](1)
     assert str(error.value) == (
         f"live patch level 1 is below the installed {THREE}: klp.install never goes back; "
-        f"by hand: zypper install --oldpackage {LP}={ONE}"
+        "to go back: salt sles1 klp.downgrade 1"
     )
     assert programs.started(*WRITE, "install") == []
 
