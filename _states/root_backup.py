@@ -34,23 +34,33 @@ def taken(name, before=None):
     def read():
         if "idle" not in seen:
             seen["idle"] = before is not None and __salt__["klp.idle"](before)
+        if "made" in seen:  # verified a moment ago, when it was made
+            return {"backup": seen["made"]}
         return {"backup": None if seen["idle"] else __salt__["root_backup.usable"]()}
+
+    def told(now):
+        if not now["backup"]:
+            return "nothing will change, no backup needed"
+        way = __salt__["root_backup.backend"]()
+        chosen = f" (backend {way['backend']}: {way['reason']})" if way["chosen"] else ""
+        return f"backup {now['backup']} is verified{chosen}"
 
     return _converge(
         name,
         read=read,
         wanted=lambda old: old if seen["idle"] or old["backup"] else {"backup": "a verified backup of this run"},
-        apply=__salt__["root_backup.create"],
+        apply=lambda: seen.update(made=__salt__["root_backup.create"]()["backup"]),
         done=lambda new: bool(new["backup"]),
-        told=lambda now: (
-            f"backup {now['backup']} is verified" if now["backup"] else "nothing will change, no backup needed"
-        ),
+        told=told,
     )
 
 
 def finished(name):
     """
     Ensure the current run is marked as finished, so that the next one makes a backup of its own.
+
+    Then the backups of earlier runs that pillar ``klp:backup:keep`` does not keep are deleted; one that cannot be
+    deleted is told in the comment and does not make the run fail.
 
     .. code-block:: yaml
 
@@ -59,15 +69,23 @@ def finished(name):
             - require:
               - klp: klp-verified
     """
+    notes = []
 
     def read():
         run = __salt__["root_backup.current"]() or {}
-        return {"open run": run.get("run") if run.get("finished") is None else None}
+        found = {"open run": run.get("run") if run.get("finished") is None else None}
+        return dict(found, backups=[item["backup"] for item in __salt__["root_backup.list"]() if item["backup"]])
+
+    def apply():
+        __salt__["root_backup.finish"]()
+        notes.extend(__salt__["root_backup.prune"]()["notes"])
 
     return _converge(
         name,
         read=read,
-        wanted=lambda old: {"open run": None},
-        apply=__salt__["root_backup.finish"],
+        wanted=lambda old: dict(old, **{"open run": None}),
+        apply=apply,
+        done=lambda new: new["open run"] is None,
         told=lambda now: "no run is open",
+        notes=lambda: notes,
     )

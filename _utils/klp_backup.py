@@ -1,15 +1,16 @@
 """
-Runs and their backups as they are remembered on a host, and the texts of backup tools. Pure functions.
+Runs and their backups as they are remembered on a host. Pure functions, but for the way to a backend's programs.
 
 A run is one maintenance of this host, from its first change to the verification at its end. It has at most one backup,
 however often it is interrupted.
 """
 
-import csv
+import hashlib
 import re
 
-ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:/@=-]{0,255}\Z")
+HOST = re.compile(r"[0-9a-f]{32}\Z")
 KEPT = 200  # finished runs that are remembered
+MOST = 2000  # those of them that have a backup
 
 
 def current(runs, run):
@@ -18,6 +19,7 @@ def current(runs, run):
 
     runs
         list of ``{"run", "opened", "finished", "backend", "backup", "created"}``, oldest first; ``None`` for "not yet".
+        ``host`` (machine id) and ``packages`` (digest) are absent in what older versions wrote.
     """
     if run:
         return next((item for item in reversed(runs) if item["run"] == run), None)
@@ -25,9 +27,10 @@ def current(runs, run):
 
 
 def opened(runs, run, backend, now):
-    """Return ``runs`` with a new one at the end; of the finished ones only the last KEPT stay."""
-    finished = [item for item in runs if item["finished"] is not None][-KEPT:]
-    kept = [item for item in runs if item["finished"] is None or item in finished]
+    """Return ``runs`` with a new one at the end; of the finished ones the last KEPT stay, MOST with a backup."""
+    done = [item for item in runs if item["finished"] is not None]
+    stay = done[-KEPT:] + [item for item in done[-MOST:] if item["backup"] is not None]
+    kept = [item for item in runs if item["finished"] is None or item in stay]
     new = {"run": run, "opened": now, "finished": None, "backend": backend, "backup": None, "created": None}
     return kept + [new]
 
@@ -38,6 +41,23 @@ def changed(runs, run, **fields):
     return [dict(item, **fields) if number == newest else item for number, item in enumerate(runs)]
 
 
+def forgotten(runs, item):
+    """Return ``runs`` without the backup of ``item``, which is gone; the run itself stays."""
+    gone = dict(item, backup=None, created=None, deleted=item["backup"])
+    return [gone if other == item else other for other in runs]
+
+
+def found(runs, wanted):
+    """
+    Return the run with that backup, else the run of that name that has one, else ``None``; the newest of several.
+
+    An id may come back after the backup of that id was deleted.
+    """
+    there = [item for item in reversed(runs) if item["backup"] is not None]
+    by_id = [item for item in there if item["backup"] == wanted]
+    return next(iter(by_id + [item for item in there if item["run"] == wanted]), None)
+
+
 def usable(item, backend, now, max_age):
     """Return whether a run has a backup of that backend that is at most ``max_age`` hours old."""
     if not item or item["backup"] is None or item["backend"] != backend:
@@ -45,41 +65,82 @@ def usable(item, backend, now, max_age):
     return 0 <= now - item["created"] <= max_age * 3600
 
 
-def printed_id(text):
-    """Return the id that a backup command printed: its last line. Raises ValueError if that is no id."""
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
-    if not lines:
-        raise ValueError("it printed no id")
-    if not ID.match(lines[-1]):
-        raise ValueError(f"the last line it printed is no id: {lines[-1][:120]!r}")
-    return lines[-1]
+def host_id(text):
+    """Return the machine id in the text of /etc/machine-id (``None``: not there). Raises ValueError if it is none."""
+    if text is None or not HOST.match(text.strip()):
+        raise ValueError(f"/etc/machine-id holds no machine id: {(text or '').strip()[:60]!r}; see machine-id(5)")
+    return text.strip()
 
 
-def snapshots(text):
+def other_host(found_host, here):
+    """Return what is wrong with a backup of that host, one clause, or ``None``; an unknown host is no other one."""
+    if found_host in (None, "", here):
+        return None
+    return f"was made by another host (machine id {found_host}), this one is {here}"
+
+
+def digest(packages):
     """
-    Read ``snapper --machine-readable csv list``: ``[{"id", "date", "userdata" (dict), "description"}]``.
+    Return the SHA-256 of a list of packages: of its sorted lines ``NAME<tab>EDITION``.
 
-    Raises ValueError for an answer without the columns number, date and userdata.
+    packages
+        ``{name: [editions]}``, or as ``zypper.packages`` has it ``{name: "edition,edition"}``.
     """
-    try:
-        reader = csv.DictReader(text.splitlines())
-        header, rows = reader.fieldnames or [], list(reader)
-    except csv.Error as exc:
-        raise ValueError(f"snapper list: not CSV ({exc})") from exc
-    for column in ("number", "date", "userdata"):
-        if column not in header:
-            raise ValueError(f"snapper list: no column {column} in {','.join(header)[:120]!r}")
-    return [_snapshot(row) for row in rows if row["number"] not in ("0", None)]
+    lines = set()
+    for name, editions in packages.items():
+        names = editions.split(",") if isinstance(editions, str) else editions
+        lines.update(f"{name}\t{edition}\n" for edition in names)
+    return hashlib.sha256("".join(sorted(lines)).encode("utf-8", "surrogateescape")).hexdigest()
 
 
-def forgotten(found, runs, run):
-    """Return the ids of a run's snapshots that were made after the last one that is remembered for it."""
-    known = [int(item["backup"]) for item in runs if item["run"] == run and (item["backup"] or "").isdecimal()]
-    ids = [item["id"] for item in found if item["userdata"].get("klp_run") == run and item["id"].isdecimal()]
-    return [identity for identity in ids if int(identity) > max(known, default=0)]
+def caller(run, run_all, timeout, env):
+    """
+    Return how a backend starts a program: ``call(argv, ok=(0,))``, the answer is that of ``klp_cmd.run``.
+
+    run, run_all
+        ``klp_cmd.run`` and the caller's ``cmd.run_all``.
+    timeout
+        deadline of one program in seconds.
+    env
+        dict of variables.
+    """
+    return lambda argv, ok=(0,): run(run_all, argv, ok, timeout=timeout, env=env)
 
 
-def _snapshot(row):
-    pairs = [pair.split("=", 1) for pair in (row["userdata"] or "").split(",") if "=" in pair]
-    data = {key.strip(): value.strip() for key, value in pairs}
-    return {"id": row["number"], "date": row["date"], "userdata": data, "description": row.get("description") or ""}
+def stage(wanted, record, trace, boot, runs):
+    """
+    Return how far the restoration of a backup is: ``{"stage": none, begun, prepared or done, "since", "packages"}``.
+
+    wanted
+        id of the backup.
+    record
+        what this host remembers of its last restoration; it may have been taken back with the root volume.
+    trace
+        what the backend tells of it: ``{"klp_restore", "klp_since", "klp_packages", "active"}`` or ``None``.
+    boot
+        id of the present start of the host.
+    runs
+        as ``root_backup.list`` has them.
+    """
+    nothing = {"stage": "none", "since": None, "packages": None}
+    if trace and trace["klp_restore"] == wanted and str(trace.get("klp_since", "")).isdecimal():
+        since = int(trace["klp_since"])
+        reached, packages = "done" if trace["active"] else "prepared", trace.get("klp_packages")
+    elif record and record["backup"] == wanted and record["backend"] == "command" and record["stage"] != "begun":
+        since, packages = record["since"], record["packages"]
+        reached = "prepared" if record["boot"] == boot and record["stage"] != "done" else "done"
+    elif record and record["backup"] == wanted and record["stage"] == "begun":
+        return {"stage": "begun", "since": record["since"], "packages": record["packages"]}
+    else:
+        return nothing
+    anew = any(max(item["opened"], item["created"] or 0) > since for item in runs)
+    return nothing if reached == "done" and anew else {"stage": reached, "since": since, "packages": packages}
+
+
+def told(lost):
+    """Return what ``root_backup.losses`` says, one line each."""
+    changes = [
+        f"Package {name}: {change['old'] or 'not installed'} becomes {change['new'] or 'not installed'}"
+        for name, change in sorted((lost["packages"] or {}).items())
+    ]
+    return changes + lost["notes"]

@@ -108,8 +108,14 @@ def test_snapshot_that_was_made_but_not_remembered_is_found_again(sles):
     "fault, reason",
     [
         ({"stderr": "IO Error\n", "rc": 1}, "exit 1: IO Error"),
-        ({"stdout": "huh\n"}, "backup: snapper list: no column number in 'huh'"),
-        ({"stdout": ""}, "backup: snapper list: no column number in ''"),
+        ({"stdout": "huh\n", "command": "list"}, "backup: snapper list: no column number in 'huh'"),
+        ({"stdout": "", "command": "list"}, "backup: snapper list: no column number in ''"),
+        ({"stdout": "huh\n", "command": "list-configs"}, "backup: snapper list-configs: no column config in 'huh'"),
+        (
+            {"stdout": "config,subvolume\n", "command": "list-configs"},
+            "snapper has no configuration root: make it with: snapper -c root create-config /",
+        ),
+        ({"stdout": "done\n", "command": "create"}, "wanted the number of a snapshot, found 'done'"),
     ],
 )
 def test_snapper_that_fails_stops_the_run(sles, fault, reason):

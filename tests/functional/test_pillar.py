@@ -151,8 +151,8 @@ def test_hostile_arguments_of_the_backup_command_reach_no_shell(sles):
         ),
         ({"level": 0}, "pillar klp:level: wanted latest, a number from 1 or an edition such as 3-150500.2.1, found 0"),
         (
-            {"backup": {"backend": "lvm"}},
-            "pillar klp:backup:backend: wanted one of '', snapper, command, none, found 'lvm'",
+            {"backup": {"backend": "zfs"}},
+            "pillar klp:backup:backend: wanted one of '', auto, snapper, lvm, command, none, found 'zfs'",
         ),
         (
             {"tools": {"packages": []}},
@@ -216,7 +216,15 @@ CALLS = [
     ("klp.target", "level", False),
     ("klp.enable", "level", False),
     ("klp.pending", "sls", False),
+    ("klp.downgrade", "level", False),
+    ("klp.find", "level", False),
+    ("zypper.contents", "ids", True),
+    ("zypper.missing_locks", "packages", True),
+    ("zypper.remove", "names", True),
     ("root_backup.verify", "backup", False),
+    ("root_backup.delete", "backup", False),
+    ("root_backup.losses", "backup", False),
+    ("root_backup.restore", "backup", False),
 ]
 CALL_LOOP = """\
 import json, sys

@@ -31,8 +31,8 @@ NO_LIVE_PATCH = (
     f"and does SUSE still make live patches for this kernel? Look with: zypper search {LP}"
 )
 NO_BACKEND = (
-    "no backup, no patching: set pillar klp:backup:backend to snapper or command (docs/reference/pillar.md), "
-    "or to none if this host is to be patched without a way back"
+    "no backup, no patching: set pillar klp:backup:backend to auto, snapper, lvm or command "
+    "(docs/reference/pillar.md), or to none if this host is to be patched without a way back"
 )
 GONE = "[gone]\nenabled=1\nautorefresh=1\nbaseurl=dir:///nonexistent\ntype=rpm-md\ngpgcheck=0\n"
 WOULD_BRING_A_KERNEL = (

@@ -179,7 +179,13 @@ def value_schema(spec):
 
 
 VALIDATOR = jsonschema.Draft7Validator(json_schema(klp_pillar.SCHEMA))
-COMBINATIONS = ("has to be given with", "means nothing without", "absolute path", "klp:tools: give packages", "has to repeat")
+COMBINATIONS = (
+    "has to be given with",
+    "means nothing without",
+    "absolute path",
+    "klp:tools: give packages",
+    "has to repeat",
+)
 
 TEXTS = st.one_of(
     st.text(max_size=12),

@@ -1,5 +1,6 @@
 """The way back: one verified backup for a run, however often it is interrupted."""
 
+import hashlib
 import json
 import random
 
@@ -8,9 +9,8 @@ from salt.exceptions import CommandExecutionError
 
 COMMAND = {"backend": "command", "create": ["/usr/bin/backup", "new"], "verify": ["/usr/bin/backup", "check"]}
 CREATE, VERIFY = ["backup", "new"], ["backup", "check"]
-SNAPPER = ["snapper", "-c", "root", "create", "-t", "single", "-p", "-d"]
-LIST = ["snapper", "--machine-readable", "csv", "-c", "root", "list"]
-HEADER = "number,date,description,userdata\n0,,current,\n"
+CONFIGS = ["snapper", "--machine-readable", "csv", "list-configs"]
+HOST = "0123456789abcdef0123456789abcdef"
 DAY = 24 * 3600
 
 
@@ -23,7 +23,40 @@ def host(minion, paths, monkeypatch):
     minion.pillar["klp"] = {"backup": dict(COMMAND)}
     minion.programs.on(CREATE, "making it\nvol-1\n", "vol-2\n", "vol-3\n")
     minion.programs.on(VERIFY + [...])
+    equip(minion)
     return minion
+
+
+class Calendar:
+    """The clock of a minion, asked for other moments than the present one."""
+
+    def __init__(self, clock):
+        self.time, self.strftime = clock.time, clock.strftime
+
+    def gmtime(self, moment):
+        return moment
+
+
+def equip(minion):
+    """Give a host a machine id, packages, mounts and an answer to who looks into a backup."""
+    minion.modules["root_backup"].MACHINE_ID = minion.write("machine-id", HOST + "\n")
+    minion.rpm_qa({"glibc": "2-1", "curl": "1-1"})
+    restore = minion.modules["root_backup_restore"]
+    restore.time, restore.PROC = Calendar(minion.clock), str(minion.root / "proc")
+    restore.BOOT_ID, restore.ZYPP_PID = minion.write("boot_id", "b1\n"), str(minion.root / "zypp.pid")
+    minion.write("mountinfo", "1 0 0:30 / / rw,relatime - btrfs /dev/sda2 rw\n")
+    for name in ("root", "untouched", "look", "packages"):
+        minion._bind(f"klp_backup_look.{name}", table=str(minion.root / "mountinfo"))
+    minion._bind("klp_backup_look.root", sysfs=str(minion.root / "sys"))
+    minion.proof = {"packages": {"curl": ["1-1"], "glibc": ["2-1"]}, "files": 7, "altered": {}}
+
+    def prove(call, argv, tools, expected):
+        minion.looked = (argv, expected)
+        if isinstance(minion.proof, Exception):
+            raise minion.proof
+        return minion.proof
+
+    minion.utils["klp_backup_look.prove"] = prove
 
 
 def runs(host):
@@ -35,8 +68,8 @@ FIRST_RUN = "T1700000000-0000ab"
 
 def test_the_command_makes_and_verifies_a_backup_for_a_run(host, programs):
     assert host.salt["root_backup.create"]() == {"run": FIRST_RUN, "backend": "command", "backup": "vol-1"}
-    assert programs.calls == [CREATE, VERIFY + ["vol-1"]]
-    for options in programs.options:
+    assert [argv for argv in programs.calls if argv[0] != "rpm"] == [CREATE, VERIFY + ["vol-1"]]
+    for options in programs.options[1:]:
         assert options["env"] == {"LC_ALL": "C", "KLP_RUN": FIRST_RUN, "KLP_HOST": "sles1"}
         assert options["timeout"] == 1800
     assert runs(host) == [(FIRST_RUN, "vol-1", False)]
@@ -47,7 +80,7 @@ def test_an_interrupted_run_keeps_its_backup_but_verifies_it_again(host, program
     host.clock.now += DAY - 1
     assert host.salt["root_backup.usable"]() == "vol-1"
     assert host.salt["root_backup.create"]()["backup"] == "vol-1"
-    assert [argv[1] for argv in programs.calls] == ["new", "check", "check", "check"]
+    assert [argv[1] for argv in programs.started("backup")] == ["new", "check", "check", "check"]
 
 
 def test_an_expired_backup_is_followed_by_a_new_run(host):
@@ -138,17 +171,17 @@ def test_a_host_may_be_patched_without_a_way_back(host, programs):
 
 def test_another_backend_makes_its_own_backup(host, programs):
     host.salt["root_backup.create"]()
-    snapper(host)
+    host.pillar["klp"] = {"backup": dict(COMMAND, backend="snapper", create=[], verify=[])}
     host.clock.now += 60
     assert host.salt["root_backup.usable"]() is None
-    assert host.salt["root_backup.create"]()["backup"] == "5"
 
 
 @pytest.mark.parametrize("backup", ["vol-1", 17])
 def test_a_backup_can_be_verified_by_its_id(host, programs, backup):
     programs.on(CREATE, str(backup))
     host.salt["root_backup.create"]()
-    assert host.salt["root_backup.verify"](backup) == {"run": FIRST_RUN, "backend": "command", "backup": str(backup)}
+    found = host.salt["root_backup.verify"](backup)
+    assert (found["run"], found["backend"], found["backup"]) == (FIRST_RUN, "command", str(backup))
 
 
 def test_an_unknown_backup_is_named_with_the_known_ones(host):
@@ -182,59 +215,6 @@ def test_a_record_of_another_shape_stops_the_backup(host, programs, text):
     assert programs.calls == []
 
 
-def row(number, run):
-    return f'{number},2023-01-01,salt-klp,"klp_run={run},important=yes"\n'
-
-
-def snapper(host, *lists, run=None):
-    """Let snapper list snapshots and make number 5 for a run."""
-    host.pillar["klp"] = {"backup": {"backend": "snapper"}, **({"run": run} if run else {})}
-    run = run or "T1700000060-0000ab"
-    host.programs.on(LIST, *(lists or (HEADER, HEADER + row(5, run))))
-    host.programs.on(SNAPPER + [f"salt-klp {run}", "-u", f"klp_run={run},important=yes"], "5\n", "6\n")
-
-
-def test_snapper_makes_a_snapshot_that_carries_its_run(host, programs):
-    snapper(host, run="r1")
-    assert host.salt["root_backup.create"]() == {"run": "r1", "backend": "snapper", "backup": "5"}
-    assert [argv[-1] for argv in programs.calls] == ["list", "klp_run=r1,important=yes", "list"]
-
-
-def test_snapper_uses_the_configuration_of_the_pillar(host, programs):
-    host.pillar["klp"] = {"run": "r1", "backup": {"backend": "snapper", "config": "system"}}
-    programs.on(["snapper", "--machine-readable", "csv", "-c", "system", "list"], HEADER, HEADER + row(5, "r1"))
-    programs.on(["snapper", "-c", "system", "create", ...], "5")
-    assert host.salt["root_backup.create"]()["backup"] == "5"
-
-
-def test_a_snapshot_that_was_made_but_not_remembered_is_found(host, programs):
-    snapper(host, HEADER + row(3, "other") + row(4, "r1"), run="r1")
-    assert host.salt["root_backup.create"]()["backup"] == "4"
-    assert programs.started(*SNAPPER) == []
-
-
-def test_an_expired_snapshot_of_a_pinned_run_is_not_taken_again(host):
-    snapper(host, HEADER, HEADER + row(5, "r1"), HEADER + row(5, "r1"), HEADER + row(5, "r1") + row(6, "r1"), run="r1")
-    assert host.salt["root_backup.create"]()["backup"] == "5"
-    host.clock.now += 2 * DAY
-    assert host.salt["root_backup.create"]()["backup"] == "6"
-
-
-def test_a_snapshot_that_is_gone_is_not_usable(host):
-    snapper(host, HEADER, HEADER + row(5, "r1"), HEADER + row(5, "other"), run="r1")
-    host.salt["root_backup.create"]()
-    assert host.salt["root_backup.usable"]() is None
-    with pytest.raises(CommandExecutionError, match="^backup 5: snapper has no such snapshot of run r1$"):
-        host.salt["root_backup.verify"](5)
-
-
-@pytest.mark.parametrize("text", ["# | Type\n", ""])
-def test_a_list_of_another_form_is_an_error(host, text):
-    snapper(host, text, run="r1")
-    with pytest.raises(CommandExecutionError, match="^backup: snapper list: no column number"):
-        host.salt["root_backup.create"]()
-
-
 def test_what_is_remembered_is_plain(host):
     host.salt["root_backup.create"]()
     assert json.loads((host.root / "record" / "runs.json").read_text()) == [
@@ -245,5 +225,125 @@ def test_what_is_remembered_is_plain(host):
             "backend": "command",
             "backup": "vol-1",
             "created": 1_700_000_000,
+            "host": HOST,
+            "packages": hashlib.sha256(b"curl\t1-1\nglibc\t2-1\n").hexdigest(),
+            "altered": {},
         }
     ]
+
+
+def test_the_packages_are_written_down_before_the_backup_is_made(host, programs):
+    seen = []
+    programs.on(CREATE, "vol-1", then=lambda: seen.append(host.salt["root_backup.current"]()))
+    host.salt["root_backup.create"]()
+    assert (seen[0]["backup"], seen[0]["host"], len(seen[0]["packages"])) == (None, HOST, 64)
+
+
+@pytest.mark.parametrize("text", [None, "", "uninitialized\n", HOST.upper(), HOST + "0", "../../etc\n"])
+def test_a_host_without_a_machine_id_makes_no_backup(host, programs, text):
+    host.modules["root_backup"].MACHINE_ID = host.write("id", text) if text is not None else str(host.root / "none")
+    with pytest.raises(CommandExecutionError, match="^/etc/machine-id holds no machine id: "):
+        host.salt["root_backup.create"]()
+    assert programs.started("backup", "new") == []
+
+
+def test_what_is_proved_by_a_program_is_told(host):
+    host.salt["root_backup.create"]()
+    host.clock.now += 5400
+    assert host.salt["root_backup.verify"]("vol-1") == {
+        "run": FIRST_RUN,
+        "backend": "command",
+        "backup": "vol-1",
+        "host": HOST,
+        "created": 1_700_000_000,
+        "age": 1.5,
+        "packages": None,
+        "files": None,
+    }
+
+
+def test_a_backup_of_another_host_is_refused(host):
+    host.salt["root_backup.create"]()
+    record(host, host="f" * 32)
+    for function in ("root_backup.verify", "root_backup.delete"):
+        with pytest.raises(
+            CommandExecutionError, match=f"backup vol-1 was made by another host .machine id {'f' * 32}"
+        ):
+            host.salt[function]("vol-1")
+    assert host.salt["root_backup.usable"]() is None
+
+
+def test_a_record_of_an_older_version_is_good_enough(host):
+    host.salt["root_backup.create"]()
+    record(host, "host", "packages", "altered")
+    assert host.salt["root_backup.verify"]("vol-1")["host"] is None
+
+
+def record(minion, *without, **fields):
+    """Change what a host remembers of its last run."""
+    path = minion.root / "record" / "runs.json"
+    runs_ = json.loads(path.read_text())
+    runs_[-1].update(fields)
+    for name in without:
+        del runs_[-1][name]
+    path.write_text(json.dumps(runs_))
+
+
+def mount(kind, source="/dev/sda2", device="0:30"):
+    return f"1 0 {device} / / rw,relatime - {kind} {source} rw\n"
+
+
+@pytest.mark.parametrize(
+    ("backup", "answer"),
+    [
+        (
+            {"backend": "snapper"},
+            {"backend": "snapper", "reason": "pillar klp:backup:backend says so", "chosen": False},
+        ),
+        (COMMAND, {"backend": "command", "reason": "pillar klp:backup:backend says so", "chosen": False}),
+    ],
+)
+def test_a_backend_that_is_named_is_not_looked_up(host, programs, backup, answer):
+    host.pillar["klp"] = {"backup": dict(backup)}
+    assert host.salt["root_backup.backend"]() == answer and programs.calls == []
+
+
+def test_auto_takes_snapper_for_a_configured_btrfs(host, programs):
+    host.pillar["klp"] = {"backup": {"backend": "auto"}}
+    host.write("mountinfo", mount("btrfs"))
+    programs.on(CONFIGS, "config,subvolume\nroot,/\n")
+    reason = "/ is btrfs on /dev/sda2 with the snapper configuration root"
+    assert host.salt["root_backup.backend"]() == {"backend": "snapper", "reason": reason, "chosen": True}
+
+
+def test_auto_takes_lvm_for_a_logical_volume(host):
+    host.pillar["klp"] = {"backup": {"backend": "auto"}}
+    host.write("mountinfo", mount("xfs", "/dev/mapper/system-root", "254:0"))
+    host.write("sys/dev/block/254:0/dm/uuid", "LVM-abc\n")
+    reason = "/ is xfs on /dev/mapper/system-root, a logical volume"
+    assert host.salt["root_backup.backend"]() == {"backend": "lvm", "reason": reason, "chosen": True}
+
+
+@pytest.mark.parametrize(
+    ("kind", "uuid", "configs", "message"),
+    [
+        (
+            "btrfs",
+            None,
+            {"stdout": "config,subvolume\n"},
+            "snapper has no configuration root: make it with: snapper -c",
+        ),
+        ("btrfs", None, {"retcode": 1, "stderr": "no dbus"}, "snapper .* list-configs: exit 1: no dbus"),
+        ("ext4", "CRYPT-LUKS2-abc", {}, "neither btrfs nor a logical volume; set pillar klp:backup:backend to command"),
+        ("overlay", None, {}, "neither btrfs nor a logical volume"),
+    ],
+)
+def test_auto_says_what_it_has_seen_and_what_to_set(host, programs, kind, uuid, configs, message):
+    host.pillar["klp"] = {"backup": {"backend": "auto"}}
+    host.write("mountinfo", mount(kind))
+    if uuid:
+        host.write("sys/dev/block/0:30/dm/uuid", uuid)
+    programs.on(CONFIGS, configs)
+    with pytest.raises(CommandExecutionError, match=f"klp:backup:backend auto: / is {kind} on /dev/sda2: {message}"):
+        host.salt["root_backup.create"]()
+    assert runs(host) == []

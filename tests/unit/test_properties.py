@@ -31,8 +31,12 @@ PARSERS = [
     ("zypp_parse", "enabled_repositories", "[a]\nenabled=0\n"),
     ("zypp_cmd", "messages", recorded("zypper/install-not-found.xml")),
     ("zypp_cmd", "holder", recorded("zypper/lock-held.txt")),
-    ("klp_backup", "printed_id", "done\n42\n"),
-    ("klp_backup", "snapshots", recorded("snapper/list.csv")),
+    ("klp_backup_command", "printed_id", "done\n42\n"),
+    ("klp_snapper", "snapshots", recorded("snapper/list.csv")),
+    ("klp_snapper", "configurations", "config,subvolume\nroot,/\n"),
+    ("klp_lvm", "volumes", recorded("lvm/thin.json")),
+    ("klp_backup_look", "mounts", "26 1 0:22 /@ / rw,relatime shared:1 - btrfs /dev/vda rw\n"),
+    ("klp_backup_look", "files", "8\tabc\t3\t0\t3\t33188\t0\tbash\t/usr/bin/bash\n"),
     ("klp_register", "products", recorded("SUSEConnect/status.json")),
 ]
 
