@@ -100,8 +100,9 @@ def obstacles(refresh=False):
         live patch that pillar ``klp:level`` wants, and whether the klp tool is understood and agrees with the kernel;
         CommandExecutionError if not.
 
-    Pillar, flavour and architecture, the kernel's live patching, the package of the running kernel, the settings of
-    purge-kernels, locks that would freeze the live patch, and a read-only /usr are looked at without zypper.
+    Pillar, a restoration that waits for a reboot, flavour and architecture, the kernel's live patching, the package of
+    the running kernel, the settings of purge-kernels, locks that would freeze the live patch, and a read-only /usr are
+    looked at without zypper.
 
     CLI Example::
 
@@ -110,6 +111,11 @@ def obstacles(refresh=False):
     problems = settings()["problems"]
     if problems:
         return problems
+    waiting = __salt__["root_backup.pending_restore"]()
+    if waiting:
+        return [
+            f"backup {waiting['backup']} is being restored, what is changed now would be lost: restart the host first"
+        ]
     kernel = _kernel()  # raises for a release of unknown form
     unsupported = __utils__["klp_parse.unsupported"](kernel["release"], os.uname().machine)
     if unsupported:

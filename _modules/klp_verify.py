@@ -121,7 +121,7 @@ def _checks(uname, package, said):
         judge["uname"](uname.version),
         judge["taint"](__utils__["klp_sys.text"](TAINTED), wanted["unsigned_modules"]),
         judge["initrd"](_initrd(uname.release, wanted["initrd"]), modules),
-        judge["reboot"](__salt__["zypper.needs_rebooting"]()),
+        judge["reboot"](__salt__["zypper.needs_rebooting"](), __salt__["root_backup.pending_restore"]()),
     ] + ([_held(package, hold)] if hold and hold["package"] == package["name"] else [])
 
 

@@ -89,3 +89,48 @@ def finished(name):
         told=lambda now: "no run is open",
         notes=lambda: notes,
     )
+
+
+def restored(name, backup, confirm=""):
+    """
+    Ensure a backup of the root volume is put back: prepared here, in force after a reboot, which is left to you.
+
+    backup
+        id of the backup or of its run, as ``root_backup.list`` shows it.
+    confirm
+        the same again; without it the state is false and tells what would be lost.
+
+    .. code-block:: yaml
+
+        klp-restored:
+          root_backup.restored:
+            - backup: "42"
+            - confirm: "42"
+    """
+    seen, test, tell = {}, __opts__["test"], __utils__["klp_backup.told"]
+
+    def read():
+        seen.update(__salt__["root_backup.restoration"](backup))
+        return {"restored": seen["backup"] if seen["stage"] in ("prepared", "done") else None}
+
+    def wanted(old):
+        if not old["restored"] and test:
+            seen["lost"] = __salt__["root_backup.losses"](backup)
+        return {"restored": seen["backup"]}
+
+    def apply():
+        seen["lost"] = __salt__["root_backup.restore"](backup, confirm)["lost"]
+
+    def told(now):
+        if seen["stage"] == "done":
+            return f"backup {now['restored']} is in force, the packages of this host are those of the backup"
+        return f"backup {now['restored']} takes the place of the root volume when the host is started again"
+
+    def notes():
+        lines = tell(seen["lost"]) if "lost" in seen else []
+        if test and lines and str(confirm) != str(backup):
+            lines.append(f"It needs pillar klp:restore:confirm: {backup}")
+        waits = seen.get("stage") == "prepared"
+        return lines + ["A reboot is needed: until then the running system stays as it is"] * waits
+
+    return _converge(name, read=read, wanted=wanted, apply=apply, told=told, notes=notes)

@@ -209,8 +209,10 @@ def initrd(answer, modules):
     return check("initrd", "ok", ", ".join(modules))
 
 
-def reboot(needed):
-    """Did something that was installed ask for a reboot?"""
+def reboot(needed, waiting=None):
+    """Did something that was installed ask for a reboot, or does a restoration (``{"backup"}``) wait for one?"""
+    if waiting:
+        return check("reboot", "reboot_needed", f"backup {waiting['backup']} is being restored: restart the host")
     if needed:
         return check("reboot", "reboot_needed", "an installed update asks for a reboot (/run/reboot-needed)")
     return check("reboot", "ok", "not needed")

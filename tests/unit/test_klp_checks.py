@@ -167,6 +167,8 @@ def test_initrd(answer, modules, verdict, detail):
 )
 def test_reboot(needed, verdict, detail):
     judged(checks.reboot(needed), "reboot", verdict, detail)
+    waiting = checks.reboot(needed, {"backup": "42", "since": 1})
+    judged(waiting, "reboot", "reboot_needed", "backup 42 is being restored: restart the host")
 
 
 @pytest.mark.parametrize(

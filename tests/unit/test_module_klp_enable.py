@@ -40,6 +40,12 @@ def bare(host):
     return host
 
 
+def test_a_restoration_that_waits_for_the_reboot_stops_everything(host, programs):
+    host.salt["root_backup.pending_restore"] = lambda: {"backup": "42", "since": 1}
+    text = "backup 42 is being restored, what is changed now would be lost: restart the host first"
+    assert (host.salt["klp.obstacles"](), programs.calls) == ([text], [])
+
+
 def test_settings_are_checked_and_have_no_secret(minion):
     minion.pillar["klp"] = {"product": {"regcode": CODE}, "locks": {"extra": ["shim"]}}
     found = minion.salt["klp.settings"]()
