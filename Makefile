@@ -18,7 +18,8 @@ PYTEST := $(PY) -m pytest $(PYTEST_ARGS)
 SYNCED := $(wildcard _modules _states _utils _grains _beacons _runners)
 MINION := $(filter-out _runners,$(SYNCED))
 MASTER := $(wildcard _runners tools tests demo)
-SCRIPTS := $(wildcard .ci/run tests/lab/nshost tests/lab/vm/guest/init tests/lab/vm/guest/*initrd tools/*.sh)
+SCRIPTS := $(wildcard .ci/run tests/lab/nshost tests/lab/vm/guest/init tests/lab/vm/guest/*initrd tests/lab/vm/guest/install-* \
+	pillar/examples/*-root-snapshot tools/*.sh)
 
 DESTDIR ?=
 PREFIX ?= /usr
@@ -102,7 +103,7 @@ setup-system: setup
 	@tools/packages.sh system
 
 # The machine is built before pytest, whose workers would do so without a word.
-test-system: setup-system ## the formula on a real kernel, in virtual machines; takes about ten minutes
+test-system: setup-system ## the formula on a real kernel, in virtual machines; takes about twenty minutes
 	@echo "== the virtual machine is built, if not kept from the last time (takes a minute or two)"
 	@$(PY) -m tests.lab vm
 	$(PYTEST) tests/system -n 2 --dist loadfile -o timeout=3600
