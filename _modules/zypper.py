@@ -109,17 +109,32 @@ def provided(capability):
     Return whether an installed package provides a capability (bool). Source: rpm(8).
 
     capability
-        ``NAME`` or ``NAME = VERSION``, e.g. ``pattern() = lp_sles``.
+        as for ``zypper.providers``.
 
     CLI Example::
 
         salt '*' zypper.provided 'pattern() = lp_sles'
     """
+    return bool(providers(capability))
+
+
+def providers(capability):
+    """
+    Return, sorted, the installed packages that provide a capability. Source: rpm(8).
+
+    capability
+        ``NAME`` or ``NAME = VERSION``, e.g. ``pattern() = lp_sles``.
+
+    CLI Example::
+
+        salt '*' zypper.providers 'pattern() = lp_sles'
+    """
     # rpm looks for a name only, whatever stands behind it (measured)
     name = __utils__["zypp_cmd.check_capability"](capability).split(" = ", 1)[0]
-    argv = ["rpm", "-q", "--whatprovides", "--qf", "[%{PROVIDENAME} = %{PROVIDEVERSION}\\n]", name]
+    argv = ["rpm", "-q", "--whatprovides", "--qf", "[%{=NAME}\\t%{PROVIDENAME} = %{PROVIDEVERSION}\\n]", name]
     lines = _known(argv, lambda: _run(argv, ok=(0, 1))["stdout"]).splitlines()
-    return any(capability in (line, line.split(" = ", 1)[0]) for line in lines)
+    pairs = [line.split("\t", 1) for line in lines if "\t" in line]
+    return sorted({owner for owner, what in pairs if capability in (what, what.split(" = ", 1)[0])})
 
 
 def packages():

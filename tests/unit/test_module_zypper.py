@@ -61,13 +61,13 @@ def test_a_name_that_is_an_option_reaches_no_program(minion, programs):
     ("capability", "retcode", "text", "answer"),
     [
         ("pattern() = lp_sles", 1, recorded("rpm/provides-pattern.txt"), False),
-        ("pattern() = lp_sles", 0, "pattern() = base\nother = 1\n", False),
-        ("pattern() = lp_sles", 0, "pattern() = base\npattern() = lp_sles\n", True),
-        ("pattern()", 0, "pattern() = base\n", True),
+        ("pattern() = lp_sles", 0, "a\tpattern() = base\na\tother = 1\n", False),
+        ("pattern() = lp_sles", 0, "a\tpattern() = base\nb\tpattern() = lp_sles\n", True),
+        ("pattern()", 0, "a\tpattern() = base\n", True),
     ],
 )
 def test_a_capability_is_provided_or_not(minion, programs, capability, retcode, text, answer):
-    argv = ["rpm", "-q", "--whatprovides", "--qf", "[%{PROVIDENAME} = %{PROVIDEVERSION}\\n]", "pattern()"]
+    argv = ["rpm", "-q", "--whatprovides", "--qf", "[%{=NAME}\\t%{PROVIDENAME} = %{PROVIDEVERSION}\\n]", "pattern()"]
     programs.on(argv, {"retcode": retcode, "stdout": text})
     assert minion.salt["zypper.provided"](capability) is answer
 
