@@ -1,4 +1,4 @@
-"""Use the lab by hand: ``python -m tests.lab build``, ``... shell [GOLDEN]``, ``... vm``."""
+"""Use the lab by hand: ``python -m tests.lab build``, ``... shell [GOLDEN]``, ``... vm [LAYOUT ...]``."""
 
 from __future__ import annotations
 
@@ -14,15 +14,19 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.lab", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("build", help="build RPMs, repositories and golden roots if needed; print where")
-    commands.add_parser("vm", help="build the virtual machine if needed; print where, and how long it took")
+    vm = commands.add_parser("vm", help="build the virtual machine if needed; print where, and how long it took")
+    vm.add_argument("layout", nargs="*", help="build disks with LVM as well: lvm, thin")
     shell = commands.add_parser("shell", help="open a shell in a new host; all is gone when it ends")
     shell.add_argument("golden", nargs="?", default="fresh", help="fresh, enabled or converged")
     args = parser.parse_args()
     if args.command == "vm":
-        from .vm.build import build_vm
+        from .vm import build as vm_build
+        from .vm import lvm
 
-        machine = build_vm()
+        machine = vm_build.build_vm()
         print(f"{machine.root}\nbuilt in {machine.seconds:.0f} s")
+        for layout in args.layout:
+            print(lvm.image(machine, layout).path)
         return
     lab = build()
     if args.command == "build":

@@ -5,7 +5,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from tests.lab.vm import machine
+from tests.lab.vm import lvm, machine
+from tests.lab.vm.build import Build, Image
 
 
 @pytest.fixture
@@ -62,3 +63,44 @@ def test_without_the_emulator_the_error_names_it(vm, monkeypatch, tmp_path):
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(RuntimeError, match="^qemu-system-x86_64 is missing: run tools/packages.sh system as root$"):
         vm._argv()
+
+
+def test_kernel_and_emulator_are_told_where_root_and_disks_are(vm, monkeypatch, tmp_path):
+    vm._sockets, vm._initrd, vm.disk = tmp_path, tmp_path / "initrd", tmp_path / "disk.qcow2"
+    vm.disks, vm.build = [tmp_path / "disk-1.raw"], SimpleNamespace(kernel="vmlinuz")
+    vm.image = Image(tmp_path / "thin.raw", "/dev/mapper/system-root", "xfs", options="lab.more=yes")
+    monkeypatch.setattr(machine.shutil, "which", lambda program: program)
+    argv = vm._argv()
+    assert argv[argv.index("-append") + 1].endswith(" root=/dev/mapper/system-root rootfstype=xfs lab.more=yes")
+    drives = [argv[position + 1] for position, word in enumerate(argv) if word == "-drive"]
+    assert [drive.split(",")[:2] for drive in drives] == [
+        [f"file={vm.disk}", "format=qcow2"],
+        [f"file={tmp_path}/disk-1.raw", "format=raw"],
+    ]
+
+
+@pytest.fixture
+def build(tmp_path):
+    """A finished build without any image, as far as it is needed here."""
+    found = object.__new__(Build)
+    found.root = tmp_path / "image/abc"
+    found.initrd_lvm = found.root / "initrd-lvm"
+    found.root.mkdir(parents=True)
+    return found
+
+
+def test_an_image_that_was_not_built_is_an_error_that_names_those_that_were(build):
+    (build.root / "enabled.raw").write_text("")
+    assert build.image("enabled") == Image(build.root / "enabled.raw", "/dev/vda", "btrfs")
+    with pytest.raises(ValueError, match=r"^no image 'xfs', there are \['enabled'\]$"):
+        build.image("xfs")
+
+
+@pytest.mark.parametrize(("layout", "fstype"), [("lvm", "ext4"), ("thin", "xfs")])
+def test_a_disk_with_lvm_is_made_once(build, tmp_path, monkeypatch, layout, fstype):
+    made = []
+    monkeypatch.setattr(lvm, "make", lambda root, build, layout: made.append(layout))
+    found = [lvm.image(build, layout) for _ in range(2)]
+    assert made == [layout] and found[0] == found[1]
+    assert (found[0].root, found[0].fstype, found[0].archives) == (lvm.ROOT, fstype, (build.initrd_lvm,))
+    assert found[0].path.parent.parent == tmp_path / layout

@@ -10,7 +10,7 @@ KERNEL = "linux-image-cloud-amd64"
 HEADERS = "linux-headers-cloud-amd64"
 USERLAND = """
 python3 systemd systemd-sysv udev dbus zypper rpm libzypp-config snapper btrfs-progs kmod iproute2 procps mount lsof
-qemu-guest-agent busybox-static cpio
+qemu-guest-agent busybox-static cpio lvm2 thin-provisioning-tools e2fsprogs xfsprogs
 """.split()
 LEFT_OUT = ("/usr/share/man/*", "/usr/share/doc/*", "/usr/share/info/*", "/usr/share/locale/*", "/usr/share/icons/*")
 

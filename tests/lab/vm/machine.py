@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -15,7 +16,7 @@ from qemu.qmp.legacy import QEMUMonitorProtocol
 
 from ..host import wait_until
 from ..packages import KERNEL
-from .build import Build, pack
+from .build import Build, Image, pack
 from .debian import ask
 
 # Software emulation: a /dev/kvm that is there need not work. The CPU lacks cx16 because the kernel trips over it there.
@@ -28,11 +29,18 @@ BOOT_SECONDS = (200, 400, 800)  # for each attempt to boot
 
 
 class Machine:
-    """A virtual machine; ``seed`` maps paths in the guest to texts that it gets before its first boot."""
+    """
+    A virtual machine; ``seed`` maps paths in the guest to texts that it gets before its first boot.
 
-    def __init__(self, build: Build, folder: Path, image: str, seed: dict[str, str]) -> None:
-        self.build = build
+    It boots from an overlay of ``image``. ``disks`` are the sizes of empty disks that it gets beside it.
+    """
+
+    def __init__(
+        self, build: Build, folder: Path, image: Image, seed: dict[str, str], disks: Sequence[str] = ()
+    ) -> None:
+        self.build, self.image = build, image
         self.disk = folder / "disk.qcow2"
+        self.disks = [folder / f"disk-{number}.raw" for number in range(1, len(disks) + 1)]
         self.console_file = folder / "console.txt"
         self._initrd = folder / "initrd"
         # The path of a UNIX socket has at most 107 characters.
@@ -40,10 +48,13 @@ class Machine:
         self._process: subprocess.Popen[bytes] | None = None
         self._agent: QEMUMonitorProtocol | None = None
         folder.mkdir(parents=True)
-        ask("qemu-img", "create", "-q", "-f", "qcow2", "-F", "raw", "-b", str(build.image(image)), str(self.disk))
+        ask("qemu-img", "create", "-q", "-f", "qcow2", "-F", "raw", "-b", str(image.path), str(self.disk))
+        for path, size in zip(self.disks, disks, strict=True):
+            ask("qemu-img", "create", "-q", "-f", "raw", str(path), size)
         self._add_seed(folder / "seed", seed)
 
     def _add_seed(self, stage: Path, seed: dict[str, str]) -> None:
+        stage.mkdir()
         for name, text in seed.items():
             path = stage / "seed" / name.lstrip("/")
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -51,7 +62,8 @@ class Machine:
             path.chmod(0o600 if name.endswith(".pem") else 0o644)
         pack(stage, stage / "archive")
         # The kernel unpacks archives one after the other into the same file system.
-        self._initrd.write_bytes(self.build.initrd.read_bytes() + (stage / "archive").read_bytes())
+        archives = [self.build.initrd, *self.image.archives, stage / "archive"]
+        self._initrd.write_bytes(b"".join(path.read_bytes() for path in archives))
         shutil.rmtree(stage)
 
     # -- life ------------------------------------------------------------------------------------------------
@@ -69,11 +81,13 @@ class Machine:
         if not program:
             raise RuntimeError("qemu-system-x86_64 is missing: run tools/packages.sh system as root")
         agent = self._sockets / "agent"
+        disks = [f"file={self.disk},format=qcow2", *(f"file={path},format=raw" for path in self.disks)]
+        cmdline = f"{CMDLINE} root={self.image.root} rootfstype={self.image.fstype} {self.image.options}".strip()
         return [
             *("setpriv", "--pdeathsig", "KILL"),  # it ends with the test, however that one ends
             *(program, *ACCEL, "-nodefaults", "-display", "none"),
-            *("-kernel", str(self.build.kernel), "-initrd", str(self._initrd), "-append", CMDLINE),
-            *("-drive", f"file={self.disk},if=virtio,format=qcow2,cache=writeback"),
+            *("-kernel", str(self.build.kernel), "-initrd", str(self._initrd), "-append", cmdline),
+            *(part for disk in disks for part in ("-drive", f"{disk},if=virtio,cache=writeback")),
             *("-netdev", "user,id=net", "-device", "virtio-net-pci,netdev=net", "-device", "virtio-rng-pci"),
             *("-chardev", f"file,id=console,path={self.console_file},append=on", "-serial", "chardev:console"),
             *("-chardev", f"socket,id=agent,path={agent},server=on,wait=off", "-device", "virtio-serial"),
@@ -127,7 +141,8 @@ class Machine:
     def stop(self) -> None:
         """Switch the machine off for good; its console stays to be read."""
         self.power_cut()
-        self.disk.unlink()
+        for path in (self.disk, *self.disks):
+            path.unlink(missing_ok=True)
         shutil.rmtree(self._sockets)
 
     def check(self) -> None:

@@ -10,6 +10,8 @@ from .kernel import LEVELS, module_file
 
 SOURCE = "150500.55.7"
 BLOCKABLE = "blockable"  # repository with the live patch whose transition a task can hold up
+HARMFUL = "harmful"  # repository with an update that breaks the program of another package
+VICTIM = "/usr/sbin/blkmapd"
 FOURTH = change("Tue Oct 17 2023", {"CVE-2023-4622": "bsc#1215442"}, "f0a91c3")
 MKINITRD = "/usr/lib/lab/mkinitrd"
 
@@ -67,6 +69,13 @@ def adapted(found: list[Package]) -> list[Package]:
     ]
 
 
+def harmful() -> Package:
+    """Return an update of zypper-log that takes the program of nfs-client away, after an update of that."""
+    return Package(
+        "zypper-log", "1.14.61", "150500.99.1", ["Requires: nfs-client"], scripts={"post": f"rm -f {VICTIM}"}
+    )
+
+
 def specs() -> list[Spec]:
     """Return all runs of rpmbuild; the build dates are those of the lab."""
     log = packages.FIRST
@@ -74,6 +83,7 @@ def specs() -> list[Spec]:
         Spec("pool", SLES_POOL, 1687766400, adapted(packages.pool())),
         Spec("updates", SLES_UPDATES, 1689588000, adapted(packages.updates())),
         Spec("tools", LP_POOL, 1687766400, packages.tools()),
+        Spec("harmful", HARMFUL, 1695204000, [harmful()]),
     ]
     changes = {1: "", 2: packages.SECOND, 3: packages.THIRD, 4: FOURTH}
     repositories = {1: LP_POOL, 2: LP_UPDATES, 3: LP_UPDATES, 4: BLOCKABLE}
