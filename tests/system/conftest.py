@@ -14,6 +14,8 @@ from tests.lab.build import CHECKOUT
 
 from .guest import Guest
 
+pytest.register_assert_rewrite("tests.system.power", "tests.system.volumes")
+
 # What a SLES administrator would set as well: a backend for the backup, and that unsigned modules are known here.
 PILLAR = {
     "backup": {"backend": "snapper"},
@@ -70,6 +72,17 @@ def declare(pillar):
 
 
 @pytest.fixture(scope="session")
+def redeclare(declare):
+    """Give a guest that runs already another pillar."""
+
+    def write(guest, **klp):
+        declare(guest, **klp)
+        assert guest.salt("saltutil.refresh_pillar", "wait=True").data is True
+
+    return write
+
+
+@pytest.fixture(scope="session")
 def master(salt_factories, pillar):
     """A running master with the checkout's file root; it is patient, because its minions are slow."""
     daemon = new_master(salt_factories, pillar, auto_accept=True, timeout=120, gather_job_timeout=120)
@@ -81,6 +94,8 @@ def master(salt_factories, pillar):
 def boot(master, event_listener, build, repositories, declare, step, tmp_path_factory, request):
     """
     Boot machines, ``boot("fresh")``: each a minion that has the modules; the end of the file switches them off.
+
+    ``boot("lvm")`` and ``boot("thin")`` have what ``enabled`` has, on a logical volume.
 
     What ``salt`` said to the tests of the file is in build/system then.
     """

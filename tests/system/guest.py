@@ -16,9 +16,10 @@ import salt.output
 from tests.lab.host import wait_until
 from tests.lab.packages import LIVE_PATCH, REPOSITORIES
 from tests.lab.saltcall import Answer
+from tests.lab.vm import lvm
 from tests.lab.vm.build import Build
 from tests.lab.vm.machine import HOST, Machine
-from tests.lab.vm.packages import BLOCKABLE
+from tests.lab.vm.packages import BLOCKABLE, HARMFUL, VICTIM
 
 REPO = "[{alias}]\nname={alias}\nenabled={enabled}\nautorefresh=1\nbaseurl={url}\ntype=rpm-md\ngpgcheck=0\n"
 COUNTER = """\
@@ -28,6 +29,7 @@ with open("/var/log/counter", "w") as log:
         print(number, "%.2f" % time.monotonic(), file=log, flush=True)
         time.sleep(0.1)
 """
+SERVICE = f"[Service]\nType=exec\nExecStart={VICTIM}\n[Install]\nWantedBy=multi-user.target\n"
 # Software emulation is slow, and a busy machine makes it slower: none of this is how long things should take.
 PATIENCE = 900
 
@@ -51,7 +53,7 @@ def seed(name: str, master: Any, repositories: str) -> dict[str, str]:
         "enable_gpu_grains": False,
         "log_level_logfile": "warning",
     }
-    repos = dict.fromkeys(REPOSITORIES, True) | {BLOCKABLE: False}
+    repos = dict.fromkeys(REPOSITORIES, True) | {BLOCKABLE: False, HARMFUL: False}
     files = {
         f"/etc/zypp/repos.d/{alias}.repo": REPO.format(alias=alias, enabled=int(on), url=f"{repositories}/{alias}")
         for alias, on in repos.items()
@@ -67,7 +69,8 @@ class Guest:
     ) -> None:
         self.name, self.master, self.events = name, master, events
         self.cli = master.salt_cli(timeout=PATIENCE)
-        self.machine = Machine(build, folder, image, seed(name, master, repositories))
+        disk = lvm.image(build, image) if image in lvm.LAYOUTS else build.image(image)
+        self.machine = Machine(build, folder, disk, seed(name, master, repositories))
         self.transcript: list[str] = []
         self.opts = dict(salt.config.master_config(None), color=False, state_output="full", state_verbose=True)
 
@@ -96,9 +99,19 @@ class Guest:
         assert found.found_all_events, f"minion {self.name} did not start:\n{self.machine.console()[-3000:]}"
         assert self.salt("test.ping").data is True
 
-    def offer_blockable(self) -> None:
-        """Let the host see the repository that has live patch 4."""
-        done = self.salt("cmd.run", f"zypper --non-interactive modifyrepo --enable {BLOCKABLE}")
+    def rebooted(self) -> None:
+        """Reboot the host as its administrator does, and wait for its minion."""
+        begun = len(self.machine.console())
+
+        def reboot() -> None:
+            self.salt("system.reboot")
+            self.machine.wait_for_boot(begun)
+
+        self.switched_on(reboot)
+
+    def offer(self, repository: str, option: str = "--enable") -> None:
+        """Let the host see a repository."""
+        done = self.salt("cmd.run", f"zypper --non-interactive modifyrepo {option} {repository}")
         assert done.rc == 0, done
 
     # -- as the test looks inside ----------------------------------------------------------------------------
@@ -108,6 +121,16 @@ class Guest:
         ask = self.machine.ask
         ask("systemd-run", "--quiet", "--unit=counter", "/usr/bin/python3", "-c", COUNTER)
         return self.show_unit("counter", "MainPID")
+
+    def install_service(self) -> None:
+        """Start the service that a harmful update breaks."""
+        path = "/etc/systemd/system/nfs-blkmap.service"
+        self.machine.ask("sh", "-c", 'printf "%s" "$1" >"$2"', "sh", SERVICE, path)
+        self.machine.ask("systemctl", "enable", "--now", "nfs-blkmap")
+
+    def service_starts(self) -> bool:
+        """Tell whether that service can be started."""
+        return self.machine.run(["systemctl", "restart", "nfs-blkmap"]).returncode == 0
 
     def hold_transitions(self) -> None:
         """Start a unit whose process sleeps in the function that live patch 4 patches."""

@@ -5,6 +5,7 @@ import re
 import pytest
 
 from tests.functional.refusal import causes
+from tests.lab.vm.packages import BLOCKABLE
 
 FOURTH = "4-150500.2.1"
 DEADLINE = 45  # seconds; the kernel itself wakes sleeping tasks after 15
@@ -14,7 +15,7 @@ DEADLINE = 45  # seconds; the kernel itself wakes sleeping tasks after 15
 def guest(boot):
     """A host with live patch 1, to which live patch 4 is offered, and a unit with a task that sleeps inside vfork."""
     found = boot("enabled", transition={"timeout": DEADLINE})
-    found.offer_blockable()
+    found.offer(BLOCKABLE)
     found.hold_transitions()
     return found
 

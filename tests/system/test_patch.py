@@ -156,7 +156,7 @@ def test_after_a_reboot_the_host_comes_up_patched(story, step):
     guest = story.guest
     begun = len(guest.machine.console())
     with step("salt sles1 system.reboot, until the minion answers"):
-        guest.switched_on(lambda: guest.salt("system.reboot") and guest.machine.wait_for_boot(begun))
+        guest.rebooted()
     assert "lab: the initrd loads livepatch-3_150500_2_1.ko" in guest.machine.console()[begun:]
     story.look("rebooted")
     assert story.kernels["rebooted"]["uname"] == KERNEL

@@ -2,6 +2,8 @@
 
 import pytest
 
+from tests.lab.vm.packages import BLOCKABLE
+
 from .power import cut_power_at, finishes
 
 FIRST, THIRD, FOURTH = "1-150500.9.3.1", "3-150500.2.1", "4-150500.2.1"
@@ -20,7 +22,7 @@ def test_power_cut_during_the_updates(guest, step):
 
 
 def test_power_cut_while_the_live_patch_is_installed(guest, step):
-    guest.offer_blockable()
+    guest.offer(BLOCKABLE)
     guest.hold_transitions()
     cut_power_at(guest, "live patch 4 is loaded", step)
     assert "starting patching transition" in guest.machine.console()

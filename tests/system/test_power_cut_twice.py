@@ -1,5 +1,7 @@
 """One run, two power cuts: when its snapshot has just been made, and while it waits for the end of a transition."""
 
+from tests.lab.vm.packages import BLOCKABLE
+
 from .guest import PATIENCE
 from .power import boots_again, cut_power_at, finishes
 
@@ -9,7 +11,7 @@ WATCH = 'until [ -e /.snapshots/2/info.xml ]; do :; done; echo "lab: snapshot 2 
 
 def test_one_run_survives_two_power_cuts_with_one_snapshot(boot, step):
     guest = boot("enabled")
-    guest.offer_blockable()
+    guest.offer(BLOCKABLE)
     guest.machine.ask("systemd-run", "--quiet", "--unit=watch", "--property=Nice=10", "/bin/sh", "-c", WATCH)
     cut_power_at(guest, "snapshot 2 is there", step, stop_at="%pre of libzypp-17.31.20-150500.3.6.1")
     (opened,) = guest.runs()
