@@ -123,7 +123,7 @@ def kernel_errors():
     """
     sys = {name: __utils__[f"klp_sys.{name}"] for name in ("text", "kernel_log")}
     try:
-        log = sys["kernel_log"]()
+        log = [text for _, text in sys["kernel_log"]()]
     except OSError as exc:
         return [f"the kernel log cannot be read ({exc})"]
     return __utils__["klp_checks.kernel_errors"](sys["text"](TAINTED), log)

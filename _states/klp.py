@@ -21,8 +21,11 @@ def ready(name, refresh=False):
     """
     Ensure nothing speaks against live patching this host: pillar, kernel, settings, locks of others. Changes nothing.
 
+    A run that a campaign sent is refused too if it comes too late.
+
     refresh
-        also refresh the repositories and refuse if one of them cannot be read.
+        also refresh the repositories and refuse if one of them cannot be read, or if they have what a campaign has not
+        shown in its plan.
 
     .. code-block:: yaml
 
@@ -32,6 +35,7 @@ def ready(name, refresh=False):
     """
     try:
         problems = __salt__["klp.obstacles"](refresh=refresh)
+        problems = problems or __salt__["klp.unshown" if refresh else "klp.late"]()
     except (CommandExecutionError, SaltInvocationError) as exc:
         problems = [str(exc)]
     if problems:

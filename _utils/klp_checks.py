@@ -13,6 +13,7 @@ UNSIGNED = 0x2000  # bit 13 of /proc/sys/kernel/tainted
 DEPTH = 5  # functions of a blocker's kernel stack that a message names
 FRAME = re.compile(r"(?:\[<\w+>\] )?([^\s+]+)\+0x")
 NAMED = 3  # lines of the kernel log that a message quotes
+NEWEST = 20  # errors in the kernel log that an answer holds
 # Flags of /proc/sys/kernel/tainted that errors set (admin-guide/tainted-kernels); drivers and live patches set others.
 ERRORS = (
     (4, "M", "the processor reported a machine check"),
@@ -148,6 +149,17 @@ def taint(text, unsigned_allowed):
     if int(text) & UNSIGNED and not unsigned_allowed:
         return check("taint", "failed", f"an unsigned module was loaded (tainted {text.strip()})")
     return check("taint", "ok", text.strip())
+
+
+def trouble(log):
+    """
+    Return what the kernel log tells of errors of the kernel, the newest NEWEST: ``[{"number", "text"}]``.
+
+    log
+        as ``klp_sys.kernel_log`` has it.
+    """
+    found = [{"number": number, "text": text.strip()[:160]} for number, text in log if TROUBLE.search(text)]
+    return found[-NEWEST:]
 
 
 def kernel_errors(tainted, log):

@@ -2,8 +2,9 @@
 The pillar key ``klp``: its closed schema (data), and the check of a pillar against it (pure functions).
 
 A key has a type, a default, perhaps a unit, and one sentence. Types: ``bool``, ``int`` (with ``least`` and ``most``),
-``str`` (with ``form``, a name of FORMS, or ``choices``), ``list`` (of ``str``), ``level``; with ``keys``: a group.
-``docs/reference/pillar.md`` and ``pillar/schema.yaml`` are generated from it.
+``str`` (with ``form``, a name of FORMS, or ``choices``), ``list`` (of ``str``), ``level``, ``map`` (of names to words);
+with ``keys``: a group. ``docs/reference/pillar.md`` and ``pillar/schema.yaml`` are generated from it. The schema of the
+pillar key ``klp_campaign`` (``_runners/klp/schema.py``) is checked by the same functions.
 """
 
 import copy
@@ -63,6 +64,10 @@ def _choices(choices, about):
 
 def _level(word, about):
     return {"type": "level", "word": word, "default": word, "about": about}
+
+
+def _map(form, about):
+    return {"type": "map", "form": form, "default": {}, "about": about}
 
 
 SCHEMA = {
@@ -211,6 +216,13 @@ SCHEMA = {
             ),
         },
     ),
+    "campaign": _keys(
+        "What a campaign of the master tells one run; nothing for a pillar file.",
+        {
+            "start_by": _int(0, 0, 2**40, "seconds since 1970", "Refuse to begin after this moment; 0: at any time."),
+            "shown": _map("word", "Packages and editions of the plan, nothing else may be pending; empty: no check."),
+        },
+    ),
     "verify": _keys(
         "Checks at the end of a run.",
         {
@@ -222,8 +234,14 @@ SCHEMA = {
     ),
 }
 
-TYPE_NAMES = {"bool": "true or false", "int": "a whole number", "str": "a string", "list": "a list of strings"}
-PYTHON_TYPES = {"bool": bool, "int": int, "str": str, "list": list}
+TYPE_NAMES = {
+    "bool": "true or false",
+    "int": "a whole number",
+    "str": "a string",
+    "list": "a list of strings",
+    "map": "a mapping of strings",
+}
+PYTHON_TYPES: dict = {"bool": bool, "int": int, "str": str, "list": list, "map": dict}
 BACKEND_COMMANDS = {"create": True, "verify": True, "delete": False, "restore": False}  # needed?
 
 
@@ -243,7 +261,7 @@ def check(pillar):
     Returns ``(settings, problems)``: complete settings (a wrong value is replaced by its default) and a list of one
     sentence for each wrong key or value. The settings may be used only if there are no problems.
     """
-    found, problems = _group({} if pillar is None else pillar, SCHEMA, "klp")
+    found, problems = compare({} if pillar is None else pillar, SCHEMA, "klp")
     if not problems:
         problems = _combinations(found)
     return found, problems
@@ -271,7 +289,8 @@ def public(found, schema=None):
     }
 
 
-def _group(given, schema, path):
+def compare(given, schema, path):
+    """Return ``(settings, problems)`` of what stands at ``path`` of a pillar, as ``check`` does for the key klp."""
     if not isinstance(given, dict):
         return defaults(schema), [f"pillar {path}: wanted a mapping of keys, found {_show_group(given, schema)}"]
     settings, problems = {}, []
@@ -286,13 +305,13 @@ def _group(given, schema, path):
 
 def _key(given, key, spec, path):
     if "keys" in spec:
-        return _group(given.get(key, {}), spec["keys"], path)
+        return compare(given.get(key, {}), spec["keys"], path)
     if key not in given:
         return copy.deepcopy(spec["default"]), []
     problem = _value_problem(given[key], spec)
     if problem:
         return copy.deepcopy(spec["default"]), [f"pillar {path}: {problem}"]
-    return list(given[key]) if spec["type"] == "list" else given[key], []
+    return copy.deepcopy(given[key]), []
 
 
 def _unknown(key, schema, path):
@@ -317,7 +336,9 @@ def _show_group(given, schema):
 
 
 def _value_problem(value, spec):
-    """Return what is wrong with a value, or ``None``."""
+    """Return what is wrong with a value, or ``None``; a key may bring a check of its own."""
+    if "check" in spec:
+        return spec["check"](value)
     if spec["type"] == "level":
         return level_problem(value, spec["word"])
     wanted = PYTHON_TYPES[spec["type"]]
@@ -327,18 +348,15 @@ def _value_problem(value, spec):
         return f"wanted {TYPE_NAMES[spec['type']]}{unit}, found {seen}"
     if spec["type"] == "int" and not spec["least"] <= value <= spec["most"]:
         return f"wanted {spec['least']} to {spec['most']} {spec['unit']}, found {value}"
-    if spec["type"] == "list":
-        return _list_problem(value, spec)
+    if spec["type"] in ("list", "map"):
+        items = list(value) + (list(value.values()) if isinstance(value, dict) else [])
+        return next((problem for problem in (_text_problem(item, spec) for item in items) if problem), None)
     return _text_problem(value, spec) if spec["type"] == "str" else None
-
-
-def _list_problem(items, spec):
-    return next((problem for problem in (_text_problem(item, spec) for item in items) if problem), None)
 
 
 def _text_problem(text, spec):
     if not isinstance(text, str):
-        return f"wanted a list of strings, found {_show(text)} in it"
+        return f"wanted {TYPE_NAMES[spec['type']]}, found {_show(text)} in it"
     if "choices" in spec:
         choices = ", ".join(choice or "''" for choice in spec["choices"])
         return None if text in spec["choices"] else f"wanted one of {choices}, found {_show(text)}"

@@ -6,6 +6,7 @@ Source: the kernel's ABI/testing/sysfs-kernel-livepatch and proc(5).
 
 import glob
 import os
+import re
 
 from salt.exceptions import CommandExecutionError
 
@@ -13,6 +14,7 @@ LIVEPATCH = "/sys/kernel/livepatch"
 PROC = "/proc"
 KMSG = "/dev/kmsg"
 RECORDS = 1000000  # more than any ring buffer holds
+RECORD = re.compile(r"\d+,(\d+),[^;]*;(.*)")  # priority, number, microseconds, flags; text
 
 
 def _number(path):
@@ -120,7 +122,7 @@ def read_only(path):
 
 def kernel_log(path=KMSG):
     """
-    Return the messages in the ring buffer of the kernel, oldest first, each without its prefix.
+    Return the messages in the ring buffer of the kernel, oldest first: ``[(number, text)]``, numbers rise until a boot.
 
     Read without waiting for new ones; those that are overwritten meanwhile are left out. Raises OSError where it
     cannot be read. Source: the kernel's ABI/testing/dev-kmsg.
@@ -138,5 +140,5 @@ def kernel_log(path=KMSG):
                 break
     finally:
         os.close(handle)
-    lines = b"".join(records).decode("utf-8", "replace").splitlines()
-    return [line.partition(";")[2] for line in lines if ";" in line and not line.startswith(" ")]
+    found = map(RECORD.match, b"".join(records).decode("utf-8", "replace").splitlines())
+    return [(int(match.group(1)), match.group(2)) for match in found if match]

@@ -44,12 +44,12 @@ print(json.dumps(answers))
 
 
 def strings(schema=SCHEMA, path=()):
-    """Return the path of each key of the schema that holds a string or a list of strings, with what it says of it."""
+    """Return the path of each key of the schema that holds strings, with what it says of it."""
     found = []
     for key, spec in schema.items():
         if "keys" in spec:
             found += strings(spec["keys"], (*path, key))
-        elif spec["type"] in ("str", "list", "level"):
+        elif spec["type"] in ("str", "list", "level", "map"):
             found.append(((*path, key), spec))
     return found
 
@@ -62,6 +62,13 @@ def at(path, value):
     if path[0] == "backup" and path[1] in ("create", "verify"):
         pillar["backup"] = {**COMMAND_BACKEND, **pillar["backup"]}
     return pillar
+
+
+# Where a hostile word may stand in a value.
+SHAPES: dict = {
+    "list": [lambda word: [word], lambda word: ["curl", word]],
+    "map": [lambda word: {word: "8.0-1"}, lambda word: {"libz1": "1-1", "curl": word}],
+}
 
 
 def refused_words(path, spec):
@@ -79,9 +86,8 @@ def test_hostile_strings_are_refused_before_any_program_is_started(sles, path, s
     one.salt.sync()
     before = snapshot(one)
     words = refused_words(path, spec)
-    many = spec["type"] == "list"
-    pillars = [at(path, [word] if many else word) for word in words.values()]
-    pillars += [at(path, ["curl", word]) for word in words.values() if many]
+    shapes = SHAPES.get(spec["type"], [lambda word: word])
+    pillars = [at(path, shape(word)) for shape in shapes for word in words.values()]
     one.forget_programs()
     done = one.run([sys.executable, "-c", LOOP], input=json.dumps(pillars))
     answers = json.loads(done.stdout.splitlines()[-1])
@@ -225,7 +231,11 @@ CALLS = [
     ("root_backup.delete", "backup", False),
     ("root_backup.losses", "backup", False),
     ("root_backup.restore", "backup", False),
+    ("klp_audit.outlook", "kind", False),
+    ("klp_audit.health", "services", True),
 ]
+TAILS = (f"{LP}=--root=/", f"{LP}=1;2", "pattern:-y")  # hostile where a name may have something behind it
+HARMLESS = {"zypper.provided": (HOSTILE["blank"], *TAILS), "klp_audit.health": ("pattern:-y",)}
 CALL_LOOP = """\
 import json, sys
 import salt.client, salt.config
@@ -250,9 +260,7 @@ def test_hostile_arguments_are_refused_before_any_program_is_started(sles, fun, 
     if fun == "klp.enable":
         one.salt_call("zypper.add_locks", one.salt_call("klp.lock_list").data)
     before = snapshot(one)
-    words = [*HOSTILE.values(), "", f"{LP}=--root=/", f"{LP}=1;2", "pattern:-y"]
-    if fun == "zypper.provided":
-        words = [word for word in words if word not in (HOSTILE["blank"], f"{LP}=--root=/", f"{LP}=1;2", "pattern:-y")]
+    words = [word for word in (*HOSTILE.values(), "", *TAILS) if word not in HARMLESS.get(fun, ())]
     calls = [(fun, {argument: [word] if many else word}) for word in words]
     calls += [(fun, {argument: ["curl", word]}) for word in words if many]
     one.forget_programs()
@@ -260,8 +268,8 @@ def test_hostile_arguments_are_refused_before_any_program_is_started(sles, fun, 
     answers = json.loads(done.stdout.splitlines()[-1])
     assert [call for call, (well, _) in zip(calls, answers, strict=True) if well] == []
     for program in one.programs():
-        for word in words[:-4]:
-            assert not word or word not in program.argv
+        for word in HOSTILE.values():
+            assert word not in program.argv
     assert snapshot(one) == before
     assert not one.exists("/tmp/hit")
 

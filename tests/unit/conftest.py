@@ -139,8 +139,11 @@ class Minion:
         rollback.TAINTED = self.modules["klp_verify"].TAINTED = tainted
         self.modules["klp"].MODULES = str(self.root / "modules")
         self._bind("klp_sys.kernel_log", path=self.write("kmsg", "6,0,0,-;Linux version\n"))
-        for module in (rollback, self.modules["klp"], self.modules["root_backup"], self.util_modules["zypp_cmd"]):
-            module.time = self.clock
+        outlook = self.modules["klp_audit_outlook"]
+        outlook.TAINTED, outlook.BOOT = tainted, self.write("random/boot_id", "b1\n")
+        for name in ("klp", "klp_rollback", "klp_campaign", "klp_audit_outlook", "root_backup"):
+            self.modules[name].time = self.clock
+        self.util_modules["zypp_cmd"].time = self.clock
 
     def _bind(self, name, **defaults):
         function = self.utils[name]

@@ -208,3 +208,20 @@ def test_the_summary_tells_what_is_not_ok():
 )
 def test_earlier_errors_of_the_kernel(tainted, log, found):
     assert checks.kernel_errors(tainted, log) == found
+
+
+OOPS = "BUG: unable to handle page fault"
+
+
+@pytest.mark.parametrize(
+    ("log", "found"),
+    [
+        ([], []),
+        ([(1, "livepatch: enabling patch"), (2, "audit: WARNING"), (3, "BUGfix")], []),
+        ([(7, f" {OOPS} "), (8, "x"), (9, "Oops: 1")], [(7, OOPS), (9, "Oops: 1")]),
+        ([(4, "Oops: " + "x" * 500)], [(4, "Oops: " + "x" * 154)]),
+        ([(number, "Oops: 1") for number in range(50)], [(number, "Oops: 1") for number in range(30, 50)]),
+    ],
+)
+def test_trouble_is_told_with_its_numbers_the_newest_of_it(log, found):
+    assert checks.trouble(log) == [{"number": number, "text": text} for number, text in found]

@@ -162,7 +162,13 @@ def test_text_that_cannot_be_read_is_none(tmp_path):
 def test_the_kernel_log_is_read_without_prefixes_and_dictionaries(tmp_path):
     text = "6,0,0,-;Linux version 5\n4,1,9,-;a;b\n SUBSYSTEM=x;y\n\n6,2,9,-;\u00fc\n"
     (tmp_path / "kmsg").write_text(text, encoding="utf-8")
-    assert klp_sys.kernel_log(str(tmp_path / "kmsg")) == ["Linux version 5", "a;b", "\u00fc"]
+    assert klp_sys.kernel_log(str(tmp_path / "kmsg")) == [(0, "Linux version 5"), (1, "a;b"), (2, "\u00fc")]
+
+
+def test_the_kernel_log_has_flags_callers_and_lines_of_another_form(tmp_path):
+    text = "6,339,5140900,-,caller=T1;NET: a\nno record\n4,340,1,c;half\n;x\n4,x,1,-;y\n"
+    (tmp_path / "kmsg").write_text(text)
+    assert klp_sys.kernel_log(str(tmp_path / "kmsg")) == [(339, "NET: a"), (340, "half")]
 
 
 def test_the_kernel_log_has_holes_and_an_end(tmp_path, monkeypatch):
@@ -176,11 +182,11 @@ def test_the_kernel_log_has_holes_and_an_end(tmp_path, monkeypatch):
         return answer
 
     monkeypatch.setattr(os, "read", read)
-    assert klp_sys.kernel_log(str(tmp_path / "kmsg")) == ["one", "two"]
+    assert klp_sys.kernel_log(str(tmp_path / "kmsg")) == [(0, "one"), (2, "two")]
 
 
 def test_a_kernel_log_without_an_end_is_left(tmp_path, monkeypatch):
     (tmp_path / "kmsg").write_text("")
     monkeypatch.setattr(klp_sys, "RECORDS", 3)
     monkeypatch.setattr(os, "read", lambda *_: b"6,0,0,-;x\n")
-    assert klp_sys.kernel_log(str(tmp_path / "kmsg")) == ["x"] * 3
+    assert klp_sys.kernel_log(str(tmp_path / "kmsg")) == [(0, "x")] * 3

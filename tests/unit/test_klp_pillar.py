@@ -40,7 +40,7 @@ IDS = [":".join(path) for path, _ in LEAVES]
 
 @pytest.mark.parametrize(("path", "spec"), LEAVES, ids=IDS)
 def test_every_key_is_documented_and_its_default_passes(path, spec):
-    assert spec["about"].endswith(".") and spec["type"] in ("bool", "int", "str", "list", "level")
+    assert spec["about"].endswith(".") and spec["type"] in ("bool", "int", "str", "list", "level", "map")
     assert at(DEFAULTS, path) == spec["default"]
     assert spec["type"] != "int" or {"least", "most", "unit"} <= set(spec)
     _, problems = klp_pillar.check(nested(path, spec["default"]))
@@ -65,6 +65,9 @@ def test_values_that_were_given_are_taken():
     assert (found["level"], found["update"]["exclude"], found["update"]["reboot"]) == (3, ["*-2871"], True)
     assert found["update"]["licenses"] is False and found["backup"]["create"] == COMMAND["create"]
     assert found["update"]["exclude"] is not pillar["update"]["exclude"]
+    shown = {"curl": "8.0-1", "libstdc++6": "13.2"}
+    taken = klp_pillar.settings({"campaign": {"shown": shown, "start_by": 7}})["campaign"]
+    assert taken == {"shown": shown, "start_by": 7} and taken["shown"] is not shown
 
 
 WRONG = [
@@ -113,7 +116,48 @@ WRONG = [
     ({"backup": dict(COMMAND, create=["/a", "b\nc"])}, "klp:backup:create: 'b\\nc' is not allowed"),
     ({"tools": {"packages": []}}, "pillar klp:tools: give packages or a pattern that brings the klp tool"),
     ({"run": "a" * 200}, "aaa... is not allowed"),
+    ({"campaign": {"shown": ["curl"]}}, "klp:campaign:shown: wanted a mapping of strings, found ['curl']"),
+    ({"campaign": {"shown": {"curl": 8.1}}}, "klp:campaign:shown: wanted a mapping of strings, found 8.1 in it"),
+    ({"campaign": {"shown": {8: "1"}}}, "klp:campaign:shown: wanted a mapping of strings, found 8 in it"),
+    ({"campaign": {"shown": {"curl": "1\n"}}}, "klp:campaign:shown: '1\\n' is not allowed, it has to match"),
+    ({"campaign": {"shown": {"a\0": "1"}}}, "klp:campaign:shown: 'a\\x00' is not allowed, it has to match"),
+    ({"campaign": {"start_by": -1}}, "klp:campaign:start_by: wanted 0 to 1099511627776 seconds since 1970, found -1"),
 ]
+ELSE = "a number from 1 or an edition such as"
+OTHER = {
+    "share": {"type": "own", "default": 1, "check": lambda value: None if value == 2 else "wanted two", "about": "A."},
+    "group": {"about": "B.", "keys": {"level": {"type": "level", "word": "previous", "default": 3, "about": "C."}}},
+}
+
+
+@pytest.mark.parametrize(
+    ("given_", "settings", "problems"),
+    [
+        ({}, {"share": 1, "group": {"level": 3}}, []),
+        ({"share": 2, "group": {"level": "previous"}}, {"share": 2, "group": {"level": "previous"}}, []),
+        ({"share": 3}, {"share": 1, "group": {"level": 3}}, ["pillar other:share: wanted two"]),
+        (
+            {"group": {"level": "latest"}, "shre": 2},
+            {"share": 1, "group": {"level": 3}},
+            [
+                "pillar other:shre: unknown key; did you mean share?",
+                f"pillar other:group:level: wanted previous, {ELSE} 3-150500.2.1, found 'latest'",
+            ],
+        ),
+        (None, {"share": 1, "group": {"level": 3}}, ["pillar other: wanted a mapping of keys, found None"]),
+    ],
+)
+def test_another_schema_is_compared_in_the_same_way(given_, settings, problems):
+    assert klp_pillar.compare(given_, OTHER, "other") == (settings, problems)
+
+
+def test_a_value_with_a_check_of_its_own_is_copied():
+    schema = {"waves": {"type": "own", "default": [{}], "check": lambda value: None, "about": "A."}}
+    pillar = {"waves": [{"name": "a"}]}
+    taken = klp_pillar.compare(pillar, schema, "other")[0]["waves"]
+    taken[0]["name"] = "b"
+    klp_pillar.compare({}, schema, "other")[0]["waves"][0]["name"] = "b"
+    assert (pillar, klp_pillar.compare({}, schema, "other")[0]) == ({"waves": [{"name": "a"}]}, {"waves": [{}]})
 
 
 @pytest.mark.parametrize(("pillar", "sentence"), WRONG, ids=[sentence for _, sentence in WRONG])
@@ -173,6 +217,8 @@ def value_schema(spec):
         return {"anyOf": [{"const": spec["word"]}, edition, {"type": "integer", "minimum": 1, "maximum": 999}]}
     if spec["type"] == "list":
         return {"type": "array", "items": text_schema(spec)}
+    if spec["type"] == "map":
+        return {"type": "object", "propertyNames": text_schema(spec), "additionalProperties": text_schema(spec)}
     if spec["type"] == "int":
         return {"type": "integer", "minimum": spec["least"], "maximum": spec["most"]}
     return {"type": "boolean"} if spec["type"] == "bool" else text_schema(spec, empty=True)
@@ -199,6 +245,7 @@ VALUES = st.one_of(
     st.integers(-5, 100_000),
     TEXTS,
     st.lists(TEXTS, max_size=3),
+    st.dictionaries(TEXTS, TEXTS, max_size=2),
     st.sampled_from([0.5, 1e300]),
 )
 LIKELY = st.sampled_from(LEAVES).flatmap(lambda leaf: VALUES.map(lambda value: nested(leaf[0], value)))
@@ -218,6 +265,8 @@ ANYTHING = st.recursive(
 def same_shape(settings, defaults):
     if not isinstance(defaults, dict):
         return not isinstance(settings, dict)
+    if not defaults:  # of type map
+        return isinstance(settings, dict)
     return set(settings) == set(defaults) and all(same_shape(settings[key], defaults[key]) for key in defaults)
 
 

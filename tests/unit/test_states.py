@@ -76,6 +76,36 @@ def test_what_speaks_against_a_host_is_told_in_test_mode_too(minion, functions, 
     assert (ret["result"], ret["changes"], ret["comment"]) == (False, {}, comment)
 
 
+@pytest.mark.parametrize("test", [True, False])
+@pytest.mark.parametrize(
+    ("refresh", "function"), [(False, "klp.late"), (True, "klp.unshown")], ids=["late", "not shown"]
+)
+def test_what_a_campaign_does_not_allow_is_refused(minion, functions, refresh, function, test):
+    functions.set(klp__obstacles=lambda refresh: [], klp__late=lambda: ["too late"], klp__unshown=lambda: ["unshown"])
+    ret = apply(minion, "klp.ready", refresh=refresh, test=test)
+    assert (ret["result"], ret["changes"]) == (False, {})
+    assert ret["comment"] == {"klp.late": "too late", "klp.unshown": "unshown"}[function]
+    assert functions.calls == ["klp.obstacles", function]
+
+
+@pytest.mark.parametrize("refresh", [True, False])
+def test_what_speaks_against_a_host_is_told_line_by_line_whatever_a_campaign_says(minion, functions, refresh):
+    """With a wrong pillar the campaign's part of it cannot be read either: all that is wrong is told all the same."""
+    minion.pillar["klp"] = {"levle": 1, "campaign": {"start_by": "soon"}}
+    comment = apply(minion, "klp.ready", refresh=refresh)["comment"]
+    assert [line.split(": ")[0] for line in comment.split("\n")] == ["pillar klp:levle", "pillar klp:campaign:start_by"]
+    functions.set(klp__obstacles=lambda refresh: ["one"], klp__late=lambda: ["late"], klp__unshown=lambda: ["unshown"])
+    assert apply(minion, "klp.ready", refresh=refresh)["comment"] == "one"
+
+
+@pytest.mark.parametrize("refresh", [True, False])
+def test_pending_packages_that_cannot_be_told_are_no_go_ahead(minion, functions, refresh):
+    error = CommandExecutionError("refused, because it would install kernel-default")
+    functions.set(klp__obstacles=lambda refresh: [], klp__late=raising(error), klp__unshown=raising(error))
+    ret = apply(minion, "klp.ready", refresh=refresh)
+    assert (ret["result"], ret["comment"]) == (False, str(error))
+
+
 @pytest.fixture
 def bare(minion, functions):
     """A host that ``klp.enable`` makes live patched."""

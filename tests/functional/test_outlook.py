@@ -1,0 +1,210 @@
+"""What a campaign asks a host, against what the host then does: how it stands, what it would get, what it refuses."""
+
+import os
+import re
+import time
+
+import pytest
+
+from tests.functional.conftest import FIRST, LOADED, LOCKS, LP, SECOND, THIRD, TOOLS, apply, settings, snapshot, volumes
+from tests.functional.gate import HOOK, close_gate, kill, open_gate, pid_of, start, stop_in, wait_at_gate
+from tests.functional.refusal import causes, refused
+from tests.functional.test_patch import UPDATED, difference
+from tests.lab.host import wait_until
+
+RUN = "3f2a9c01d4e5"
+PLAN = {**UPDATED, LP: THIRD}
+MODULES = {FIRST: "livepatch_1_150500_9_3_1", THIRD: "livepatch_3_150500_2_1"}
+DISABLED = "live patching is not enabled, missing or not locked: {}; run state.apply klp on this host first"
+AWAY = "klp.disable takes live patching away"
+OOPS = "BUG: unable to handle page fault for address: 0000000000001000"
+
+
+def ask(host, fun, *args, **kwargs):
+    """Return what a function of klp_audit says; it changes nothing, and what it starts is counted."""
+    host.salt.sync()
+    before = snapshot(host)
+    host.forget_programs()
+    answer = host.salt_call(f"klp_audit.{fun}", *args, **kwargs)
+    assert answer.rc == 0, answer.stderr
+    assert snapshot(host) == before
+    return answer.data
+
+
+def outlook(host, *args, **kwargs):
+    """Return what is of interest in an outlook: what would change, the live patch afterwards, what is refused."""
+    found = ask(host, "outlook", *args, **kwargs)
+    return {key: found[key] for key in ("changes", "target", "refusals")}
+
+
+def offer(changes, target, *refusals):
+    return {"changes": changes, "target": target, "refusals": list(refusals)}
+
+
+def campaign(shown=None, within=300, **klp):
+    """Return the pillar that a campaign sends with a run."""
+    keys = {"start_by": int(time.time()) + within, **({"shown": shown} if shown else {})}
+    return settings(run=RUN, campaign=keys, **klp)
+
+
+@pytest.fixture
+def locked(sles):
+    """Start an enabled host whose kernel is locked, as ``state.apply klp`` leaves it."""
+    one = sles("enabled")
+    assert one.zypper("al", *LOCKS).returncode == 0
+    return one
+
+
+@pytest.mark.parametrize(
+    ("golden", "edition", "missing"),
+    [("fresh", None, [TOOLS]), ("enabled", FIRST, LOCKS), ("converged", THIRD, [])],
+)
+def test_a_host_says_how_it_stands_without_zypper(sles, golden, edition, missing):
+    one = sles(golden)
+    found = ask(one, "standing", RUN)
+    assert (one.count("zypper"), one.count("rpm", caller="python")) == (0, 1)
+    told = {key: found[key] for key in ("host", "kernel", "transition", "package", "live_patch", "active", "run")}
+    assert told == {
+        "host": one.name,
+        "kernel": one.kernel,
+        "transition": "ready",
+        "package": LP,
+        "live_patch": edition,
+        "active": MODULES.get(edition),
+        "run": None,
+    }
+    assert abs(found["time"] - time.time()) < 60
+    assert (found["busy"], found["restoring"], found["unfinished"], found["held"]) == ([], False, False, None)
+    assert found["health"] == {
+        "boot": one.read("/proc/sys/kernel/random/boot_id").strip(),
+        "log": 0,
+        "errors": [],
+        "tainted": one.read("/proc/sys/kernel/tainted").strip(),
+        "services": {},
+    }
+    refusals = [DISABLED.format(", ".join(missing))] if missing else []
+    assert outlook(one) == offer({}, None if missing else THIRD, *refusals)
+
+
+def test_what_was_shown_is_what_changes(locked):
+    before = locked.packages()
+    assert outlook(locked) == offer(PLAN, THIRD)
+    answer = apply(locked, "klp.patch", pillar=campaign(PLAN))
+    assert (answer.rc, answer.failed) == (0, {})
+    assert difference(before, locked.packages()) == PLAN
+    after = ask(locked, "outlook")
+    assert {key: after[key] for key in ("changes", "target", "refusals")} == offer({}, THIRD)
+    run = locked.salt_call("klp.run", RUN).data
+    assert run["backup"] == volumes(locked)[0][0]
+    assert after["seconds"] == run["finished"] - run["opened"] < 60
+    assert ask(locked, "standing", RUN)["run"] == run
+    before = locked.packages()
+    assert apply(locked, "klp.patch", pillar=campaign(PLAN)).changes == {}
+    assert locked.packages() == before
+
+
+@pytest.mark.parametrize("lacks", ["curl", LP])
+def test_what_was_not_shown_is_refused_before_anything_changes(locked, lacks):
+    shown = {name: edition for name, edition in PLAN.items() if name != lacks}
+    news = f"pending here, but not in the plan that was shown: {lacks} {PLAN[lacks]}; make a new plan"
+    refused(locked, "klp.patch", {"klp-repositories": news}, pillar=campaign(shown))
+
+
+def test_another_edition_than_the_one_shown_is_refused(locked):
+    news = f"pending here, but not in the plan that was shown: libz1 {PLAN['libz1']}; make a new plan"
+    refused(locked, "klp.patch", {"klp-repositories": news}, pillar=campaign({**PLAN, "libz1": "1.2.13-1"}))
+
+
+@pytest.mark.parametrize("sls", ["klp.patch", "klp.rollback"])
+def test_a_run_that_comes_too_late_is_refused_before_anything_changes(locked, sls):
+    locked.salt.sync()
+    before = snapshot(locked)
+    answer = apply(locked, sls, pillar=campaign(PLAN, within=-90))
+    (ident, text), *others = causes(answer).items()
+    assert (ident, others) == ("klp-ready", [])
+    late = re.fullmatch(
+        r"this run of a campaign was to begin (\d+) seconds ago at the latest: the campaign has gone on without this "
+        "host, and nothing was changed",
+        text,
+    )
+    assert late and 90 <= int(late[1]) < 150
+    assert (answer.rc != 0, answer.changes, locked.count("zypper")) == (True, {}, 0)
+    assert snapshot(locked) == before
+
+
+def test_an_interrupted_run_goes_on_with_the_same_plan(locked):
+    """The updates are in by then and are not pending any more; of the live patch half of it is."""
+    locked.salt.pillar(campaign(PLAN, zypper={"lock_timeout": 120}))
+    close_gate(locked)
+    stop_in(locked, HOOK)
+    run = start(locked)
+    wait_at_gate(locked)
+    kill(run)
+    handle = open_gate(locked)
+    wait_until(lambda: not pid_of(locked, "zypper") and not pid_of(locked, "rpm"), 60, "the end of what goes on alone")
+    os.close(handle)
+    standing = ask(locked, "standing", RUN)
+    assert (standing["unfinished"], standing["run"]["finished"]) == (True, None)
+    assert outlook(locked) == offer({LP: THIRD}, THIRD)
+    answer = apply(locked, "klp.patch")
+    assert (answer.failed, list(answer.changes)) == ({}, ["klp-newest", "klp-finished"])
+    assert (locked.editions(LP), locked.live_patches()) == ([THIRD], {MODULES[THIRD]: LOADED})
+    assert len(volumes(locked)) == 1
+    assert ask(locked, "standing", RUN)["run"]["finished"]
+
+
+def test_a_way_back_changes_what_was_foretold(sles):
+    one = sles("converged")
+    before = one.packages()
+    assert outlook(one, "rollback") == offer({LP: SECOND}, SECOND)
+    assert outlook(one, kind="rollback", level=1) == offer({LP: FIRST}, FIRST)
+    assert outlook(one, "rollback", THIRD) == offer({LP: THIRD}, THIRD)  # to be held there
+    assert apply(one, "klp.rollback", pillar=campaign(rollback={"level": SECOND})).failed == {}
+    assert difference(before, one.packages()) == {LP: SECOND}
+    assert outlook(one, "rollback") == offer({}, SECOND)
+    assert ask(one, "standing")["held"] == SECOND
+    assert outlook(one) == offer({}, SECOND)  # a maintenance run keeps it there
+
+
+@pytest.mark.parametrize(
+    ("golden", "reason"),
+    [
+        ("fresh", f"{LP} is not installed: there is nothing to go back from"),
+        (
+            "enabled",
+            f"live patch {FIRST} is the first one of this kernel, there is none before it; {AWAY}",
+        ),
+    ],
+)
+def test_a_way_back_that_there_is_none_of(sles, golden, reason):
+    assert outlook(sles(golden), "rollback") == offer({}, None, reason)
+
+
+def test_errors_of_the_kernel_are_seen_by_their_numbers(sles):
+    one = sles("converged")
+    assert ask(one, "health")["log"] == 0
+    one.write("/dev/kmsg", one.read("/dev/kmsg") + f"6,41,8,-;usb 1-1: new device\n1,42,9,-;{OOPS}\n SUBSYSTEM=cpu\n")
+    found = ask(one, "health", ["no-such-service"])
+    assert (found["log"], found["errors"]) == (42, [{"number": 42, "text": OOPS}])
+    assert found["services"]["no-such-service"] in (False, None)
+    reason = (
+        f"the kernel has had errors since it was started: kernel log: {OOPS}; plan a reboot, or force it with pillar "
+        "klp:rollback:force"
+    )
+    assert outlook(one, "rollback") == offer({}, None, reason)
+    one.salt.pillar(settings(rollback={"force": True}))
+    assert outlook(one, "rollback") == offer({LP: SECOND}, SECOND)
+    assert outlook(one) == offer({}, THIRD)
+
+
+def test_no_backup_no_outlook(sles):
+    one = sles("converged", pillar={})
+    (reason,) = outlook(one)["refusals"]
+    assert reason.startswith("no backup, no patching: set pillar klp:backup:backend to ")
+
+
+def test_a_wrong_pillar_is_an_error_that_names_the_key(sles):
+    one = sles("converged", levle=3)
+    answer = one.salt_call("klp_audit.outlook")
+    assert (answer.rc != 0, one.count("zypper")) == (True, 0)
+    assert "pillar klp:levle: unknown key; did you mean level?" in answer.stderr
