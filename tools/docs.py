@@ -1,9 +1,13 @@
 """
-Make the pages that come from the schema: docs/reference/pillar.md and pillar/schema.yaml.
+Make the pages that come from the schemas of the pillar keys klp and klp_campaign: docs/reference/pillar.md and
+campaign.md, pillar/schema.yaml and campaign-schema.yaml.
 
 ``python tools/docs.py`` writes them, ``python tools/docs.py --check`` fails if they are not what it would write.
 """
 
+import ast
+import importlib
+import re
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -14,6 +18,9 @@ import yaml
 ROOT = Path(__file__).resolve().parent.parent
 PAGE = ROOT / "docs" / "reference" / "pillar.md"
 SCHEMA = ROOT / "pillar" / "schema.yaml"
+CAMPAIGN_PAGE = ROOT / "docs" / "reference" / "campaign.md"
+CAMPAIGN_SCHEMA = ROOT / "pillar" / "campaign-schema.yaml"
+RUNNER = ROOT / "_runners" / "klp.py"
 HEAD = """# Pillar
 
 All settings stand below the pillar key `klp`. The schema is closed: an unknown key, a wrong type or an impossible
@@ -22,6 +29,72 @@ makes of its pillar. Every key may be left out, except that nothing is installed
 
 This page is made from the schema by `python tools/docs.py`; the same as JSON Schema is in `pillar/schema.yaml`, and
 tested examples are in `pillar/examples`.
+"""
+CAMPAIGN_HEAD = """# Pillar of a campaign
+
+A campaign brings `klp.patch`, or `klp.rollback`, to a fleet: a plan that is shown first, then wave by wave, each wave
+watched and judged before the next one begins. All its settings stand below the pillar key `klp_campaign`. The schema is
+closed: an unknown key or a wrong value is refused with its name before any host is asked. Every key may be left out;
+then one host goes first, then 10 percent, then the rest.
+
+It is the pillar of the master itself, of no minion. In the top file it is given to the minion id of the master, which
+is `<hostname>_master` as long as the configuration of the master sets no `id`; `salt-run config.get id` shows it:
+
+```yaml
+# /srv/pillar/top.sls
+base:
+  'salt.example.com_master':
+    - klp_campaign
+```
+
+What is given on the command line goes over it, key by key; a list replaces the list:
+
+    salt-run klp.plan pillar='{"klp_campaign": {"target": "web*", "target_type": "glob"}}'
+
+How a host is patched is said by its own pillar, `klp` ([pillar.md](pillar.md)).
+
+This page is made from the schema by `python tools/docs.py`; the same as JSON Schema is in
+`pillar/campaign-schema.yaml`, and tested examples are in `pillar/campaigns`.
+
+## Keys
+"""
+CAMPAIGN_TAIL = """
+## Waves
+
+A host is in the first wave that takes it. There is no plan as long as a host is in no wave: let the last one take the
+rest. A wave that finds no host is passed over. The keys of a wave:
+
+| key | type | default | meaning |
+|---|---|---|---|
+| `name` | word | has to be given | Name of the wave, another one for each; letters, digits, dots and dashes. |
+| `take` | number, percentage or `rest` | `rest` | How many hosts; a percentage is one of all hosts of the plan. |
+| `hosts` | list of minion ids | all that are left | The hosts it may take. |
+| `target` | target expression | all that are left | The same as a target, as `target_type` says; not beside `hosts`. |
+| `batch` | number or percentage | `klp_campaign:batch` | How many hosts of the wave are patched at once. |
+| `soak` | list of minutes | `klp_campaign:soak:minutes` | When its hosts are looked at afterwards. |
+| `failed` | number | `klp_campaign:limits:failed` | Hosts that may fail; the common percentage counts if it is more. |
+| `unreachable` | number | `klp_campaign:limits:unreachable` | Hosts that may be unreachable, in the same way. |
+
+## Windows
+
+A window has `from` and `to`, times of day such as `'22:00'` (quoted: YAML reads 22:00 as a number), and perhaps `days`,
+those on which it opens. With a `to` before `from` it closes on the next day. Windows that touch or overlap are one.
+
+They are given in the local time of `klp_campaign:windows:zone`. Where a clock change makes a time of day ambiguous or
+impossible, a window opens at the later and closes at the earlier of the possible moments: it is never open when the
+wall clock is outside of it. A window from 02:00 to 03:00 is open for an hour in the night that has this hour twice, and
+not at all in the night that lacks it.
+
+Outside of the windows no host is started; what runs is finished. A host refuses a run that reaches it after the window
+has closed.
+
+## Exit codes
+
+Those of `salt-run klp.run` and of the other functions of the runner; `--out=json` gives the whole document.
+
+| code | meaning |
+|---|---|
+{codes}
 """
 
 
@@ -35,7 +108,15 @@ def load(path: Path) -> ModuleType:
     return module
 
 
-def rows(schema, path="klp"):
+def load_campaign() -> ModuleType:
+    """Return _runners/klp/schema.py: a part of a package, of which the other parts want Salt."""
+    package = ModuleType("klp_runner")
+    package.__path__ = [str(RUNNER.with_suffix(""))]
+    with mock.patch.dict(sys.modules, {package.__name__: package}):
+        return importlib.import_module(f"{package.__name__}.schema")
+
+
+def rows(schema, path):
     """Yield one row of the table for each key."""
     for key, spec in schema.items():
         if "keys" in spec:
@@ -48,6 +129,8 @@ def rows(schema, path="klp"):
 
 def kind(spec):
     """Return the type of a key in words."""
+    if spec["type"] == "own":
+        return spec["kind"]
     if spec["type"] == "level":
         return f"`{spec['word']}`, number or edition"
     if "choices" in spec:
@@ -55,7 +138,8 @@ def kind(spec):
         return f"list of {words}" if spec["type"] == "list" else f"one of {words}"
     if spec["type"] == "int":
         return f"{spec['least']} to {spec['most']}"
-    return {"bool": "true or false", "str": "string", "list": "list of strings"}[spec["type"]]
+    plain = {"bool": "true or false", "str": "string", "list": "list of strings", "map": "mapping of strings"}
+    return plain[spec["type"]]
 
 
 def default(spec):
@@ -63,14 +147,20 @@ def default(spec):
     value = spec["default"]
     if "choices" in spec and value == list(spec["choices"]):
         return "all"
-    shown = yaml.safe_dump(value, default_flow_style=True).split("\n")[0]
-    return {"[]": "none", "''": "empty"}.get(repr(value), f"`{shown}`")
+    shown = yaml.safe_dump(value, default_flow_style=True, width=1000).split("\n")[0]
+    return {"[]": "none", "''": "empty", "{}": "empty"}.get(repr(value), f"`{shown}`")
 
 
-def page(schema):
-    """Return the text of the reference page."""
-    table = ["| key | type, unit | default | meaning |", "|---|---|---|---|", *rows(schema)]
-    return HEAD + "\n" + "\n".join(table) + "\n"
+def table(schema, path):
+    """Return the table of all keys."""
+    return "\n".join(["| key | type, unit | default | meaning |", "|---|---|---|---|", *rows(schema, path)]) + "\n"
+
+
+def exit_codes():
+    """Return the rows of the exit codes, as the docstring of the runner names them."""
+    said = " ".join((ast.get_docstring(ast.parse(RUNNER.read_text())) or "").split())
+    found = re.findall(r"(\d) (.+?)(?=, \d |\.)", said.partition("the whole document: ")[2])
+    return "\n".join(f"| {code} | {meaning} |" for code, meaning in found)
 
 
 def json_schema(schema, forms):
@@ -85,6 +175,8 @@ def json_schema(schema, forms):
 def entry(spec, forms):
     """Return the JSON Schema of one key."""
     found = {"description": spec["about"], "default": spec["default"]}
+    if spec["type"] == "own":
+        return found | spec["schema"]
     if spec["type"] == "level":
         edition = {"type": "string", "pattern": f"^(?:{spec['word']}|{forms['edition']})$(?!\\n)"}
         return found | {"anyOf": [{"type": "integer", "minimum": 1, "maximum": 999}, edition]}
@@ -94,6 +186,12 @@ def entry(spec, forms):
         return found | {"type": "boolean"}
     if spec["type"] == "list":
         return found | {"type": "array", "items": text(spec, forms)}
+    if spec["type"] == "map":
+        return found | {
+            "type": "object",
+            "propertyNames": text(spec, forms),
+            "additionalProperties": text(spec, forms),
+        }
     return found | text(spec, forms, empty=True)
 
 
@@ -102,7 +200,64 @@ def text(spec, forms, empty=False):
     if "choices" in spec:
         return {"type": "string", "enum": list(spec["choices"])}
     form = forms[spec["form"]]
-    return {"type": "string", "pattern": f"^(?:{form})?$(?!\\n)" if empty else f"^(?:{form})$(?!\\n)"}
+    return {"type": "string", "pattern": f"^(?:{form})?$(?!\\n)"} if empty else matching(form)
+
+
+def matching(form):
+    """Return the JSON Schema of a string that matches a regular expression of Python as a whole."""
+    pattern = form if isinstance(form, str) else form.pattern.removesuffix(r"\Z")
+    return {"type": "string", "pattern": f"^(?:{pattern})$(?!\\n)"}
+
+
+def whole(least, most):
+    """Return the JSON Schema of a whole number."""
+    return {"type": "integer", "minimum": least, "maximum": most}
+
+
+def own_schemas(module):
+    """Return the JSON Schemas of what the schema of a campaign checks by functions of its own, by kind."""
+    percent = matching("(?:[1-9][0-9]?|100)%")
+    share, minutes = {"anyOf": [whole(1, 1000000), percent]}, {"type": "array", "items": whole(0, 10080)}
+    clock = matching(module.windows.CLOCK)
+    wave = {
+        "name": matching(module.NAME),
+        "take": {"anyOf": [*share["anyOf"], {"const": "rest"}]},
+        "hosts": {"type": "array", "minItems": 1, "items": matching(module.HOST)},
+        "target": matching(module.EXPRESSION),
+        "batch": share,
+        "soak": minutes,
+        "failed": whole(0, 1000000),
+        "unreachable": whole(0, 1000000),
+    }
+    days = {"type": "array", "minItems": 1, "items": {"enum": list(module.windows.DAYS)}}
+    window = {"days": days, "from": clock, "to": clock}
+    return {
+        "target expression": matching(module.EXPRESSION),
+        "number or percentage": share,
+        "list of minutes": minutes,
+        "time zone": {"type": "string", "minLength": 1},
+        "list of windows": {"type": "array", "items": closed(window, "from", "to")},
+        "list of waves": {
+            "type": "array",
+            "minItems": 1,
+            "items": closed(wave, "name") | {"not": {"required": ["hosts", "target"]}},
+        },
+    }
+
+
+def closed(keys, *required):
+    """Return the JSON Schema of a mapping that has no other keys."""
+    return {"type": "object", "additionalProperties": False, "required": list(required), "properties": keys}
+
+
+def with_schemas(group, schemas):
+    """Return a schema whose keys of type own have their JSON Schema."""
+    return {
+        key: spec | {"keys": with_schemas(spec["keys"], schemas)}
+        if "keys" in spec
+        else spec | ({"schema": schemas[spec["kind"]]} if spec["type"] == "own" else {})
+        for key, spec in group.items()
+    }
 
 
 class Indented(yaml.SafeDumper):
@@ -112,20 +267,34 @@ class Indented(yaml.SafeDumper):
         """Never leave a list at the indentation of its key."""
         return super().increase_indent(flow, False)
 
+    def ignore_aliases(self, data):
+        """Write out what stands in two places."""
+        return True
 
-def pages(module):
+
+def json_page(schema, forms, key):
+    """Return the text of a file with a schema as JSON Schema."""
+    whole = {"$schema": "https://json-schema.org/draft/2020-12/schema"} | json_schema(schema, forms)
+    note = f"# What may stand below the pillar key {key}. Made by: python tools/docs.py\n---\n"
+    return note + yaml.dump(whole, Dumper=Indented, sort_keys=False, width=110, allow_unicode=True)
+
+
+def pages():
     """Return ``{path: text}`` of all generated files."""
-    whole = {"$schema": "https://json-schema.org/draft/2020-12/schema"} | json_schema(module.SCHEMA, module.FORMS)
-    note = "# What may stand below the pillar key klp. Made by: python tools/docs.py\n---\n"
+    pillar, campaign = load(ROOT / "_utils" / "klp_pillar.py"), load_campaign()
+    known = with_schemas(campaign.SCHEMA, own_schemas(campaign))
+    tail = CAMPAIGN_TAIL.replace("{codes}", exit_codes())
     return {
-        PAGE: page(module.SCHEMA),
-        SCHEMA: note + yaml.dump(whole, Dumper=Indented, sort_keys=False, width=110, allow_unicode=True),
+        PAGE: f"{HEAD}\n{table(pillar.SCHEMA, 'klp')}",
+        SCHEMA: json_page(pillar.SCHEMA, pillar.FORMS, "klp"),
+        CAMPAIGN_PAGE: f"{CAMPAIGN_HEAD}\n{table(campaign.SCHEMA, 'klp_campaign')}{tail}",
+        CAMPAIGN_SCHEMA: json_page(known, pillar.FORMS, "klp_campaign"),
     }
 
 
 def main():
     """Write the pages, or with ``--check`` return 1 if one of them is not up to date."""
-    made = pages(load(ROOT / "_utils" / "klp_pillar.py"))
+    made = pages()
     stale = [path for path, content in made.items() if not path.exists() or path.read_text() != content]
     if "--check" in sys.argv[1:]:
         for path in stale:

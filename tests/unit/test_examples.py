@@ -32,6 +32,12 @@ def test_an_execution_function_has_an_example_for_the_command_line(name, text):
     assert text.split("\n")[0].endswith((".", ":"))
 
 
+@pytest.mark.parametrize(("name", "text"), list(public_functions("_runners")))
+def test_a_runner_function_has_an_example_for_the_command_line(name, text):
+    assert f"CLI Example::\n\n    salt-run {name}" in text
+    assert text.split("\n")[0].endswith((".", ":"))
+
+
 @pytest.mark.parametrize(("name", "text"), list(public_functions("_states")))
 def test_a_state_has_an_example_in_yaml(name, text):
     example = text.partition(".. code-block:: yaml\n")[2]

@@ -1,5 +1,6 @@
 """The tools of this repository: the coverage gate, the house rules, the check for Python 3.6."""
 
+import configparser
 import json
 import re
 import sys
@@ -84,6 +85,18 @@ def mod_watch(name):
 '''
 
 
+GOOD_RUNNER = '''
+def plan(kind="patch"):
+    """
+    Make a plan.
+
+    CLI Example::
+
+        salt-run thing.plan
+    """
+'''
+
+
 def findings(tmp_path, name, text):
     path = tmp_path / name
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -91,7 +104,16 @@ def findings(tmp_path, name, text):
     return [what for _, what in lint_house.check(path)]
 
 
-@pytest.mark.parametrize(("name", "text"), [("_modules/thing.py", GOOD_MODULE), ("_states/thing.py", GOOD_STATE)])
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("_modules/thing.py", GOOD_MODULE),
+        ("_states/thing.py", GOOD_STATE),
+        ("_runners/thing.py", GOOD_RUNNER),
+        pytest.param("_runners/thing/part.py", "def plan(kind):\n    pass\n", id="no user calls a part of a runner"),
+        pytest.param("_output/thing.py", "def output(data):\n    pass\n", id="Salt calls an outputter"),
+    ],
+)
 def test_house_rules_accept_good_code(tmp_path, name, text):
     assert findings(tmp_path, name, text) == []
 
@@ -106,6 +128,9 @@ def test_house_rules_accept_good_code(tmp_path, name, text):
         ),
         ("_modules/thing.py", "def seen():\n    pass\n", "no 'CLI Example'"),
         ("_states/thing.py", GOOD_STATE.replace("code-block:: yaml", "text"), "no 'code-block:: yaml'"),
+        ("_runners/thing.py", "def plan():\n    pass\n", "no 'CLI Example'"),
+        ("_runners/thing.py", GOOD_RUNNER.replace("salt-run", "salt"), "'CLI Example' that shows thing.plan"),
+        ("_runners/thing.py", GOOD_RUNNER.replace("thing.plan", "thing.run"), "'CLI Example' that shows thing.plan"),
         ("a.py", "x = 1\n" * 401, "401 lines"),
         ("a.py", "def f():\n" + "    x = 1\n" * 40, "f: 41 lines"),
         ("a.py", "try:\n    x = 1\nexcept (OSError, Exception):\n    x = 2\n", "catches Exception"),
@@ -181,7 +206,25 @@ def test_without_python_36_the_check_says_what_is_missing(monkeypatch, capsys):
     assert "checked by vermin only" in capsys.readouterr().out
 
 
-PRODUCT = ("_modules", "_states", "_utils", "_grains", "_beacons", "_runners", "salt", "pillar")
+LOADED = {"_modules": "modules", "_states": "states", "_utils": "utils", "_runners": "runners", "_output": "output"}
+
+
+def test_every_folder_that_salt_loads_is_linked_linted_and_installed():
+    """The names of the packages are those that Salt's loader looks for in an entry point (salt/loader/__init__.py)."""
+    assert {path.name for path in ROOT.glob("_*") if path.is_dir()} == set(LOADED)
+    makefile = (ROOT / "Makefile").read_text()
+    assert set(re.findall(r"_\w+", makefile.split("SYNCED := ")[1].splitlines()[0])) >= set(LOADED)
+    config = configparser.ConfigParser()
+    config.read(ROOT / "setup.cfg")
+    packages, folders = config["options"]["packages"].split(), config["options"]["package_dir"].split("\n")
+    for folder, name in LOADED.items():
+        assert (ROOT / "salt" / folder).resolve() == ROOT / folder
+        assert f"saltext.klp.{name} = {folder}" in folders
+        parts = {path.parent.relative_to(ROOT / folder).parts for path in (ROOT / folder).rglob("*.py")}
+        assert {".".join(("saltext.klp", name, *part)) for part in parts} <= set(packages)
+
+
+PRODUCT = (*LOADED, "_grains", "_beacons", "salt", "pillar")
 
 
 def test_the_product_knows_nothing_of_the_hosts_it_is_tested_on():

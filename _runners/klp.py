@@ -1,0 +1,199 @@
+"""
+Campaigns: patching a fleet in gated waves, shown before they are run, from a journal that survives anything.
+
+Each function returns ``{"retcode", "text", ...}``. ``salt-run`` shows the text and exits with the code, ``--out=json``
+gives the whole document: 0 all is done and verified, 1 refused (nothing was changed), 2 over, but not every host of the
+target is verified, 3 a gate failed and the campaign stopped, 4 aborted, 5 paused, 6 it runs, 7 its time was over, 8 a
+plan that waits to be run, 9 the master has been gone for too long and the campaign waits to be resumed.
+
+:pillar: ``klp_campaign`` of the master (see ``docs/reference/campaign.md``)
+"""
+
+import importlib
+import os
+
+from salt.exceptions import CommandExecutionError, SaltInvocationError
+
+# The folder beside this file holds the parts. It has no __init__.py: Salt's loader would take it for a runner, and
+# breaks when it loads a package for the second time in one process, as every orchestration does (measured).
+__path__ = [os.path.join(os.path.dirname(os.path.abspath(__file__)), "klp")]
+
+
+def __virtual__():
+    if "klp_pillar.compare" not in __utils__:
+        return False, "klp: _utils/klp_pillar.py is missing here, run: salt-run saltutil.sync_all"
+    return True
+
+
+def _commands():
+    """Return the part with the commands; at the top of this file it could not be imported, nobody knows it yet then."""
+    return importlib.import_module(f"{__name__}.commands")
+
+
+def _call(method, *args):
+    """Call one of the commands; what it refuses is answered in one sentence."""
+    commands = _commands()
+    try:
+        found = getattr(commands.Commands(__opts__, __utils__["klp_pillar.compare"]), method)(*args)
+    except (CommandExecutionError, SaltInvocationError) as exc:
+        found = commands.refusal(exc)
+    __context__["retcode"] = found["retcode"]
+    return found
+
+
+def plan(kind="patch", pillar=None):
+    """
+    Ask the hosts of a campaign what they would get, and write the plan down; nothing is changed on them.
+
+    kind
+        ``patch`` (SLS klp.patch) or ``rollback`` (SLS klp.rollback, to pillar ``klp_campaign:level``).
+    pillar
+        mapping with the key ``klp_campaign``, merged over the pillar of the master.
+
+    Returns the plan as ``plan``: per wave the hosts and the seconds expected, per host what it would get, and who is
+    left out and why; its ``id`` is what ``klp.run`` wants. Repositories of the hosts are refreshed, and the modules of
+    the file root are sent to them (pillar ``klp_campaign:sync``).
+
+    CLI Example::
+
+        salt-run klp.plan
+        salt-run --out=json klp.plan
+    """
+    return _call("plan", kind, pillar)
+
+
+def run(plan=None, kind="patch", pillar=None):
+    """
+    Run a plan that was shown, wave by wave, until it is over; the same command again goes on where it was interrupted.
+
+    plan
+        id of a plan. Without one a plan is made, and run only if pillar ``klp_campaign:approve`` is false.
+    kind, pillar
+        as for ``klp.plan``, for a plan that is made.
+
+    Returns how the campaign stands as ``campaign``. Refused while another campaign has one of its hosts, for a plan
+    that is too old, or whose file is not what was shown.
+
+    CLI Example::
+
+        salt-run klp.run 3f2a9c01d4e5
+    """
+    return _call("run", plan, kind, pillar)
+
+
+def status(campaign=None, watch=0):
+    """
+    Return how a campaign stands, by wave and by host, or all of them in a line each; also while it runs.
+
+    campaign
+        id of a plan or campaign.
+    watch
+        seconds: show it again and again, until it is over.
+
+    CLI Example::
+
+        salt-run klp.status
+        salt-run klp.status 3f2a9c01d4e5 watch=5
+    """
+    return _call("status", campaign, watch)
+
+
+def pause(campaign):
+    """
+    Start no further host of a campaign; what runs is finished. No host is started after this returns.
+
+    campaign
+        id.
+
+    CLI Example::
+
+        salt-run klp.pause 3f2a9c01d4e5
+    """
+    return _call("wish", campaign, "pause", _commands().user())
+
+
+def resume(campaign=None):
+    """
+    Go on with a campaign that was paused or interrupted, and drive it until it is over.
+
+    campaign
+        id; without one all that are not over, not paused and driven by nobody: what the master's scheduler runs.
+
+    Jobs that still run on hosts are waited for, answers that nobody heard are looked up; no step is done twice.
+
+    CLI Example::
+
+        salt-run klp.resume 3f2a9c01d4e5
+        salt-run klp.resume
+    """
+    return _call("resume", campaign, _commands().user())
+
+
+def abort(campaign):
+    """
+    End a campaign: no further host is started, what runs is finished, nothing goes back.
+
+    campaign
+        id.
+
+    CLI Example::
+
+        salt-run klp.abort 3f2a9c01d4e5
+    """
+    return _call("wish", campaign, "abort", _commands().user())
+
+
+def report(campaign):
+    """
+    Return what has become of each host of a campaign, and its history.
+
+    campaign
+        id.
+
+    CLI Example::
+
+        salt-run klp.report 3f2a9c01d4e5
+        salt-run --out=json klp.report 3f2a9c01d4e5
+    """
+    return _call("report", campaign)
+
+
+def quarantined():
+    """
+    Return the live patches that no campaign installs, because a gate failed with them: as ``quarantine``.
+
+    CLI Example::
+
+        salt-run klp.quarantined
+    """
+    return _call("quarantined")
+
+
+def release(package, edition):
+    """
+    Take a live patch out of quarantine: campaigns may install it again.
+
+    package, edition
+        as ``klp.quarantined`` shows them.
+
+    CLI Example::
+
+        salt-run klp.release kernel-livepatch-5_14_21-150500_55_7-default 3-150500.2.1
+    """
+    return _call("release", package, edition, _commands().user())
+
+
+def audit(pillar=None):
+    """
+    Ask the hosts of pillar ``klp_campaign:target`` for the verdict of ``klp.verify``: as ``hosts``, with the reasons.
+
+    pillar
+        as for ``klp.plan``.
+
+    Exit code 0 only if every host is ok, or needs a reboot for something that is no live patch.
+
+    CLI Example::
+
+        salt-run klp.audit
+    """
+    return _call("audit", pillar)

@@ -1,0 +1,327 @@
+"""
+The state of a campaign, made from its plan and its journal and from nothing else.
+
+``Campaign(plan)`` is a campaign of which nothing has been done; ``apply(entry)`` takes the next entry of the journal.
+Each entry costs as much as it names hosts, so that a campaign over many hosts stays linear.
+"""
+
+from __future__ import annotations
+
+import collections
+
+# Where a host is. The first three may change by themselves, the others are ends of its own run.
+WAITING, READY, RUNNING = "waiting", "ready", "running"
+VERIFIED, FAILED, REFUSED, UNREACHABLE, ABSENT = "verified", "failed", "refused", "unreachable", "absent"
+STAGES = (WAITING, READY, RUNNING, VERIFIED, FAILED, REFUSED, UNREACHABLE, ABSENT)
+# What has become of the way back of a host whose wave failed its gate.
+BACK_WAITING, BACK_RUNNING, BACK, STAYS = "back waiting", "back running", "back", "stays"
+LATE = "late"  # name of the wave of those that did not answer at their turn
+
+UNFINISHED = (WAITING, READY, RUNNING)
+
+
+class Host:
+    """One host of a campaign."""
+
+    __slots__ = (
+        "attempt",  # how often its run was begun
+        "back",  # what has become of its way back
+        "backs",  # how often that was begun
+        "base",  # its health when it was started
+        "ended",
+        "jid",
+        "met",  # how often its run could not begin, as when other states ran there
+        "since",  # when its run was begun the last time
+        "stage",
+        "started",
+        "touched",  # whether the live patch of the plan may be there
+        "wave",
+        "why",
+    )
+
+    def __init__(self, wave):
+        self.wave, self.stage, self.why = wave, WAITING, None
+        self.jid, self.attempt, self.since, self.started, self.ended = None, 0, None, None, None
+        self.base, self.back, self.backs, self.met = None, None, 0, 0
+        self.touched = False
+
+
+class Wave:
+    """One wave: whose turn is next, and how many hosts of it are where."""
+
+    def __init__(self, number, name, hosts):
+        self.number, self.name, self.total = number, name, len(hosts)
+        self.queue = collections.OrderedDict.fromkeys(hosts)
+        self.counts = collections.Counter({WAITING: len(hosts)})
+        self.ready: dict = {}
+        self.cut: dict = {}  # those of the queue whose run was cut off
+        self.opened = self.patched = self.closed = None
+        self.checks = 0
+
+    @property
+    def open_hosts(self):
+        """How many hosts of the wave have not come to an end."""
+        return sum(self.counts[stage] for stage in UNFINISHED)
+
+    @property
+    def failed(self):
+        """How many hosts count as failed."""
+        return self.counts[FAILED] + self.counts[REFUSED]
+
+    @property
+    def unreachable(self):
+        """How many hosts count as unreachable."""
+        return self.counts[UNREACHABLE] + self.counts[ABSENT]
+
+
+class Job:
+    """A job that was given to hosts, and those who have not answered."""
+
+    __slots__ = ("at", "back", "hosts", "jid")
+
+    def __init__(self, jid, hosts, at, back):
+        self.jid, self.hosts, self.at, self.back = jid, dict.fromkeys(hosts), at, back
+
+
+class Campaign:
+    """What has been done of a plan, entry by entry."""
+
+    def __init__(self, plan):
+        self.plan, self.id = plan, plan["id"]
+        self.waves = [Wave(number, wave["name"], wave["hosts"]) for number, wave in enumerate(plan["waves"])]
+        self.hosts = {host: Host(number) for number, wave in enumerate(plan["waves"]) for host in wave["hosts"]}
+        self.current = 0
+        self.jobs: dict = {}  # jid -> Job, of which somebody has not answered
+        self.begun = self.paused = self.stopped = self.aborted = self.over = None
+        self.result = None
+        self.late_until = None
+        self.quarantined: list = []
+        self.back_queue: collections.OrderedDict = collections.OrderedDict()
+        self.back_counts: collections.Counter = collections.Counter()
+        self.numbered = self.wish = 0
+        self.at = plan["created"]
+
+    # -- what the decisions ask ------------------------------------------------------------------------------
+
+    @property
+    def wave(self):
+        """The wave whose turn it is, or ``None`` after the last one."""
+        return self.waves[self.current] if self.current < len(self.waves) else None
+
+    @property
+    def running(self):
+        """How many hosts run, the way back included."""
+        here = self.wave
+        return (here.counts[RUNNING] if here else 0) + self.back_counts[BACK_RUNNING]
+
+    def counts(self):
+        """Return how many hosts are where."""
+        return sum((wave.counts for wave in self.waves), collections.Counter())
+
+    def absent(self):
+        """Return the hosts that did not answer at their turn."""
+        return [host for host, item in self.hosts.items() if item.stage == ABSENT]
+
+    # -- entries -----------------------------------------------------------------------------------------------
+
+    def apply(self, entry):
+        """Take the next entry of the journal."""
+        self.numbered, self.at = entry["n"], entry["at"]
+        getattr(self, "_on_" + entry["what"])(entry)
+
+    def _move(self, host, stage, why=None):
+        item = self.hosts[host]
+        wave = self.waves[item.wave]
+        wave.counts[item.stage] -= 1
+        wave.counts[stage] += 1
+        if item.stage == READY:
+            del wave.ready[host]
+        if item.stage == WAITING:
+            del wave.queue[host]
+            wave.cut.pop(host, None)
+        item.stage, item.why = stage, why
+        if stage == READY:
+            wave.ready[host] = self.at
+        if stage == WAITING:  # those that had their turn have it again first of all
+            wave.queue[host] = None
+            wave.queue.move_to_end(host, last=False)
+            if item.attempt:
+                wave.cut[host] = None
+        if stage not in UNFINISHED:
+            item.ended = self.at
+
+    def _on_begin(self, entry):
+        self.begun = entry["at"]
+
+    def _on_open(self, entry):
+        self.waves[entry["wave"]].opened = entry["at"]
+
+    def _on_ready(self, entry):
+        for host, base in entry["hosts"].items():
+            item = self.hosts[host]
+            item.base = item.base if item.attempt and item.base else base
+            self._move(host, READY)
+
+    def _on_waiting(self, entry):
+        """Hosts that were ready have to be asked again: too much time has passed."""
+        for host in reversed(entry["hosts"]):
+            self._move(host, WAITING)
+
+    def _on_start(self, entry):
+        for host in entry["hosts"]:
+            self._move(host, RUNNING)
+            item = self.hosts[host]
+            item.jid, item.since, item.touched = entry["jid"], entry["at"], True
+            item.started = item.started or entry["at"]
+            item.attempt += 1
+        self.jobs[entry["jid"]] = Job(entry["jid"], entry["hosts"], entry["at"], False)
+
+    def _answered(self, host, jid):
+        job = self.jobs.get(jid)
+        if job:
+            job.hosts.pop(host, None)
+            if not job.hosts:
+                del self.jobs[jid]
+
+    def _on_ended(self, entry):
+        for host, why in entry["hosts"].items():
+            self._answered(host, entry["jid"])
+            self._move(host, FAILED if why else VERIFIED, why)
+
+    def _on_lost(self, entry):
+        """Runs that were cut off on their hosts are begun again."""
+        for host in reversed(entry["hosts"]):
+            self._answered(host, self.hosts[host].jid)
+            self._move(host, WAITING, "its run was cut off")
+
+    def _on_unsent(self, entry):
+        """Runs that have not begun on their hosts, as when the master died with the order: they do not count."""
+        for host in reversed(entry["hosts"]):
+            item = self.hosts[host]
+            item.attempt, item.met = item.attempt - 1, item.met + 1
+            self._answered(host, item.jid)
+            self._move(host, WAITING, "its run had not begun")
+
+    def _on_unbegun(self, entry):
+        """Runs that could not begin are tried again, and do not count as runs."""
+        for host, why in reversed(entry["hosts"].items()):
+            item = self.hosts[host]
+            self._answered(host, item.jid)
+            item.attempt, item.met = item.attempt - 1, item.met + 1
+            item.touched = item.attempt > 0
+            self._move(host, WAITING, why)
+
+    def _on_absent(self, entry):
+        for host, why in entry["hosts"].items():
+            self._move(host, ABSENT, why)
+
+    def _on_refused(self, entry):
+        for host, why in entry["hosts"].items():
+            self._move(host, REFUSED, why)
+
+    def _on_unreachable(self, entry):
+        """The job stays, here and below: the host may answer late."""
+        for host, why in entry["hosts"].items():
+            self._move(host, UNREACHABLE, why)
+
+    def _on_overdue(self, entry):
+        for host, why in entry["hosts"].items():
+            self._move(host, FAILED, why)
+
+    _on_failed = _on_overdue
+
+    def _on_patched(self, entry):
+        self.waves[entry["wave"]].patched = entry["at"]
+
+    def _on_checked(self, entry):
+        self.waves[entry["wave"]].checks += 1
+        for host, (stage, why) in entry["hosts"].items():
+            self._move(host, stage, why)
+
+    def _on_passed(self, entry):
+        self.waves[entry["wave"]].closed = entry["at"]
+        self.current = entry["wave"] + 1
+
+    def _on_late(self, entry):
+        """The hosts that did not answer at their turn become the last wave."""
+        self.late_until = entry["until"]
+        wave = Wave(len(self.waves), LATE, entry["hosts"])
+        for host in entry["hosts"]:
+            item = self.hosts[host]
+            self.waves[item.wave].counts[item.stage] -= 1
+            item.wave, item.stage, item.why, item.ended = wave.number, WAITING, None, None
+            if item.attempt:
+                wave.cut[host] = None
+        self.waves.append(wave)
+
+    def _on_gate(self, entry):
+        self.stopped = {key: entry[key] for key in ("why", "wave", "at", "suspects")}
+        for host in entry.get("back", ()):
+            self.hosts[host].back = BACK_WAITING
+            self.back_queue[host] = None
+            self.back_counts[BACK_WAITING] += 1
+
+    def _on_quarantine(self, entry):
+        self.quarantined += entry["items"]
+
+    def _back(self, host, state):
+        self.back_counts[self.hosts[host].back] -= 1
+        self.back_counts[state] += 1
+        self.hosts[host].back = state
+        if state == BACK_WAITING:
+            self.back_queue[host] = None
+        else:
+            self.back_queue.pop(host, None)
+
+    def _on_back(self, entry):
+        for host in entry["hosts"]:
+            self._back(host, BACK_RUNNING)
+            self.hosts[host].jid, self.hosts[host].since = entry["jid"], entry["at"]
+            self.hosts[host].backs += 1
+        self.jobs[entry["jid"]] = Job(entry["jid"], entry["hosts"], entry["at"], True)
+
+    def _on_returned(self, entry):
+        for host, why in entry["hosts"].items():
+            self._answered(host, entry["jid"])
+            self._back(host, STAYS if why else BACK)
+            if why:
+                self.hosts[host].why = f"going back: {why}"
+
+    def _on_stays(self, entry):
+        for host, why in entry["hosts"].items():
+            self._answered(host, self.hosts[host].jid)
+            self._back(host, STAYS)
+            if why:
+                self.hosts[host].why = f"going back: {why}"
+
+    def _on_again(self, entry):
+        """Ways back that were cut off are begun again."""
+        for host in entry["hosts"]:
+            self._answered(host, self.hosts[host].jid)
+            self._back(host, BACK_WAITING)
+
+    def _on_pause(self, entry):
+        self.wish, self.paused = entry["number"], {"by": entry["by"], "at": entry["at"]}
+
+    def _on_resume(self, entry):
+        self.wish, self.paused = entry["number"], None
+
+    def _on_abort(self, entry):
+        self.wish, self.aborted = entry["number"], {"by": entry["by"], "at": entry["at"]}
+        for host in list(self.back_queue):
+            self._back(host, STAYS)
+            self.hosts[host].why = f"going back: aborted by {entry['by']}"
+        if not self.stopped:
+            self.stopped = {"why": f"aborted by {entry['by']}", "wave": None, "at": entry["at"], "suspects": []}
+
+    def _on_end(self, entry):
+        self.over, self.result = entry["at"], entry["result"]
+        self.jobs = {}
+
+
+def replay(plan, entries):
+    """Return the campaign of a plan after these entries of its journal."""
+    found = Campaign(plan)
+    for entry in entries:
+        found.apply(entry)
+    return found

@@ -1,0 +1,380 @@
+"""
+What the public functions of the runner do; each returns a document with ``retcode`` and ``text``.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+import time
+
+import salt.loader
+import salt.pillar
+import salt.utils.dictupdate
+import salt.utils.minions
+import salt.utils.user
+from salt.exceptions import CommandExecutionError, SaltInvocationError
+
+from . import answers, decide, drive, hands, schema, show, store, turning
+from . import campaign as states
+from . import planning as plans
+
+FOLDER = "var/lib/salt-klp"
+RETCODES = {
+    "done": 0,
+    "incomplete": 2,
+    "stopped": 3,
+    "aborted": 4,
+    "paused": 5,
+    "running": 6,
+    "expired": 7,
+    "open": 8,
+    "interrupted": 9,
+}
+REFUSED = 1
+OUTLOOK = "klp_audit.outlook"
+
+
+def answer(retcode, text, **document):
+    """Return what a public function returns; Salt's outputter ``klp`` shows the text, ``--out=json`` all of it."""
+    return {"retcode": retcode, "outputter": "klp", "text": text, **document}
+
+
+def refusal(exc):
+    """Return the answer to what cannot be done: one sentence."""
+    return answer(REFUSED, f"refused: {exc}", error=str(exc))
+
+
+class Commands:
+    """The campaigns of one master; ``compare`` is ``klp_pillar.compare``."""
+
+    def __init__(self, opts, compare):
+        self.opts, self.compare = opts, compare
+        folder = opts.get("klp_folder") or os.path.join(opts.get("root_dir") or "/", FOLDER)
+        self.store = store.Store(folder)
+
+    # -- plan ----------------------------------------------------------------------------------------------------
+
+    def settings(self, pillar):
+        """Return the checked settings of pillar ``klp_campaign``; what is given goes over what the master has."""
+        if pillar is not None and not isinstance(pillar, dict):
+            raise SaltInvocationError(
+                f"pillar: wanted a mapping with the key klp_campaign, found {schema.show(pillar)}"
+            )
+        # What an orchestration on this master sees: grains and all.
+        grains = salt.loader.grains(self.opts)
+        there = salt.pillar.get_pillar(self.opts, grains, self.opts["id"], "base").compile_pillar()
+        if there.get("_errors"):
+            raise CommandExecutionError(f"pillar of {self.opts['id']}: {answers.text(there['_errors'][0])}")
+        merged = salt.utils.dictupdate.update(there, pillar or {}, recursive_update=True)
+        found, problems = schema.settings(merged.get("klp_campaign"), self.compare)
+        if problems:
+            raise SaltInvocationError("; ".join(problems))
+        return found
+
+    def _members(self, settings):
+        """Return the hosts of the campaign, and for each wave those it may take (``None``: all)."""
+        hosts, _ = plans.host_ids(self._matching(settings["target"], settings["target_type"]))
+        members = []
+        for wave in settings["waves"]:
+            chosen = wave["hosts"] or (wave["target"] and self._matching(wave["target"], settings["target_type"]))
+            members.append(set(chosen) if wave["hosts"] or wave["target"] else None)
+        if not hosts:
+            raise CommandExecutionError(
+                f"no accepted minion matches {settings['target_type']} target {schema.show(settings['target'])}"
+            )
+        return hosts, members
+
+    def _matching(self, expression, kind):
+        found = salt.utils.minions.CkMinions(self.opts).check_minions(expression, kind, greedy=False)
+        return found["minions"]
+
+    def plan(self, kind, pillar):
+        """Ask the hosts and return their plan, written down."""
+        if kind not in plans.KINDS:
+            raise SaltInvocationError(f"kind: wanted {' or '.join(plans.KINDS)}, found {schema.show(kind)}")
+        settings = self.settings(pillar)
+        hosts, members = self._members(settings)
+        reach = self.hands("plan")
+        try:
+            said, asked = self._outlooks(reach, settings, hosts, kind)
+        finally:
+            reach.close()
+        facts = {
+            "kind": kind,
+            "master": self.opts["id"],
+            "hosts": hosts,
+            "answers": said,
+            "asked": asked,
+            "members": members,
+            "busy": self.store.taken(),
+            "quarantine": self.store.quarantine(),
+        }
+        made = plans.make(facts, settings, time.time())
+        self.store.save(made)
+        return answer(0, show.plan_text(made), plan=made)
+
+    def _outlooks(self, reach, settings, hosts, kind):
+        """Ask hosts, many at once, what they would get: first whether they are there, since some never answer."""
+        said, asked, patience = {}, time.time(), settings["presence"]
+        for first in range(0, len(hosts), decide.ASK):
+            part = hosts[first : first + decide.ASK]
+            progress(f"asking {part[0]} to {part[-1]}: {first + len(part)} of {len(hosts)} hosts")
+            there = sorted(reach.ask(part, "test.ping", [], patience["timeout"]))
+            if settings["sync"] and there:
+                reach.ask(there, "saltutil.sync_all", [], patience["outlook"])
+            said.update(reach.ask(there, OUTLOOK, [kind, settings["level"]], patience["outlook"]) if there else {})
+        return said, asked
+
+    def hands(self, campaign):
+        """Return what reaches the hosts."""
+        wrong = hands.usable(self.opts)
+        if wrong:
+            raise CommandExecutionError(wrong)
+        return hands.Hands(self.opts, campaign)
+
+    # -- run -----------------------------------------------------------------------------------------------------
+
+    def run(self, name, kind, pillar):
+        """Begin a plan, or go on with its campaign, and drive it."""
+        name = name or self.settings(pillar)["plan"]
+        if not name:
+            made = self.plan(kind, pillar)
+            if not made["plan"]["hosts"]:
+                missing = any(item[0] in plans.MISSING for item in made["plan"]["left_out"].values())
+                return answer(RETCODES["incomplete" if missing else "done"], made["text"], plan=made["plan"])
+            if made["plan"]["settings"]["approve"]:
+                text = made["text"] + "\n\nNothing was started: pillar klp_campaign:approve wants the id of a plan."
+                return answer(RETCODES["open"], text, plan=made["plan"])
+            name = made["plan"]["id"]
+        return self._drive([self._begin(str(name))])[0]
+
+    def _begin(self, name):
+        found = self.store.plan(name)
+        with self.store.beginning():
+            if not self.store.begun(name):
+                self._may_begin(found)
+                self.store.begin(name)
+        return name
+
+    def _may_begin(self, found):
+        age, limit = time.time() - found["created"], found["settings"]["max_age"]
+        if age > 3600 * limit:
+            raise CommandExecutionError(f"plan {found['id']} is {show.span(age)} old, at most {limit} h are allowed")
+        taken = self.store.taken()
+        both = {host: taken[host] for host in found["hosts"] if host in taken}
+        if both:
+            host = min(both)
+            raise CommandExecutionError(
+                f"{len(both)} hosts of plan {found['id']} are in a campaign that is not over ({host}: {both[host]}); "
+                f"end that one first (salt-run klp.status {both[host]}), or make a new plan"
+            )
+        banned = {(item["package"], item["edition"]) for item in self.store.quarantine()}
+        brought = {(item["package"], item["target"]) for item in found["hosts"].values() if decide.changed(item)}
+        wrong = sorted(banned & brought)
+        if wrong and found["kind"] == "patch":
+            raise CommandExecutionError(f"{wrong[0][0]} {wrong[0][1]} has come into quarantine since; make a new plan")
+
+    def resume(self, name, who):
+        """Go on with a campaign, or with all that are not over, not paused and driven by nobody."""
+        if name:
+            found = self._campaign(name)
+            if not found.begun and not self.store.begun(name):
+                raise CommandExecutionError(f"plan {name} has not begun; begin it with: salt-run klp.run {name}")
+            if found.paused and not found.over:
+                self.store.wish(name, "resume", who, time.time())
+            return self._drive([name])[0]
+        names = [one for one in self.store.open_campaigns() if not self._campaign(one).paused]
+        names = [one for one in names if not self.store.driven(one)]
+        done = self._drive(names)
+        text = "\n\n".join(item["text"] for item in done) or "nothing to resume"
+        return answer(max((item["retcode"] for item in done), default=0), text, campaigns=names)
+
+    def _drive(self, names):
+        """Drive campaigns, step by step in turn, until each is over or paused; return their answers."""
+        with contextlib.ExitStack() as stack:
+            drivers = [self._driver(name, stack) for name in names]
+            try:
+                turning.turn(drivers, progress)
+            except turning.GoneError as exc:
+                text = f"{exc}\nNothing is lost; go on, as the scheduler does, with: salt-run klp.resume"
+                return [answer(RETCODES["interrupted"], text, error=str(exc), campaigns=names)]
+        return [self.answer(name) for name in names]
+
+    def _driver(self, name, stack):
+        """Return what drives a campaign; it is let go when the stack is left."""
+        try:
+            journal = stack.enter_context(self.store.driving(name))
+        except store.BusyError as exc:
+            raise CommandExecutionError(
+                f"another process drives campaign {name}; watch it with: salt-run klp.status {name} watch=5"
+            ) from exc
+        reach = self.hands(name)
+        stack.callback(reach.close)
+        plan = self.store.plan(name)
+        return drive.Driver(self.store, plan, journal, reach, say=teller(plan))
+
+    # -- looking and wishing -------------------------------------------------------------------------------------
+
+    def _campaign(self, name):
+        return states.replay(self.store.plan(name), self.store.entries(name))
+
+    def answer(self, name, hosts=True):
+        """Return how a campaign stands, with the exit code that belongs to it."""
+        found, driven = self._campaign(name), self.store.driven(name)
+        paused = found.paused and not driven
+        word = found.result if found.over else "paused" if paused else "running" if found.begun else "open"
+        text = show.status_text(found, driven, time.time(), hosts)
+        return answer(RETCODES[word], text, campaign=summary(found, word))
+
+    def status(self, name, watch):
+        """Return how one campaign or all of them stand; ``watch`` seconds: again and again until it is over."""
+        if not name:
+            rows = [summary(self._campaign(one), None) for one in self.store.ids()]
+            quarantine = self.store.quarantine()
+            return answer(0, show.list_text(rows, quarantine), campaigns=rows, quarantine=quarantine)
+        if watch and not (schema.whole(watch, 1, 3600) or isinstance(watch, float)):
+            raise SaltInvocationError(f"watch: wanted seconds from 1 to 3600, found {schema.show(watch)}")
+        found = self.answer(name)
+        while watch and found["retcode"] == RETCODES["running"]:
+            clear = "\033[H\033[J" if sys.stdout.isatty() else ""
+            sys.stdout.write(f"{clear}{found['text']}\n")
+            sys.stdout.flush()
+            time.sleep(watch)
+            found = self.answer(name)
+        return found
+
+    def wish(self, name, want, who):
+        """Pause or abort a campaign: no host is started after this returns."""
+        found = self._campaign(name)
+        if found.over:
+            raise CommandExecutionError(f"campaign {name} is over ({found.result})")
+        if not self.store.begun(name):
+            raise CommandExecutionError(f"plan {name} has not begun: there is nothing to {want}")
+        self.store.wish(name, want, who, time.time())
+        if want == "abort" and not self.store.driven(name):
+            return self._drive([name])[0]
+        how = "the process that drives it" if self.store.driven(name) else f"salt-run klp.resume {name}"
+        text = f"campaign {name}: {want} is written down, no further host is started; {how} does the rest"
+        return answer(0, text, campaign=summary(found, None))
+
+    def report(self, name):
+        """Return what has become of each host of a campaign, and its history."""
+        found = self._campaign(name)
+        document = summary(found, None)
+        document["hosts"] = {host: host_report(found, host) for host in found.hosts}
+        document["left_out"] = found.plan["left_out"]
+        document["history"] = [brief(entry) for entry in self.store.entries(name)]
+        text = show.report_text(found, document, self.store.entries(name))
+        return answer(0 if not found.over else RETCODES[found.result], text, report=document)
+
+    def quarantined(self):
+        """Return what is in quarantine."""
+        items = self.store.quarantine()
+        return answer(0, "\n".join(show.quarantine_lines(items)) or "nothing is in quarantine", quarantine=items)
+
+    def release(self, package, edition, who):
+        """Take a live patch out of quarantine."""
+        if not self.store.release(str(package), str(edition)):
+            there = ", ".join(f"{item['package']} {item['edition']}" for item in self.store.quarantine()) or "nothing"
+            raise CommandExecutionError(f"{package} {edition} is not in quarantine; there is: {there}")
+        reach = self.hands("quarantine")
+        reach.tell("release", {"package": str(package), "edition": str(edition), "by": who})
+        reach.close()
+        return answer(0, f"{package} {edition} may be installed again", quarantine=self.store.quarantine())
+
+    def audit(self, pillar):
+        """Ask all hosts of the target for their verdict."""
+        settings = self.settings(pillar)
+        hosts, _ = self._members(settings)
+        reach, found, patience = self.hands("audit"), {}, settings["presence"]
+        for first in range(0, len(hosts), decide.ASK):
+            part = hosts[first : first + decide.ASK]
+            progress(f"asking {first + len(part)} of {len(hosts)} hosts")
+            got = reach.ask(part, "klp.verify", [], patience["timeout"])
+            for host in part:
+                verdict, why = answers.verdict(host, got[host]) if host in got else ("unreachable", "no answer")
+                found[host] = {"verdict": verdict, "why": why}
+        reach.close()
+        good = all(item["verdict"] in ("ok", "reboot_needed") for item in found.values())
+        return answer(0 if good else RETCODES["incomplete"], show.audit_text(found), hosts=found)
+
+
+def summary(found, word):
+    """Return a campaign in numbers."""
+    counts = found.counts()
+    waves = [
+        {
+            "name": wave.name,
+            "hosts": wave.total,
+            "opened": wave.opened,
+            "patched": wave.patched,
+            "passed": wave.closed,
+            **{stage: wave.counts[stage] for stage in states.STAGES},
+        }
+        for wave in found.waves
+    ]
+    state = word or (found.result if found.over else "paused" if found.paused else "begun" if found.begun else "plan")
+    return {
+        "id": found.id,
+        "kind": found.plan["kind"],
+        "state": state,
+        "created": found.plan["created"],
+        "begun": found.begun,
+        "over": found.over,
+        "why": found.stopped["why"] if found.stopped else None,
+        "hosts": len(found.hosts),
+        "verified": counts[states.VERIFIED],
+        "failed": counts[states.FAILED] + counts[states.REFUSED],
+        "unreachable": counts[states.UNREACHABLE] + counts[states.ABSENT],
+        "waves": waves,
+        "quarantined": found.quarantined,
+        "back": dict(found.back_counts),
+    }
+
+
+def host_report(found, host):
+    """Return what has become of one host."""
+    item, planned = found.hosts[host], found.plan["hosts"][host]
+    spent = item.ended - item.started if item.ended and item.started else None
+    return {
+        "wave": found.waves[item.wave].name,
+        "stage": item.stage,
+        "why": item.why,
+        "before": planned["before"],
+        "target": planned["target"],
+        "packages": len(found.plan["offers"][planned["offer"]]["changes"]),
+        "runs": item.attempt,
+        "started": item.started,
+        "ended": item.ended,
+        "seconds": spent,
+        "back": item.back,
+        "job": item.jid,
+    }
+
+
+def brief(entry):
+    """Return an entry of the journal with the number of its hosts instead of all of them."""
+    return {key: len(value) if key in ("hosts", "back") else value for key, value in entry.items()}
+
+
+def progress(line):
+    """Tell a person what is being done; documents go to standard output, so this does not."""
+    sys.stderr.write(f"{time.strftime('%H:%M:%S')} {line}\n")
+    sys.stderr.flush()
+
+
+def teller(plan):
+    """Return what tells of each entry of a campaign's journal."""
+
+    def tell(entry):
+        for line in show.line(plan, entry):
+            progress(line)
+
+    return tell
+
+
+def user():
+    """Return who gives the order, as sudo knows it."""
+    return salt.utils.user.get_specific_user()

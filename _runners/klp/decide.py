@@ -1,0 +1,246 @@
+"""
+What a campaign does next: one step, as a pure function of its state and the time.
+
+A step that has an effect is written into the journal before it is done; asking a host, and waiting, are not.
+"""
+
+from __future__ import annotations
+
+from . import campaign as states
+from . import planning, waves, windows
+
+FRESH = 120  # seconds for which a host that said it is ready may be started without being asked again
+ASK = 500  # hosts that are asked at once
+NAP = 300  # longest wait in seconds
+LEAST = 30  # seconds that a window has to be open still: a host that gets its job too late refuses it
+CUT = "its run was cut off, and the campaign has stopped; finish it with state.apply klp.patch on this host"
+RESULTS = ("done", "incomplete", "stopped", "aborted", "expired")
+
+
+def step(found, now, ignored=()):
+    """
+    Return the next step: ``{"do", ...}``, ``None`` where the campaign is over.
+
+    found
+        a Campaign.
+    now
+        seconds since 1970.
+    ignored
+        dict of hosts that are not to be asked now, with the moment when they may be.
+
+    ``do`` is ``wait`` (``until``, ``for``: the reason), ``ask`` or ``ask_back`` (``hosts``), ``check`` (``wave``,
+    ``hosts``, ``last`` (bool)), or the ``what`` of an entry of the journal with its other keys.
+    """
+    if found.over:
+        return None
+    if not found.begun:
+        return {"do": "begin"}
+    if found.stopped:
+        return _wind_down(found, now, ignored)
+    bad = next((wave for wave in found.waves[: found.current + 1] if exceeded(found, wave)), None)
+    if bad:
+        return gate(found, bad)
+    expired = now - found.begun > 3600 * found.plan["settings"]["limits"]["duration"]
+    if found.wave is None:
+        return _late(found, now, expired)
+    if expired and not found.running:
+        return {"do": "end", "result": "expired"}
+    return _wave(found, found.wave, now, ignored, expired)
+
+
+def wait(until, why):
+    """Return the step that waits until something may have changed."""
+    return {"do": "wait", "until": until, "for": why}
+
+
+def limits(found, wave):
+    """Return how many hosts of a wave may fail and may be unreachable."""
+    spec = found.plan["waves"][wave.number] if wave.number < len(found.plan["waves"]) else {}
+    common = found.plan["settings"]["limits"]
+    return tuple(
+        waves.allowed(spec.get(key, common[key]), common[key + "_percent"], wave.total)
+        for key in ("failed", "unreachable")
+    )
+
+
+def exceeded(found, wave):
+    """Return the sentence that says which limit a wave has exceeded, or ``None``."""
+    failed, unreachable = limits(found, wave)
+    if wave.failed > failed:
+        return f"wave {wave.name}: {wave.failed} of {wave.total} hosts failed, {failed} may"
+    # Those of the late wave had their chance, and counted in their own wave.
+    if wave.unreachable > unreachable and wave is found.wave and found.late_until is None:
+        return f"wave {wave.name}: {wave.unreachable} of {wave.total} hosts are unreachable, {unreachable} may be"
+    return None
+
+
+def batch(found, wave):
+    """Return how many hosts of a wave may run at once."""
+    spec = found.plan["waves"][min(wave.number, len(found.plan["waves"]) - 1)]
+    return waves.batch(spec["batch"], wave.total)
+
+
+def _wave(found, wave, now, ignored, expired):
+    if wave.opened is None:
+        return {"do": "open", "wave": wave.number}
+    if not wave.open_hosts:
+        return _soak(found, wave, now)
+    blocked = _closed(found, now) or ("its time is over" if expired else None)
+    if blocked:
+        if wave.ready:
+            return {"do": "waiting", "hosts": list(wave.ready)}
+        return wait(_reopens(found, now), blocked)
+    return _start(found, wave, now, ignored)
+
+
+def _closed(found, now):
+    """Return why no host may be started now, or ``None``."""
+    if found.paused:
+        return f"paused by {found.paused['by']}"
+    rules = found.plan["settings"]["windows"]
+    closes = windows.until(rules, now)
+    if closes is None:
+        opens = windows.opening(rules, now)
+        return f"outside of the windows, the next opens {windows.local(rules, opens) if opens else 'not within 9 days'}"
+    return "the window is about to close" if closes - now < LEAST else None
+
+
+def _reopens(found, now):
+    opens = windows.opening(found.plan["settings"]["windows"], now) or now + NAP
+    return now + NAP if found.running or found.paused else min(max(opens, now + 1), now + NAP)
+
+
+def _start(found, wave, now, ignored):
+    stale = [host for host, at in wave.ready.items() if now - at > FRESH]
+    if stale:
+        return {"do": "waiting", "hosts": stale}
+    if wave.ready:
+        hosts = _alike(found.plan["hosts"], list(wave.ready))
+        return {"do": "start", "wave": wave.number, "hosts": hosts, "by": start_by(found, now)}
+    worn = _worn(found, wave)
+    if worn:
+        return {"do": "failed", "hosts": worn}
+    free = batch(found, wave) - wave.counts[states.RUNNING]
+    hosts = _next(wave.queue, min(free, ASK), now, ignored) if _refill(free, batch(found, wave)) else []
+    if hosts:
+        return {"do": "ask", "hosts": hosts, "wave": wave.number}
+    soon = min((ignored[host] for host in ignored if ignored[host] > now), default=now + NAP)
+    if not wave.counts[states.RUNNING] and now >= (found.late_until or now + 1):
+        return _give_up(wave)
+    return wait(min(soon, now + NAP), f"wave {wave.name}")
+
+
+def _alike(planned, hosts):
+    """Return those of the hosts that get the same as the first one: one job can say one thing only."""
+    return [host for host in hosts if planned[host]["offer"] == planned[hosts[0]]["offer"]]
+
+
+def _refill(free, size):
+    """Whether it is worth asking: a job for every single host that ends would be a job a host."""
+    return free >= max(1, size // 4)
+
+
+def _next(queue, count, now, ignored):
+    found = []
+    for host in queue:
+        if len(found) >= count:
+            break
+        if ignored.get(host, 0) <= now:
+            found.append(host)
+    return found
+
+
+def _worn(found, wave):
+    """Return the hosts whose run was cut off too often, with the reason."""
+    most = found.plan["settings"]["limits"]["attempts"]
+    return {host: f"its run was cut off {most} times" for host in wave.cut if found.hosts[host].attempt >= most}
+
+
+def _give_up(wave):
+    return {"do": "absent", "hosts": dict.fromkeys(wave.queue, "it has not come back in time")}
+
+
+def start_by(found, now):
+    """Return the moment after which a host shall refuse the run: the end of the window, if that is earlier."""
+    closes = windows.until(found.plan["settings"]["windows"], now)
+    within = now + found.plan["settings"]["limits"]["start_within"]
+    return int(within if closes is None else min(within, closes))
+
+
+def _soak(found, wave, now):
+    if wave.patched is None:
+        return {"do": "patched", "wave": wave.number}
+    spec = found.plan["waves"][min(wave.number, len(found.plan["waves"]) - 1)]
+    minutes = spec["soak"] if wave.counts[states.VERIFIED] else []
+    if wave.checks >= len(minutes):
+        return {"do": "passed", "wave": wave.number}
+    due = wave.patched + 60 * minutes[wave.checks]
+    if now < due:
+        return wait(min(due, now + NAP), f"wave {wave.name} is watched, look {wave.checks + 1} of {len(minutes)}")
+    return {"do": "check", "wave": wave.number, "last": wave.checks + 1 == len(minutes)}
+
+
+def gate(found, wave):
+    """
+    Return the step that ends a campaign whose gate has failed: nobody is started any more.
+
+    wave
+        the one that has exceeded a limit, perhaps by an answer that came late: then the wave whose turn it is, which
+        has not passed its gate, goes back with it.
+    """
+    planned, numbers = found.plan["hosts"], (wave.number, found.current)
+    mine = [host for host, item in found.hosts.items() if item.wave in numbers and item.touched]
+    mine = [host for host in mine if changed(planned[host])] if found.plan["kind"] == "patch" else []
+    back = [host for host in mine if planned[host]["before"]]
+    pairs = sorted({(planned[host]["package"], planned[host]["target"]) for host in mine})
+    return {
+        "do": "gate",
+        "wave": wave.number,
+        "why": exceeded(found, wave),
+        "back": back if found.plan["settings"]["on_failure"] == "rollback" else [],
+        "suspects": [{"package": package, "edition": edition} for package, edition in pairs],
+    }
+
+
+def changed(planned):
+    """Return whether a plan changes the live patch of a host."""
+    return planned["target"] is not None and planned["target"] != planned["before"]
+
+
+def _wind_down(found, now, ignored):
+    suspects = found.stopped["suspects"]
+    if suspects and found.plan["settings"]["quarantine"] and not found.quarantined:
+        return {"do": "quarantine", "items": suspects}
+    wave = found.wave
+    if wave and wave.ready:
+        return {"do": "waiting", "hosts": list(wave.ready)}
+    if wave and wave.counts[states.RUNNING]:
+        return wait(now + NAP, "the hosts that still run")
+    if wave and wave.cut:
+        return {"do": "failed", "hosts": dict.fromkeys(wave.cut, CUT)}
+    gated = found.stopped["wave"] is not None
+    return _go_back(found, now, ignored) or {"do": "end", "result": "stopped" if gated else "aborted"}
+
+
+def _go_back(found, now, ignored):
+    """Return the next step of the way back of a wave, ``None`` when all of it is done."""
+    if not found.back_queue and not found.back_counts[states.BACK_RUNNING]:
+        return None
+    wave = found.waves[found.stopped["wave"]]
+    free = batch(found, wave) - found.back_counts[states.BACK_RUNNING]
+    hosts = _next(found.back_queue, min(free, ASK), now, ignored) if _refill(free, batch(found, wave)) else []
+    if hosts and not found.paused:
+        return {"do": "ask_back", "hosts": hosts}
+    soon = min((at for at in ignored.values() if at > now), default=now + NAP)
+    return wait(min(soon, now + NAP), f"paused by {found.paused['by']}" if found.paused else "the hosts that go back")
+
+
+def _late(found, now, expired):
+    absent = found.absent() if found.late_until is None and not expired else []
+    if absent:
+        late = found.plan["settings"]["presence"]["late"]
+        return {"do": "late", "hosts": absent, "until": int(now + late)}
+    counts = found.counts()
+    missing = any(kind in planning.MISSING for kind, _ in found.plan["left_out"].values())
+    good = counts[states.VERIFIED] == sum(counts.values()) and not missing
+    return {"do": "end", "result": "done" if good else "expired" if expired else "incomplete"}

@@ -1,0 +1,129 @@
+"""
+What reaches the hosts: Salt's own client, job cache and event bus, and nothing beside them.
+
+Events only say that it is worth looking: a minion can send events of any name, so answers are taken from the master's
+job cache, where Salt puts them under the id of the minion whose key it has checked.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import time
+
+import salt.client
+import salt.minion
+import salt.utils.event
+import salt.utils.jid
+from salt.exceptions import SaltClientError, SaltReqTimeoutError
+
+from .turning import GoneError
+
+WISH = 5  # seconds after which it is looked at the latest what a person wants of a campaign
+PUBLISH = 30  # seconds that the master may take to accept a job
+REST = 10  # after a look at the job cache: so many times its duration until the next one
+TAG = "salt-klp"
+TOLD = 1000  # hosts that an event names
+
+
+def usable(opts):
+    """Return what in a master's configuration keeps campaigns from working, or ``None``."""
+    if opts.get("ext_job_cache"):
+        return "master option ext_job_cache is set: campaigns read the answers from the master's own job cache"
+    if opts.get("job_cache") is False:
+        return "master option job_cache is false: campaigns read the answers from the job cache"
+    return None
+
+
+class Hands:
+    """Salt's side of a campaign; ``close`` it in the end."""
+
+    def __init__(self, opts, campaign):
+        self.opts, self.campaign = opts, campaign
+        self._bus = self._open()
+        self._minion = salt.minion.MasterMinion(opts, states=False, rend=False)
+        self._get_jid = self._minion.returners[f"{opts['master_job_cache']}.get_jid"]
+        self._next: dict = {}  # jid -> when its answers may be read again
+        self._news: set = set()  # jids of which an event was seen
+
+    def _open(self):
+        return salt.utils.event.get_event("master", opts=self.opts, sock_dir=self.opts["sock_dir"], listen=True)
+
+    def close(self):
+        """Let go of the event bus and of what Salt has loaded."""
+        self._bus.destroy()
+        if hasattr(self._minion, "destroy"):  # from Salt 3008 on
+            self._minion.destroy()
+
+    def now(self):
+        """Return the time in seconds since 1970."""
+        return time.time()
+
+    def new_jid(self):
+        """Return a job id that nobody has."""
+        return salt.utils.jid.gen_jid(self.opts)
+
+    def send(self, jid, hosts, fun, arg, kwarg=None):
+        """Give a job with this id to hosts. Raises GoneError where the master does not take it."""
+        try:
+            # What the client prints (no minion matched) is found out by the answers that do not come.
+            with contextlib.redirect_stdout(io.StringIO()), salt.client.LocalClient(mopts=self.opts) as client:
+                client.run_job(list(hosts), fun, arg=arg, kwarg=kwarg, tgt_type="list", jid=jid, timeout=PUBLISH)
+        except (SaltClientError, SaltReqTimeoutError, OSError) as exc:
+            raise GoneError(f"the master does not take jobs ({exc}); is salt-master running?") from exc
+
+    def answers(self, jid, hosts):
+        """Return answers that have come to a job, ``{host: {"return", "retcode", "success"}}``, perhaps not all."""
+        if time.monotonic() < self._next.get(jid, 0):
+            return {}
+        begun = time.monotonic()
+        found = self._get_jid(jid)
+        self._news.discard(jid)
+        self._next[jid] = time.monotonic() + REST * (time.monotonic() - begun)
+        return {host: found[host] for host in hosts if host in found}
+
+    def ask(self, hosts, fun, arg, timeout):
+        """Ask hosts and wait for all answers, ``timeout`` seconds at most: ``{host: what it returned}``."""
+        jid, left, found = self.new_jid(), set(hosts), {}
+        self.send(jid, hosts, fun, arg)
+        deadline = time.monotonic() + timeout
+        while left and time.monotonic() < deadline:
+            for host, answer in self.answers(jid, left).items():
+                found[host] = answer["return"] if isinstance(answer, dict) and "return" in answer else answer
+                left.discard(host)
+            if left:
+                self._listen(max(0.02, min(1.0, deadline - time.monotonic())), jid)
+        self._next.pop(jid, None)
+        return found
+
+    def wait(self, seconds):
+        """Wait until something has come from a host, or so many seconds; a person is never kept waiting for longer."""
+        seconds = min(seconds, WISH)
+        if not self._news and not self._listen(seconds, None):
+            self._bus.destroy()  # the bus of a master that was started again is another one
+            self._bus = self._open()
+        pause = max((self._next.get(jid, 0) for jid in self._news), default=0) - time.monotonic()
+        if pause > 0:
+            time.sleep(min(pause, seconds))
+        self._news.clear()
+
+    def _listen(self, seconds, jid):
+        """Listen to the bus until an answer comes (to the job ``jid``, if given); returns whether one did."""
+        deadline = time.monotonic() + seconds
+        while True:
+            event = self._bus.get_event(wait=max(0.01, deadline - time.monotonic()), tag="salt/job/", full=True)
+            parts = event["tag"].split("/") if event else []
+            if len(parts) == 5 and parts[3] == "ret":
+                self._news.add(parts[2])
+                if jid is None or parts[2] == jid:
+                    return True
+            if time.monotonic() >= deadline:
+                return False
+
+    def tell(self, what, entry):
+        """Put a step on the event bus, for returners, reactors and engines; whoever does not listen misses nothing."""
+        data = dict(entry, campaign=self.campaign)
+        hosts = data.get("hosts")
+        if hosts is not None and len(hosts) > TOLD:
+            data.update(hosts=list(hosts)[:TOLD], more=len(hosts) - TOLD)
+        self._bus.fire_event(data, f"{TAG}/{self.campaign}/{what}")

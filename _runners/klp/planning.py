@@ -1,0 +1,185 @@
+"""
+The plan of a campaign: which hosts, in which wave, what each would get, and who is left out and why. Pure functions.
+
+A plan is a plain document. Its hash covers all of it, so that only what was shown is run; its id is the beginning of
+the hash, and that of the campaign, the runs and the backups as well.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+import hashlib
+import json
+import statistics
+
+from salt.exceptions import CommandExecutionError
+
+from . import answers, schema, waves
+
+VERSION = 1
+KINDS = ("patch", "rollback")
+REFUSALS = 5  # sentences of one host that are kept
+# Why a host is not in a wave.
+CURRENT, ABSENT, REFUSED, EXCLUDED = "nothing to do", "unreachable", "refused", "excluded"
+MISSING = (ABSENT, REFUSED)  # a fleet with such hosts is not done
+LENGTH = 12  # characters of an id
+
+
+def digest(value):
+    """Return the SHA-256 of a value that JSON can hold, however its keys are ordered."""
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def make(facts, settings, now):
+    """
+    Return the plan that follows from what is known.
+
+    facts
+        ``{"kind", "master", "hosts" (sorted ids), "answers" ({host: what klp_audit.outlook said}), "asked" (moment),
+        "members" (for each wave a set of hosts, or None), "busy" ({host: id of the campaign that has it}),
+        "quarantine" ([{"package", "edition", "campaign"}])}``.
+    settings
+        as ``schema.settings`` has them.
+    now
+        seconds since 1970.
+
+    Raises CommandExecutionError where the settings do not let a plan be made of that.
+    """
+    offers, hosts, left_out = {}, {}, {}
+    quarantine = {(item["package"], item["edition"]): item["campaign"] for item in facts["quarantine"]}
+    for host in facts["hosts"]:
+        wrong, found = _judge(host, facts, settings, quarantine, now)
+        if wrong:
+            left_out[host] = wrong
+            continue
+        offer = {key: found[key] for key in ("package", "target", "changes")}
+        name = digest(offer)[:LENGTH]
+        offers[name] = offer
+        hosts[host] = {key: found[key] for key in ("kernel", "package", "target", "seconds", "note")}
+        hosts[host].update(before=found["live_patch"], offer=name)
+    _refuse_absent(left_out, settings)
+    plan = {
+        "version": VERSION,
+        "kind": facts["kind"],
+        "created": int(now),
+        "master": facts["master"],
+        "settings": settings,
+        "waves": _waves(settings, hosts, facts["members"]),
+        "offers": offers,
+        "hosts": hosts,
+        "left_out": left_out,
+    }
+    return identified(plan)
+
+
+def identified(plan):
+    """Return a plan with its hash and its id."""
+    whole = digest({key: plan[key] for key in plan if key not in ("hash", "id")})
+    return dict(plan, hash=whole, id=whole[:LENGTH])
+
+
+def _refuse_absent(left_out, settings):
+    absent = [host for host, (kind, _) in left_out.items() if kind == ABSENT]
+    if absent and settings["presence"]["absent"] == "refuse":
+        more = f" and {len(absent) - 5} more" if len(absent) > 5 else ""
+        raise CommandExecutionError(
+            f"no plan: {len(absent)} hosts do not answer ({', '.join(absent[:5])}{more}), and pillar "
+            "klp_campaign:presence:absent is refuse"
+        )
+
+
+def _judge(host, facts, settings, quarantine, now):
+    """Return ``([kind, reason], None)`` of a host that is left out, else ``(None, its outlook with a note)``."""
+    if any(fnmatch.fnmatchcase(host, glob) for glob in settings["exclude"]):
+        return [EXCLUDED, "pillar klp_campaign:exclude"], None
+    if host in facts["busy"]:
+        return [REFUSED, f"it is in campaign {facts['busy'][host]}, which is not over"], None
+    if host not in facts["answers"]:
+        return [ABSENT, f"no answer within {settings['presence']['timeout']} seconds"], None
+    try:
+        found = answers.outlook(host, facts["answers"][host])
+    except answers.NonsenseError as exc:
+        return [REFUSED, str(exc)], None
+    late = answers.clock(found, facts["asked"], now)
+    wrong = [answers.text(item) for item in found["refusals"][:REFUSALS]] + ([late] if late else [])
+    if wrong:
+        return [REFUSED, "; ".join(wrong)], None
+    return _offered(found, quarantine if facts["kind"] == "patch" else {})
+
+
+def _offered(found, quarantine):
+    """Keep a quarantined live patch away from a host; what is left may be nothing."""
+    found = dict(found, note=None)
+    campaign = quarantine.get((found["package"], found["target"]))
+    if campaign and found["target"] != found["live_patch"]:
+        why = f"live patch {found['target']} is in quarantine since campaign {campaign}"
+        if found["live_patch"] is None:
+            return [REFUSED, f"{why}, and the host has none yet; see salt-run klp.quarantined"], None
+        changes = {name: new for name, new in found["changes"].items() if name != found["package"]}
+        found.update(changes=changes, target=found["live_patch"], note=why)
+    if not found["changes"] and not found["unfinished"]:
+        return [CURRENT, found["note"] or f"live patch {found['live_patch'] or 'none'}, no updates"], None
+    return None, found
+
+
+def _waves(settings, hosts, members):
+    specs = settings["waves"]
+    parts, left = waves.split(specs, sorted(hosts), members)
+    if left:
+        raise CommandExecutionError(
+            f"pillar klp_campaign:waves: {len(left)} hosts are in no wave ({', '.join(left[:5])}"
+            f"{', ...' if len(left) > 5 else ''}); let a last wave take rest"
+        )
+    found = []
+    for spec, part in zip(specs, parts):
+        size = waves.batch(spec["batch"], len(part))
+        spent = waves.seconds([hosts[host]["seconds"] for host in part], size) if part else 0
+        keys = {key: spec[key] for key in ("name", "batch", "soak", "failed", "unreachable")}
+        found.append(dict(keys, hosts=part, seconds=spent + 60 * max(spec["soak"], default=0) * bool(part)))
+    return found
+
+
+def check(plan, name):
+    """Return a plan that was read from the disk, or raise CommandExecutionError if it is not what was written."""
+    good = isinstance(plan, dict) and plan.get("version") == VERSION and identified(plan) == plan
+    if not good or plan["id"] != name:
+        raise CommandExecutionError(f"plan {name} is not what was shown: its hash is another one; make a new plan")
+    return plan
+
+
+def pillar(plan, host, run, start_by, back=False):
+    """
+    Return what the pillar key ``klp`` of a run on a host is given beside its own.
+
+    host
+        one of the hosts that get the same.
+    run
+        id of the campaign.
+    start_by
+        seconds since 1970.
+    back
+        whether the host goes back to what it had before.
+    """
+    planned, settings = plan["hosts"][host], plan["settings"]
+    campaign = {"start_by": start_by}
+    if back or plan["kind"] == "rollback":
+        level = planned["before"] if back else planned["target"]
+        return {"run": run, "rollback": {"level": level}, "campaign": campaign}
+    if settings["drift"] == "refuse":
+        # An empty one would allow everything: where nothing was shown, what is there already may be there.
+        there = {planned["package"]: planned["target"] or "none"}
+        campaign["shown"] = plan["offers"][planned["offer"]]["changes"] or there
+    level = {"level": planned["target"]} if planned["target"] else {}
+    return {"run": run, "campaign": campaign, **level}
+
+
+def expected(durations):
+    """Return the median of what hosts took, in seconds, with the default for those that are new here."""
+    return int(statistics.median(waves.SECONDS if spent is None else spent for spent in durations)) if durations else 0
+
+
+def host_ids(found):
+    """Return the ids that can be minion ids, sorted, and those that cannot."""
+    good = sorted({host for host in found if isinstance(host, str) and schema.HOST.match(host)})
+    return good, sorted(answers.text(host) for host in set(map(str, found)) - set(good))

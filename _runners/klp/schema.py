@@ -1,0 +1,256 @@
+"""
+The pillar key ``klp_campaign``: its closed schema (data), and what is impossible although each key alone is right.
+
+The functions that compare a pillar with a schema are those of ``_utils/klp_pillar.py``; this file has no code for that.
+"""
+
+from __future__ import annotations
+
+import re
+
+from . import windows
+
+SHARE = re.compile(r"([1-9][0-9]{0,2})%")
+WAVE_KEYS = {"name", "take", "hosts", "target", "batch", "soak", "failed", "unreachable"}
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}\Z")
+WAVES = [{"name": "canary", "take": 1}, {"name": "early", "take": "10%"}, {"name": "rest", "take": "rest"}]
+EXPRESSION = re.compile(r"[^\x00-\x1f\x7f]{1,4096}\Z")
+HOST = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:@-]{0,252}\Z")
+
+
+def _int(default, least, most, unit, about):
+    return {"type": "int", "least": least, "most": most, "default": default, "unit": unit, "about": about}
+
+
+def _bool(default, about):
+    return {"type": "bool", "default": default, "about": about}
+
+
+def _choice(choices, about):
+    return {"type": "str", "choices": choices, "default": choices[0], "about": about}
+
+
+def _own(default, check, kind, about):
+    return {"type": "own", "default": default, "check": check, "kind": kind, "about": about}
+
+
+def _list(form, default, about):
+    return {"type": "list", "form": form, "default": default, "about": about}
+
+
+def show(value):
+    """Return a value as a message shows it: short."""
+    text = repr(value)
+    return text if len(text) <= 60 else text[:57] + "..."
+
+
+def whole(value, least=0, most=1000000):
+    """Return whether a value is a whole number within these limits; true and false are none."""
+    return isinstance(value, int) and not isinstance(value, bool) and least <= value <= most
+
+
+def share_problem(value, words=()):
+    """Return what is wrong with a number of hosts, or ``None``: 1 or more, a percentage, or one of ``words``."""
+    if whole(value, 1) or (isinstance(value, str) and value in words):
+        return None
+    match = SHARE.fullmatch(value) if isinstance(value, str) else None
+    if match and int(match.group(1)) <= 100:
+        return None
+    wanted = " or ".join(["a number of hosts from 1", "a percentage such as '10%'", *words])
+    return f"wanted {wanted}, found {show(value)}"
+
+
+def _expression_problem(value):
+    if isinstance(value, str) and EXPRESSION.match(value):
+        return None
+    return f"wanted a target expression in one line, found {show(value)}"
+
+
+def _minutes_problem(value):
+    if isinstance(value, list) and all(whole(item, 0, 10080) for item in value):
+        return None
+    return f"wanted a list of minutes from 0 to 10080, found {show(value)}"
+
+
+def _waves_problem(value):
+    if not isinstance(value, list) or not value:
+        return f"wanted a list of waves, found {show(value)}"
+    for number, wave in enumerate(value, 1):
+        problem = _wave_problem(wave)
+        if problem:
+            return f"wave {number}: {problem}"
+    names = [wave["name"] for wave in value]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    return f"two waves have the name {twice[0]}" if twice else None
+
+
+def _wave_problem(wave):
+    """Return what is wrong with one wave, or ``None``."""
+    if not isinstance(wave, dict):
+        return f"wanted a mapping of keys, found {show(wave)}"
+    unknown = sorted(str(key) for key in set(wave) - WAVE_KEYS)
+    if unknown:
+        return f"{show(unknown[0])}: unknown key; known here: {', '.join(sorted(WAVE_KEYS))}"
+    if not isinstance(wave.get("name"), str) or not NAME.match(wave["name"]):
+        return f"name: wanted a word of letters, digits, dots and dashes, found {show(wave.get('name'))}"
+    checks = {
+        "take": lambda value: share_problem(value, ("rest",)),
+        "batch": share_problem,
+        "soak": _minutes_problem,
+        "target": _expression_problem,
+        "hosts": _hosts_problem,
+        "failed": _count_problem,
+        "unreachable": _count_problem,
+    }
+    found = ((key, check(wave[key])) for key, check in checks.items() if key in wave)
+    wrong = next((f"{key}: {problem}" for key, problem in found if problem), None)
+    both = "hosts" in wave and "target" in wave
+    return wrong or ("hosts and target exclude each other" if both else None)
+
+
+def _hosts_problem(value):
+    if isinstance(value, list) and value and all(isinstance(item, str) and HOST.match(item) for item in value):
+        return None
+    return f"wanted a list of minion ids, found {show(value)}"
+
+
+def _count_problem(value):
+    return None if whole(value) else f"wanted a number of hosts from 0, found {show(value)}"
+
+
+SCHEMA: dict[str, dict] = {
+    "target": _own("*", _expression_problem, "target expression", "The hosts of the campaign, as Salt targets them."),
+    "target_type": _choice(
+        ("compound", "glob", "list", "pcre", "grain", "grain_pcre"),
+        "How the target is meant, also that of a wave.",
+    ),
+    "exclude": _list("glob", [], "Minion ids that are never touched; * and ? are wildcards."),
+    "plan": {
+        "type": "str",
+        "form": "id",
+        "default": "",
+        "about": "Id of the plan to run, one that was shown; empty: a new one is made.",
+    },
+    "sync": _bool(True, "Send the modules of the file root to the hosts before they are asked for the plan."),
+    "approve": _bool(True, "A plan runs only when its id is given, after somebody has seen it; false: at once."),
+    "max_age": _int(24, 1, 8760, "hours", "How old a plan may be when it begins."),
+    "drift": _choice(
+        ("refuse", "follow"),
+        "What a host does that would get something else than the plan has shown: refuse, or get it all the same.",
+    ),
+    "level": {
+        "type": "level",
+        "word": "previous",
+        "default": "previous",
+        "about": "For a rollback: the live patch level to go back to.",
+    },
+    "presence": {
+        "about": "Hosts that do not answer.",
+        "keys": {
+            "absent": _choice(
+                ("leave_out", "refuse"), "Hosts that do not answer the plan: left out and named, or no plan."
+            ),
+            "timeout": _int(30, 1, 3600, "seconds", "How long to wait for the answers to one question."),
+            "outlook": _int(
+                300, 1, 86400, "seconds", "How long hosts may take to say what they would get; they refresh for that."
+            ),
+            "late": _int(
+                0,
+                0,
+                2592000,
+                "seconds",
+                "How long after the last wave hosts are tried again that did not answer at their turn; at least once.",
+            ),
+        },
+    },
+    "waves": _own(
+        WAVES,
+        _waves_problem,
+        "list of waves",
+        "The waves in order: name; take (number, percentage of all hosts, or rest), of hosts (list of ids), of target, "
+        "or of all that are left; and, where it differs from the keys below, batch, soak, failed, unreachable.",
+    ),
+    "batch": _own("10%", share_problem, "number or percentage", "How many hosts of a wave are patched at once."),
+    "soak": {
+        "about": "The time in which the hosts of a wave are watched before the next wave.",
+        "keys": {
+            "minutes": _own(
+                [1, 5, 15],
+                _minutes_problem,
+                "list of minutes",
+                "When they are looked at, after their wave has been patched: kernel log, taint, transition, boot, "
+                "services; empty: never.",
+            ),
+            "services": _list("name", [], "Services that have to run on every host then."),
+        },
+    },
+    "limits": {
+        "about": "What is too much. Of number and percentage of a wave the larger one counts.",
+        "keys": {
+            "failed": _int(0, 0, 1000000, "hosts", "Hosts of a wave that may fail."),
+            "failed_percent": _int(0, 0, 100, "percent", "The same as a share of the wave."),
+            "unreachable": _int(0, 0, 1000000, "hosts", "Hosts of a wave that may be unreachable."),
+            "unreachable_percent": _int(10, 0, 100, "percent", "The same as a share of the wave."),
+            "host_timeout": _int(
+                7200, 10, 604800, "seconds", "How long a host may take; it counts as unreachable, or failed, then."
+            ),
+            "attempts": _int(3, 1, 100, "runs", "How often a run is begun again that was cut off on its host."),
+            "start_within": _int(300, 10, 86400, "seconds", "A host refuses a run that reaches it later than that."),
+            "look": _int(30, 1, 3600, "seconds", "How often a host that runs is asked whether it still does."),
+            "duration": _int(336, 1, 8760, "hours", "After that long the campaign starts no further host and ends."),
+        },
+    },
+    "windows": {
+        "about": "Maintenance windows: no host is started outside of them, what runs is finished.",
+        "keys": {
+            "zone": _own("UTC", windows.zone_problem, "time zone", "Time zone of the windows, e.g. Europe/Berlin."),
+            "open": _own(
+                [],
+                windows.problem,
+                "list of windows",
+                "When they are open: days (list of mon to sun; all if left out), from and to (HH:MM, to may be on the "
+                "next day); none: always.",
+            ),
+        },
+    },
+    "on_failure": _choice(
+        ("stop", "rollback"),
+        "When a gate fails no further host is started; with rollback the hosts of the wave also go back to the live "
+        "patch they had.",
+    ),
+    "quarantine": _bool(
+        True, "When a gate fails, keep the live patch of that wave from all further hosts until klp.release."
+    ),
+}
+
+
+def settings(given, compare):
+    """
+    Return the settings of a campaign.
+
+    given
+        what stands below the pillar key ``klp_campaign``.
+    compare
+        ``klp_pillar.compare``.
+
+    Returns ``(settings, problems)``; waves have all their keys then. The settings may be used only without problems.
+    """
+    found, problems = compare({} if given is None else given, SCHEMA, "klp_campaign")
+    if problems:
+        return found, problems
+    found["waves"] = [_filled(wave, found) for wave in found["waves"]]
+    return found, []
+
+
+def _filled(wave, found):
+    base = {
+        "take": "rest",
+        "hosts": [],
+        "target": "",
+        "batch": found["batch"],
+        "soak": found["soak"]["minutes"],
+        "failed": found["limits"]["failed"],
+        "unreachable": found["limits"]["unreachable"],
+    }
+    filled = dict(base, **wave)
+    return dict(filled, soak=sorted(set(filled["soak"])))

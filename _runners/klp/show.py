@@ -1,0 +1,309 @@
+"""
+How plans, campaigns and reports look as text; the same facts as the documents, shortened where they are many.
+"""
+
+from __future__ import annotations
+
+import collections
+import datetime
+
+from . import campaign as states
+from . import decide
+from . import planning as plans
+
+NAMES = 6  # hosts that a line names
+ROWS = 20  # hosts of one kind that have a line of their own
+BAR = 24  # characters of a progress bar
+
+SAID = {
+    "begin": "the campaign begins",
+    "open": "wave {wave}: its turn",
+    "ready": "{hosts}: ready",
+    "start": "wave {wave}: started {hosts}, job {jid}",
+    "absent": "{hosts}: no answer, left out",
+    "refused": "{hosts}: refused",
+    "unreachable": "{hosts}: no answer to the run",
+    "overdue": "{hosts}: not ended in time",
+    "lost": "{hosts}: the run was cut off, it is begun again",
+    "unsent": "{hosts}: the run has not begun, it is begun again",
+    "unbegun": "{hosts}: the run could not begin, it is tried again",
+    "failed": "{hosts}: failed",
+    "waiting": "{hosts}: have to be asked again",
+    "patched": "wave {wave}: all its hosts have ended",
+    "passed": "wave {wave}: passed",
+    "late": "once more those that did not answer: {hosts}",
+    "gate": "STOP: {why}",
+    "quarantine": "in quarantine: {items}",
+    "back": "going back: {hosts}, job {jid}",
+    "again": "going back was cut off, once more: {hosts}",
+    "stays": "{hosts}: does not go back",
+    "pause": "paused by {by}",
+    "resume": "resumed by {by}",
+    "abort": "aborted by {by}",
+    "end": "the end: {result}",
+}
+
+
+def names(hosts, most=NAMES):
+    """Return hosts as a line names them."""
+    hosts = list(hosts)
+    return ", ".join(hosts[:most]) + (f" and {len(hosts) - most} more" if len(hosts) > most else "")
+
+
+def moment(seconds):
+    """Return a moment in UTC."""
+    return datetime.datetime.fromtimestamp(seconds, datetime.timezone.utc).strftime("%Y-%m-%d %H:%M:%S UTC")
+
+
+def span(seconds):
+    """Return a number of seconds as people say it."""
+    if seconds < 120:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
+
+
+def table(head, rows):
+    """Return lines of aligned columns; what is a number stands at the right."""
+    cells = [list(head), *[[str(cell) for cell in row] for row in rows]]
+    widths = [max(len(row[number]) for row in cells) for number in range(len(head))]
+    right = [bool(rows) and all(isinstance(row[number], (int, float)) for row in rows) for number in range(len(head))]
+    return [
+        "  ".join(
+            cell.rjust(width) if flag else cell.ljust(width) for cell, width, flag in zip(row, widths, right)
+        ).rstrip()
+        for row in cells
+    ]
+
+
+def line(plan, entry):
+    """Return the lines that tell of one entry of a journal while it is written."""
+    if entry["what"] in ("ended", "returned", "checked"):
+        return _results(plan, entry)
+    wave = entry.get("wave")
+    name = None if wave is None else _wave_name(plan, wave)
+    items = ", ".join(f"{item['package']} {item['edition']}" for item in entry.get("items", ()))
+    hosts = entry.get("hosts") or {}
+    text = SAID[entry["what"]].format(**dict(entry, wave=name, hosts=names(hosts), items=items))
+    whys = (
+        [f"  {host}: {why}" for host, why in hosts.items() if isinstance(why, str)] if isinstance(hosts, dict) else []
+    )
+    return [text, *whys[:ROWS]]
+
+
+def _results(plan, entry):
+    word = {"ended": "verified", "returned": "went back", "checked": None}[entry["what"]]
+    found = {host: why[1] if isinstance(why, list) else why for host, why in entry["hosts"].items()}
+    good = [host for host, why in found.items() if not why]
+    lines = [f"{names(good)}: {word}"] if good else []
+    lines += [f"{host}: FAILED: {why}" for host, why in list(found.items())[:ROWS] if why]
+    return lines or [f"wave {_wave_name(plan, entry['wave'])}: all is well"]
+
+
+def _wave_name(plan, number):
+    return plan["waves"][number]["name"] if number < len(plan["waves"]) else states.LATE
+
+
+def _gets(offer, before):
+    """Return in a few words what a host gets."""
+    others = [name for name in offer["changes"] if name != offer["package"]]
+    move = [f"live patch {before or 'none'} -> {offer['target']}"] if offer["target"] != before else []
+    packages = [f"{len(others)} packages ({names(sorted(others), 4)})"] if others else []
+    return "; ".join(move + packages) or "the live patch once more"
+
+
+def plan_text(plan):
+    """Return a plan as text: the waves, what each host gets, who is left out and why, and the next command."""
+    total = sum(len(wave["hosts"]) for wave in plan["waves"])
+    rows = [
+        [wave["name"], len(wave["hosts"]), _at_once(wave), span(wave["seconds"]), _watched(wave)]
+        for wave in plan["waves"]
+    ]
+    whole = total + len(plan["left_out"])
+    lines = [
+        f"Plan {plan['id']}: {plan['kind']} {total} of {whole} hosts, made {moment(plan['created'])}",
+        "",
+        *table(["wave", "hosts", "at once", "expected", "watched after (min)"], rows),
+    ]
+    for wave in plan["waves"]:
+        lines += _wave_lines(plan, wave)
+    lines += _left_out(plan["left_out"])
+    lines += ["", f"hash {plan['hash']}"]
+    if total:
+        lines.append(f"To run what is shown here: salt-run klp.run {plan['id']}")
+    return "\n".join(lines)
+
+
+def _at_once(wave):
+    return decide.waves.batch(wave["batch"], len(wave["hosts"])) if wave["hosts"] else 0
+
+
+def _watched(wave):
+    return ", ".join(map(str, wave["soak"])) or "no"
+
+
+def _wave_lines(plan, wave):
+    groups = collections.defaultdict(list)
+    for host in wave["hosts"]:
+        item = plan["hosts"][host]
+        groups[(item["offer"], item["before"], item["note"])].append(host)
+    lines = [""] + [f"{wave['name']}:"] if groups else []
+    for (offer, before, note), hosts in sorted(groups.items(), key=lambda item: -len(item[1]))[:ROWS]:
+        lines.append(f"  {len(hosts)} x {_gets(plan['offers'][offer], before)}")
+        lines.append(f"      {names(hosts)}" + (f"   ({note})" if note else ""))
+    return lines
+
+
+def _left_out(left_out):
+    groups = collections.defaultdict(list)
+    for host, (kind, why) in left_out.items():
+        groups[kind].append((host, why))
+    lines = [""] if groups else []
+    for kind, pairs in groups.items():
+        lines.append(f"left out, {kind}: {len(pairs)}")
+        if kind != plans.CURRENT:
+            lines += [f"  {host}: {why}" for host, why in pairs[:ROWS]]
+            lines += [f"  and {len(pairs) - ROWS} more"] if len(pairs) > ROWS else []
+        else:
+            lines.append(f"  {names([host for host, _ in pairs])}")
+    return lines
+
+
+def status_text(found, driven, now, hosts=True):
+    """Return how a campaign stands: a bar for each wave, who runs now, what is wrong, and the next command."""
+    plan = found.plan
+    lines = [f"Campaign {found.id} ({plan['kind']}): {state(found, driven)}"]
+    if found.stopped:
+        lines.append(f"  {found.stopped['why']}")
+    lines.append("")
+    rows = [_wave_row(wave) for wave in found.waves]
+    head = ["wave", "", "hosts", "verified", "running", "failed", "unreachable", "waiting", ""]
+    lines += table(head, rows)
+    if hosts:
+        lines += _host_lines(found, now)
+    lines += _back_lines(found)
+    step = next_command(found, driven)
+    return "\n".join(lines + ([f"Next: {step}"] if step else []))
+
+
+def _wave_row(wave):
+    done = wave.total - wave.open_hosts if wave.opened else 0
+    filled = BAR * done // wave.total if wave.total else 0
+    word = "passed" if wave.closed else "watched" if wave.patched else "now" if wave.opened else ""
+    waiting = wave.counts[states.WAITING] + wave.counts[states.READY]
+    numbers = [wave.total, wave.counts[states.VERIFIED], wave.counts[states.RUNNING]]
+    return [
+        wave.name,
+        "#" * filled + "." * (BAR - filled),
+        *numbers,
+        wave.failed,
+        wave.unreachable,
+        waiting,
+        word,
+    ]
+
+
+def _host_lines(found, now):
+    """Return the hosts that run, and those that something is wrong with."""
+    running = {host: found.hosts[host] for job in found.jobs.values() for host in job.hosts}
+    running = {host: item for host, item in running.items() if item.stage == states.RUNNING or item.back}
+    lines = [f"  {host}: runs since {span(now - item.since)}, job {item.jid}" for host, item in running.items()]
+    lines = ["", "running:", *lines[:ROWS]] if lines else []
+    bad = [(host, item) for host, item in found.hosts.items() if item.why and host not in running]
+    rows = [f"  {host}: {item.stage}: {item.why}" for host, item in bad[:ROWS]]
+    more = [f"  and {len(bad) - ROWS} more; all of them: salt-run --out=json klp.report {found.id}"]
+    return lines + (["", "to look at:", *rows, *(more if len(bad) > ROWS else [])] if rows else [])
+
+
+def _back_lines(found):
+    counts = {word: number for word, number in found.back_counts.items() if number}
+    lines = ["", "way back: " + ", ".join(f"{number} {word}" for word, number in counts.items())] if counts else []
+    for item in found.quarantined:
+        lines += [
+            "",
+            f"in quarantine: {item['package']} {item['edition']}; give it free with:",
+            f"  salt-run klp.release {item['package']} {item['edition']}",
+        ]
+    return [*lines, ""]
+
+
+def state(found, driven):
+    """Return the state of a campaign in a word or two."""
+    if found.over:
+        return f"{found.result} at {moment(found.over)}"
+    if not found.begun:
+        return "not begun"
+    if found.stopped:
+        return f"stopping, paused by {found.paused['by']}" if found.paused and found.back_queue else "stopping"
+    if found.paused:
+        return f"paused by {found.paused['by']}"
+    return "running" if driven else "interrupted, no process drives it"
+
+
+def next_command(found, driven):
+    """Return the command that a person would give next, or ``None``."""
+    if found.over:
+        return f"salt-run klp.report {found.id}"
+    if not found.begun:
+        return f"salt-run klp.run {found.id}"
+    if driven and not found.paused:
+        return f"salt-run klp.status {found.id} watch=5, or klp.pause, or klp.abort"
+    return f"salt-run klp.resume {found.id}"
+
+
+def list_text(rows, quarantine):
+    """Return all plans and campaigns, one line each."""
+    head = ["id", "kind", "state", "hosts", "verified", "failed", "unreachable", "made"]
+    keys = ("id", "kind", "state", "hosts", "verified", "failed", "unreachable")
+    lines = table(head, [[row[key] for key in keys] + [moment(row["created"])] for row in rows])
+    if not rows:
+        lines = ["no plans yet; make one with: salt-run klp.plan"]
+    if quarantine:
+        lines += ["", "in quarantine:"] + quarantine_lines(quarantine)
+    return "\n".join(lines)
+
+
+def quarantine_lines(items):
+    """Return what is in quarantine, one line each."""
+    return [
+        f"  {item['package']} {item['edition']}, since campaign {item['campaign']} ({item['why']})" for item in items
+    ]
+
+
+def report_text(found, document, entries):
+    """Return a report as text: how it went, wave by wave, and each host that is not verified."""
+    lines = [f"Campaign {found.id} ({found.plan['kind']}): {state(found, False)}"]
+    lines += [f"  {found.stopped['why']}"] if found.stopped else []
+    begun, end = found.begun or found.plan["created"], found.over or (entries[-1]["at"] if entries else found.at)
+    lines += [f"  begun {moment(begun)}, {span(end - begun)} until {'its end' if found.over else 'now'}", ""]
+    head = ["wave", "hosts", "verified", "failed", "unreachable", "not started", "patched in"]
+    lines += table(head, [_report_row(wave) for wave in found.waves])
+    rows = [
+        [host, item["wave"], item["stage"], item["runs"], item["back"] or "", item["why"] or ""]
+        for host, item in document["hosts"].items()
+        if item["stage"] != states.VERIFIED or item["back"]
+    ]
+    if rows:
+        lines += [
+            "",
+            "not verified, or gone back:",
+            *table(["host", "wave", "stage", "runs", "back", "why"], rows[:ROWS]),
+        ]
+        lines += [f"and {len(rows) - ROWS} more, all of them with --out=json"] if len(rows) > ROWS else []
+    lines += _left_out(document["left_out"]) + _back_lines(found)
+    return "\n".join(lines)
+
+
+def _report_row(wave):
+    spent = span(wave.patched - wave.opened) if wave.patched and wave.opened else ""
+    return [wave.name, wave.total, wave.counts[states.VERIFIED], wave.failed, wave.unreachable, wave.open_hosts, spent]
+
+
+def audit_text(found):
+    """Return the verdicts of hosts: how many of each, and each host that is not ok with the reason."""
+    counts = collections.Counter(item["verdict"] for item in found.values())
+    lines = table(["verdict", "hosts"], sorted(counts.items()))
+    rows = [[host, item["verdict"], item["why"] or ""] for host, item in found.items() if item["verdict"] != "ok"]
+    lines += ["", *table(["host", "verdict", "why"], rows[:ROWS])] if rows else []
+    return "\n".join(
+        lines + ([f"and {len(rows) - ROWS} more, all of them with --out=json"] if len(rows) > ROWS else [])
+    )

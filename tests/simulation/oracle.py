@@ -1,0 +1,270 @@
+"""
+What must hold of every campaign, found out by other means than the engine's: from its journal, and from what the
+simulated hosts truly do.
+"""
+
+from __future__ import annotations
+
+import datetime
+import math
+import zoneinfo
+from typing import Any
+
+from tests.simulation.world import NEW, PACKAGE
+
+ZONES = {
+    "Europe/Berlin": 2027,
+    "America/New_York": 2027,
+    "Australia/Lord_Howe": 2027,
+    "UTC": 2027,
+    "Pacific/Apia": 2011,
+}
+DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+ENDS = ("verified", "failed", "refused", "unreachable", "absent")
+
+
+def _clock(text):
+    return datetime.time(int(text[:2]), int(text[3:]))
+
+
+def inside(rules, moment):
+    """Return whether the wall clock of the zone is inside a declared window; a window may end on the next day."""
+    wall = datetime.datetime.fromtimestamp(moment, zoneinfo.ZoneInfo(rules["zone"]))
+    today, yesterday = DAYS[wall.weekday()], DAYS[wall.weekday() - 1]
+    for item in rules["open"]:
+        opens, closes, days = _clock(item["from"]), _clock(item["to"]), item.get("days", DAYS)
+        now = wall.time()
+        if opens < closes:
+            if today in days and opens <= now < closes:
+                return True
+        elif (today in days and opens <= now) or (yesterday in days and now < closes):
+            return True
+    return not rules["open"]
+
+
+def most(share, total):
+    """Return how many hosts of a wave a number or a percentage means, at least one."""
+    if isinstance(share, str):
+        return max(1, min(total, math.ceil(total * int(share.rstrip("%")) / 100)))
+    return max(1, min(share, total))
+
+
+def offset(zone, moment):
+    """Return what a zone's clocks are ahead of UTC."""
+    return datetime.datetime.fromtimestamp(moment, zoneinfo.ZoneInfo(zone)).utcoffset()
+
+
+def changes(zone, year):
+    """Return the moments of a year at which the clocks of a zone change, found by looking at them every half hour."""
+    first = int(datetime.datetime(year, 1, 1, tzinfo=datetime.timezone.utc).timestamp())
+    moments = range(first, first + 366 * 86400, 1800)
+    return [moment for moment in moments if offset(zone, moment) != offset(zone, moment - 1800)]
+
+
+CHANGES = {zone: changes(zone, year) or [1_800_000_000] for zone, year in ZONES.items()}
+
+
+class Watcher:
+    """Takes each entry of a journal the moment it is written, before it has an effect."""
+
+    def __init__(self, plan, world):
+        self.plan, self.world = plan, world
+        self.waves = [list(wave["hosts"]) for wave in plan["waves"]]
+        self.totals = [len(hosts) for hosts in self.waves]
+        self.stage = {host: "waiting" for hosts in self.waves for host in hosts}
+        self.wave = -1  # the one that was opened last
+        self.passed = -1
+        self.starts: dict = dict.fromkeys(self.stage, 0)
+        self.touched: set = set()  # hosts that may have got something
+        self.free = set(self.stage)  # hosts that may be started: never, or their run was cut off
+        self.paused: Any = None
+        self.stopped: Any = None
+        self.over = self.ban = self.gone = None
+        self.back: dict = {}
+        self.entries: list = []
+
+    def __call__(self, entry):
+        assert self.over is None, f"after the end: {entry}"
+        self.entries.append(entry)
+        getattr(self, "_" + entry["what"], lambda entry: None)(entry)
+
+    def spec(self, key):
+        """Return a key of the wave whose turn it is."""
+        return self.plan["waves"][min(self.wave, len(self.plan["waves"]) - 1)][key]
+
+    def _open(self, entry):
+        assert not self.stopped
+        assert entry["wave"] == self.wave + 1 == self.passed + 1, "a wave has begun before the one before it has passed"
+        self.wave += 1
+
+    def _ready(self, entry):
+        self._set(entry["hosts"], "ready")
+
+    def _waiting(self, entry):
+        self._set(entry["hosts"], "waiting")
+
+    def _set(self, hosts, stage):
+        for host in hosts:
+            self.stage[host] = stage
+
+    def _start(self, entry):
+        hosts, total = entry["hosts"], len(self.waves[self.wave])
+        assert not self.stopped, "a host is started after the campaign was stopped"
+        assert not self.paused, "a host is started while the campaign is paused"
+        assert inside(self.plan["settings"]["windows"], self.world.time), "a host is started outside of the windows"
+        assert entry["wave"] == self.wave and set(hosts) <= set(self.waves[self.wave])
+        assert entry["at"] <= entry["by"] <= entry["at"] + self.plan["settings"]["limits"]["start_within"]
+        for host in hosts:
+            assert host in self.free, f"{host} is started again, and its run was not cut off"
+            assert not self.world.hosts[host].job, f"{host} is started while its run is alive"
+            self.free.discard(host)
+            self.touched.add(host)
+            self.starts[host] += 1
+            assert self.starts[host] <= self.plan["settings"]["limits"]["attempts"]
+        self._set(hosts, "running")
+        running = [host for host in self.waves[self.wave] if self.stage[host] == "running"]
+        assert len(running) <= most(self.spec("batch"), total), "more hosts run than the batch has"
+        assert len({self.plan["hosts"][host]["offer"] for host in hosts}) == 1
+
+    def _lost(self, entry):
+        self._set(entry["hosts"], "waiting")
+        self.free.update(entry["hosts"])
+
+    def _unbegun(self, entry):
+        self._lost(entry)
+        for host in entry["hosts"]:
+            self.starts[host] -= 1
+            if entry["what"] == "unbegun" and not self.starts[host]:  # Salt itself has said so
+                self.touched.discard(host)
+
+    _unsent = _unbegun
+
+    def _ended(self, entry):
+        for host, why in entry["hosts"].items():
+            assert self.starts[host], f"{host} has ended and was never started"
+            self.stage[host] = "failed" if why else "verified"
+
+    def _checked(self, entry):
+        assert not [host for host in self.waves[self.wave] if self.stage[host] not in ENDS]
+        for host, (stage, _) in entry["hosts"].items():
+            self.stage[host] = stage
+
+    def _absent(self, entry):
+        self._set(entry["hosts"], "absent")
+
+    def _refused(self, entry):
+        self._set(entry["hosts"], "refused")
+
+    def _unreachable(self, entry):
+        self._set(entry["hosts"], "unreachable")
+
+    def _failed(self, entry):
+        self._set(entry["hosts"], "failed")
+
+    _overdue = _failed
+
+    def failed(self, number):
+        """Return by how many hosts a wave has more failed, and more unreachable ones, than are allowed."""
+        late = number >= len(self.plan["waves"])
+        limits, hosts = self.plan["settings"]["limits"], self.waves[number]
+        spec = limits if late else self.plan["waves"][number]
+        found = []
+        for key, stages in (("failed", ("failed", "refused")), ("unreachable", ("unreachable", "absent"))):
+            may = max(spec[key], self.totals[number] * limits[key + "_percent"] // 100)
+            found.append(sum(self.stage[host] in stages for host in hosts) - may)
+        return found[0], 0 if late or number < self.wave else found[1]
+
+    def exceeded(self):
+        """Return the waves with more failed or unreachable hosts than are allowed."""
+        return [number for number in range(self.wave + 1) if max(self.failed(number)) > 0]
+
+    def _passed(self, entry):
+        assert entry["wave"] == self.wave
+        assert all(self.stage[host] in ENDS for host in self.waves[self.wave])
+        assert not self.exceeded(), "a wave has passed with more failed hosts than are allowed"
+        self.passed = self.wave
+
+    def _late(self, entry):
+        assert self.passed == len(self.waves) - 1
+        assert {self.stage[host] for host in entry["hosts"]} == {"absent"}
+        for wave in self.waves:
+            wave[:] = [host for host in wave if host not in entry["hosts"]]
+        self.waves.append(list(entry["hosts"]))
+        self.totals.append(len(entry["hosts"]))
+        self._set(entry["hosts"], "waiting")
+        self.free.update(entry["hosts"])
+
+    def _gate(self, entry):
+        assert not self.stopped
+        assert entry["wave"] in self.exceeded(), "no limit was exceeded"
+        self.stopped = entry
+        theirs = {*self.waves[entry["wave"]], *self.waves[self.wave]}
+        both = {host for host in self.touched & theirs if self._brought(host)}
+        assert {(item["package"], item["edition"]) for item in entry["suspects"]} == {
+            (PACKAGE, self.plan["hosts"][host]["target"]) for host in both
+        }
+        wanted = both if self.plan["settings"]["on_failure"] == "rollback" else set()
+        assert set(entry["back"]) == wanted
+        self.back = dict.fromkeys(entry["back"], "waiting")
+
+    def _brought(self, host):
+        item = self.plan["hosts"][host]
+        return self.plan["kind"] == "patch" and item["target"] != item["before"]
+
+    def _quarantine(self, entry):
+        assert self.stopped and entry["items"] == self.stopped["suspects"]
+        self.ban = entry["items"]
+
+    def _back(self, entry):
+        assert not self.paused, "a host goes back while the campaign is paused"
+        assert not self.gone, "a host goes back after the campaign was aborted"
+        for host in entry["hosts"]:
+            assert self.back[host] == "waiting" and not self.world.hosts[host].job
+            self.back[host] = "running"
+        wave = self.waves[self.stopped["wave"]]
+        running = [host for host, state in self.back.items() if state == "running"]
+        assert len(running) <= most(self.plan["waves"][min(self.wave, len(self.plan["waves"]) - 1)]["batch"], len(wave))
+
+    def _again(self, entry):
+        self.back.update(dict.fromkeys(entry["hosts"], "waiting"))
+
+    def _returned(self, entry):
+        self.back.update({host: "stays" if why else "back" for host, why in entry["hosts"].items()})
+
+    def _stays(self, entry):
+        self.back.update(dict.fromkeys(entry["hosts"], "stays"))
+
+    def _pause(self, entry):
+        self.paused = entry
+
+    def _resume(self, entry):
+        self.paused = None
+
+    def _abort(self, entry):
+        self.gone = entry
+        self.stopped = self.stopped or entry
+
+    def _end(self, entry):
+        self.over = entry["result"]
+        assert "running" not in self.stage.values() and "running" not in self.back.values()
+        if self.over in ("done", "incomplete"):
+            assert self.passed == len(self.waves) - 1 and set(self.stage.values()) <= set(ENDS)
+        if self.over in ("stopped", "aborted"):
+            assert self.stopped and ("waiting" not in self.back.values() or self.gone)
+            assert not [host for host in self.stage if self.starts[host] and self.stage[host] == "waiting"]
+        truly = all(self.world.hosts[host].edition == self.plan["hosts"][host]["target"] for host in self.stage)
+        if self.over == "done":
+            assert set(self.stage.values()) <= {"verified"} and truly
+        if self.over != "expired":
+            assert (self.over == "done") == (not self.stopped and set(self.stage.values()) <= {"verified"})
+
+
+def alone(world, plan):
+    """Return what is wrong with the hosts after a campaign: what must happen once, and did not."""
+    wrong = []
+    for name, host in world.hosts.items():
+        runs = [run for run, _ in host.backups]
+        twice = [item for item in ("curl", NEW) if host.transactions.count(item) > 1]
+        if runs.count(plan["id"]) > 1 or twice or host.clashes:
+            wrong.append((name, host.backups, host.transactions, host.clashes))
+    return wrong

@@ -1,0 +1,254 @@
+"""Campaigns of any kind over hosts of any kind, with people and accidents in between: what holds of all of them."""
+
+from __future__ import annotations
+
+import collections
+import random
+import tempfile
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from _runners.klp import decide, drive, journal, turning
+from tests.simulation import campaign
+from tests.simulation.oracle import CHANGES, Watcher, alone
+from tests.simulation.world import OLD, SimHost, World
+
+STEPS = 4000  # no campaign of these needs more, naps not counted
+HOSTILE = [
+    None,
+    "",
+    7,
+    "Traceback (most recent call last):",
+    {},
+    {"version": 1},
+    {"version": 1, "host": "h01"},
+    [["x"] * 3],
+    "x" * 300000,
+    {"a": {"result": "yes", "comment": 3}},
+    {"klp_|-a_|-a_|-b": {"result": True, "comment": "", "__id__": "else"}},
+]
+FAULTS: list[dict] = [
+    {"bad": "klp-verify: not verified"},
+    {"bad": "klp-verify: not verified", "stuck": "no way back"},
+    *({"dies": phase, "down": down} for phase in range(5) for down in (5.0, 90.0, 900.0, 9000.0)),
+    *({"loses": True, "dies_back": phase} for phase in range(3)),
+    {"loses": True, "loses_back": True},
+    *({"absent": seconds, "queues": queues} for seconds in (10.0, 500.0, 2000.0, 10.0**7) for queues in (True, False)),
+    *({"slow_answer": seconds} for seconds in (1.0, 20.0, 40.0)),
+    *({kind: value} for kind in ("nonsense", "says") for value in HOSTILE),
+    *({"finds": value} for value in (None, "no", {"jid": 1}, ["x"], [{"jid": 7}])),
+    *({"busy": seconds} for seconds in (100.0, 3000.0, 20000.0)),
+    *({"conflicts": number} for number in (1, 2, 4)),
+    {"panics": True},
+    {"oops": True},
+    {"restless": True},
+]
+EVENTS = [
+    *[("pause", 0), ("pause", 0), ("resume", 0), ("abort", 0)],
+    *[("restart", seconds) for seconds in (0, 0, 50, 4000, 20000)],
+    *[("kill", number) for number in range(0, 40, 7)],
+    *[("gone", seconds) for seconds in (5, 40, 400)],
+    ("unsure", 1),
+]
+SHARES = [1, 2, 3, 5, 12, "1%", "10%", "25%", "50%", "100%"]
+SOAKS = [[], [1], [0, 2], [1, 5, 15]]
+DAYS = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
+
+
+def some_waves(dice, names):
+    waves: list = []
+    for number in range(dice.choice([0, 1, 2, 3])):
+        wave = {"name": f"w{number}", "take": dice.choice(SHARES)}
+        if dice.random() < 0.3:
+            wave["hosts"] = dice.sample(names, dice.randint(1, min(6, len(names))))
+        for key, values in (("batch", SHARES), ("soak", SOAKS), ("failed", [0, 1, 3])):
+            if dice.random() < 0.3:
+                wave[key] = dice.choice(values)
+        waves.append(wave)
+    return [*waves, {"name": dice.choice(["rest", "late"])}]
+
+
+def some_windows(dice):
+    found = []
+    for _ in range(dice.choice([0, 0, 0, 1, 2])):
+        opens, closes = dice.sample([f"{hour:02}:{minute:02}" for hour in range(24) for minute in (0, 1, 30, 59)], 2)
+        found.append({"from": opens, "to": closes})
+        if dice.random() < 0.5:
+            found[-1]["days"] = dice.sample(DAYS, dice.randint(4, 7))
+    return {"zone": dice.choice(["UTC", "Europe/Berlin", "America/New_York"]), "open": found}
+
+
+def some_case(dice):
+    """Return hosts and settings of a campaign, and what happens at which step of it."""
+    names = [f"h{number:02}" for number in range(dice.choice([1, 2, 5, 12, 25, 40]))]
+    # Few hosts with faults among many others: else each campaign ends at its first gate.
+    share, pace = dice.choice([0, 0.05, 0.15, 0.4]), dice.choice([[60.0], [5.0, 61.0, 300.0], [60.0, 300.0, 4000.0]])
+    faults = [dice.choice(FAULTS) if dice.random() < share else {} for _ in names]
+    hosts = {name: (dice.choice(pace), fault) for name, fault in zip(names, faults, strict=True)}
+    chosen = {
+        "waves": some_waves(dice, names),
+        "batch": dice.choice(SHARES),
+        "soak": {"minutes": dice.choice(SOAKS), "services": dice.choice([[], ["sshd"]])},
+        "on_failure": dice.choice(["stop", "rollback", "rollback"]),
+        "quarantine": dice.random() < 0.7,
+        "limits": {
+            "failed": dice.choice([0, 0, 1, 3, 40]),
+            "failed_percent": dice.choice([0, 0, 10, 100]),
+            "unreachable": dice.choice([0, 1, 40]),
+            "host_timeout": dice.choice([300, 1000, 7200]),
+            "attempts": dice.choice([1, 2, 3]),
+            "start_within": dice.choice([10, 300]),
+            "look": dice.choice([10, 30, 30, 300]),
+            "duration": dice.choice([1, 30, 336, 336]),
+        },
+        "presence": {"timeout": dice.choice([1, 30]), "late": dice.choice([0, 600, 8000])},
+        "windows": some_windows(dice),
+    }
+    last = dice.choice([40, 150])
+    plot = [(dice.randint(0, last), dice.choice(EVENTS)) for _ in range(dice.choice([0, 0, 2, 5, 10]))]
+    return hosts, chosen, sorted(plot, key=lambda item: item[0])
+
+
+class Play:
+    """A campaign that is driven step by step, with what happens in between."""
+
+    def __init__(self, folder, world, made, plot):
+        self.world, self.plan, self.plot = world, made, list(plot)
+        self.store, self.watch = campaign.saved(folder, made), Watcher(made, world)
+        self.steps, self.restart = 0, False
+        limits, runs = made["settings"]["limits"], sum(host.seconds for host in world.hosts.values())
+        self.most = STEPS + (3600 * limits["duration"] + 2 * runs) / limits["look"]
+
+    def happens(self):
+        """Let the things happen that are due at this step."""
+        while self.plot and self.plot[0][0] <= self.steps:
+            what, much = self.plot.pop(0)[1]
+            if what in ("pause", "resume", "abort"):
+                self.store.wish(self.plan["id"], what, "somebody", self.world.time)
+            elif what == "kill":
+                host = self.world.hosts[sorted(self.world.hosts)[much % len(self.world.hosts)]]
+                self.world.kill(host, 30.0)
+            elif what == "gone":
+                self.world.gone_until = self.world.time + much
+            elif what == "unsure":
+                self.world.unsure = much
+            else:
+                self.restart = True
+                self.world.advance(much)
+
+    def run(self):
+        """Drive until the end; every driver but the last one is left at some step."""
+        while True:
+            with self.store.driving(self.plan["id"]) as there:
+                driver = drive.Driver(self.store, self.store.plan(self.plan["id"]), there, self.world, self.watch)
+                if self.drive(driver):
+                    return driver.found
+            if not self.restart:
+                self.store.wish(self.plan["id"], "resume", "somebody", self.world.time)
+            self.restart = False
+
+    def drive(self, driver):
+        """Return whether the campaign is over; else it is paused, or somebody else shall drive it."""
+        while not self.restart:
+            self.happens()
+            self.steps += 1
+            assert self.steps < self.most, "the campaign does not end"
+            try:
+                nap = driver.step()
+            except turning.GoneError:
+                nap = turning.PAUSE
+            if nap is None:
+                assert driver.found.over or driver.found.paused
+                return bool(driver.found.over)
+            if nap:
+                self.world.wait(nap)
+        return False
+
+
+def play(case):
+    """Play a campaign; return all that is known about it."""
+    hosts, given_settings, plot = case
+    world = World([SimHost(name, seconds, **dict(faults)) for name, (seconds, faults) in hosts.items()])
+    made = campaign.plan(world, **given_settings)
+    with tempfile.TemporaryDirectory(dir=campaign.MEMORY) as folder:
+        there = Play(folder, world, made, plot)
+        found = there.run()
+        entries = journal.read(there.store.path(made["id"], "journal"))
+        quarantine = there.store.quarantine()
+    return world, made, found, there.watch, entries, quarantine
+
+
+def judge(case):
+    """Play a campaign and look at all that is left of it."""
+    world, made, found, watch, entries, quarantine = play(case)
+    assert alone(world, made) == []
+    assert entries == watch.entries and found.result == watch.over
+    assert {host: item.stage for host, item in found.hosts.items()} == watch.stage
+    assert {host: item.attempt for host, item in found.hosts.items()} == watch.starts
+    for wave in found.waves:
+        there = collections.Counter(item.stage for item in found.hosts.values() if item.wave == wave.number)
+        assert +wave.counts == there
+    wanted = watch.stopped.get("suspects", []) if watch.stopped and made["settings"]["quarantine"] else []
+    assert [{key: item[key] for key in ("package", "edition")} for item in quarantine] == wanted
+    assert all(world.hosts[host].edition == OLD for host, state in watch.back.items() if state == "back")
+    return found
+
+
+@settings(max_examples=100)
+@given(st.randoms(use_true_random=False))
+def test_any_campaign_keeps_its_promises_and_ends(dice):
+    judge(some_case(dice))
+
+
+@pytest.mark.parametrize("block", range(0, 400, 100))
+def test_many_campaigns_keep_their_promises_and_end(block):
+    """Hypothesis likes small ones; these are of all sizes, and of all ends."""
+    dice = [random.Random(seed) for seed in range(block, block + 100)]  # noqa: S311
+    results = collections.Counter(judge(some_case(one)).result for one in dice)
+    assert set(results) == set(decide.RESULTS), results
+
+
+@pytest.mark.parametrize("zone", sorted(set(CHANGES) - {"UTC"}))
+@pytest.mark.parametrize(
+    ("opens", "closes", "hours"),
+    [("01:30", "04:00", 2.5), ("22:00", "02:30", 4.5), ("02:15", "02:45", 0.5), ("00:00", "02:00", 2)],
+)
+def test_no_host_is_started_outside_of_a_window_when_clocks_are_changed(zone, opens, closes, hours):
+    for change in CHANGES[zone]:
+        world = World([SimHost(f"h{number:02}", 1200.0 * hours) for number in range(8)])  # about three in a window
+        world.time = change - 30 * 3600.0
+        rules = {"zone": zone, "open": [{"from": opens, "to": closes}]}
+        made = campaign.plan(
+            world, waves=[{"name": "all"}], batch=1, soak={"minutes": []}, windows=rules, limits={"look": 300}
+        )
+        with tempfile.TemporaryDirectory(dir=campaign.MEMORY) as folder:
+            watch = Watcher(made, world)
+            found = campaign.go(campaign.saved(folder, made), made["id"], world, watch)
+        starts = [entry["at"] for entry in watch.entries if entry["what"] == "start"]
+        assert found.result == "done" and starts[0] < change < starts[-1], "the change is in the middle of it"
+
+
+@settings(max_examples=60)
+@given(st.integers(2, 12), st.sampled_from(HOSTILE), st.sampled_from(["nonsense", "says", "finds"]), st.integers(0, 11))
+def test_a_host_that_talks_nonsense_fails_alone(count, value, what, which):
+    hosts: dict = {f"h{number:02}": (60.0, {}) for number in range(count)}
+    liar = f"h{which % count:02}"
+    hosts[liar] = (60.0, {what: value})
+    limits = {"failed": 1, "unreachable": 1, "host_timeout": 300}
+    world, made, found, *_ = play((hosts, {"waves": [{"name": "all"}], "batch": 3, "limits": limits}, []))
+    stages = {host: item.stage for host, item in found.hosts.items()}
+    wrong = stages.pop(liar)
+    assert set(stages.values()) <= {"verified"}
+    assert wrong == ("verified" if what == "finds" else "failed" if what == "nonsense" else "refused")
+    assert found.result == ("done" if what == "finds" else "incomplete")
+    assert all(len(str(item.why)) < 700 for item in found.hosts.values())
+
+
+def test_the_answer_of_another_host_is_nobodys(tmp_path):
+    world = World([SimHost("h00"), SimHost("h01"), SimHost("h02")])
+    world.hosts["h01"].faults["says"] = campaign.said(world, world.hosts["h02"])
+    found = campaign.whole(tmp_path, world, waves=[{"name": "all"}], batch=3, limits={"failed": 1})
+    assert [item.stage for item in found.hosts.values()] == ["verified", "refused", "verified"]
+    assert found.hosts["h01"].why == "its answer is of another host: h02"

@@ -1,0 +1,291 @@
+"""
+Simulated hosts behind the interface of ``_runners/klp/hands.py``, with a clock that only waiting moves.
+
+A host does what a real one was seen to do (design of ``klp.patch``: a run keeps its backup however often it is begun
+again; what is installed is not installed again; only a finished run is finished), in phases between which it can be
+killed. It counts what must happen once: backups and transactions of zypper; and what must not happen: clashes, runs
+that reached it while one was alive.
+
+Faults of a host, each by a keyword: ``absent`` (seconds from the start), ``queues`` (messages reach it when it is there
+again), ``bad`` and ``stuck`` (text: its runs, its ways back fail), ``dies`` (phase in which its first run is cut off)
+and ``down`` (seconds), ``dies_back`` (the same for its first way back), ``loses`` (its first answer), ``loses_back``
+(its first answer to a way back), ``slow_answer`` (seconds), ``nonsense`` (its answers to runs), ``says`` (to
+questions), ``finds`` (to is_running), ``busy`` (seconds from the start with somebody else's states), ``conflicts`` (so
+many runs meet somebody else's states), ``panics``, ``oops``, ``restless`` (its transition does not end).
+"""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+from typing import Any
+
+from _runners.klp.turning import GoneError
+
+KERNEL = "5.14.21-150500.55.7-default"
+PACKAGE = "kernel-livepatch-5_14_21-150500_55_7-default"
+OLD, NEW = "2-150500.2.1", "3-150500.2.1"
+PHASES = ("backup", "updates", "live patch", "verify", "finish")
+START = 1_800_000_000.0
+
+
+class SimHost:
+    """One host: what is on it, what it does, and what goes wrong with it."""
+
+    __slots__ = (
+        "backups", "before", "boot", "clashes", "down_until", "edition", "errors", "faults", "held", "job", "log",
+        "name", "other_until", "runs", "seconds", "started", "transactions", "updated",
+    )  # fmt: skip
+
+    def __init__(self, name, seconds=60.0, edition=OLD, **faults):
+        self.name, self.seconds, self.edition, self.before = name, seconds, edition, edition
+        self.faults: dict[str, Any] = faults
+        self.backups: list = []  # (run, number)
+        self.transactions: list = []
+        self.runs: dict = {}
+        self.job: tuple | None = None  # (jid, fun, sls, pillar, phase)
+        self.down_until = faults.get("absent", 0.0) + START if "absent" in faults else 0.0
+        self.log, self.boot, self.errors, self.held, self.updated = 100, "boot-1", [], None, False
+        self.started: list = []  # (moment, jid, sls) of each run that was begun
+        self.clashes = 0  # runs that reached it while one of the campaign was alive
+        self.other_until = faults.get("busy", 0.0) + START if "busy" in faults else 0.0
+
+    def up(self, now):
+        """Whether the host answers."""
+        return now >= self.down_until
+
+
+class World:
+    """All hosts, their jobs and the clock."""
+
+    def __init__(self, hosts):
+        self.time = START
+        self.hosts = {host.name: host for host in hosts}
+        self.returns: dict = {}  # jid -> host -> answer
+        self.sent: dict = {}  # jid -> what was sent
+        self.told: list = []
+        self._agenda: list = []
+        self._order = itertools.count()
+        self._jid = itertools.count(20270101000000000000)
+        self.gone_until = 0.0  # the master takes no jobs until then, and answers are lost
+        self.unsure = 0  # so many runs are taken by the master, and it does not say so
+
+    # -- the interface of the driver -------------------------------------------------------------------------------
+
+    def now(self):
+        return self.time
+
+    def new_jid(self):
+        return str(next(self._jid))
+
+    def tell(self, what, entry):
+        self.told.append((what, entry))
+
+    def _master(self):
+        if self.time < self.gone_until:
+            raise GoneError("the master does not take jobs")
+
+    def send(self, jid, hosts, fun, arg, kwarg=None):
+        self._master()
+        assert jid not in self.sent, f"job {jid} was sent twice"
+        self.sent[jid] = {"hosts": list(hosts), "fun": fun, "arg": arg, "kwarg": kwarg, "at": self.time}
+        for name in hosts:
+            host = self.hosts[name]
+            if host.up(self.time):
+                self._receive(host, jid, arg[0], kwarg)
+            elif host.faults.get("queues"):  # asleep: the message reaches it when it wakes up
+                self._at(host.down_until, self._receive, host, jid, arg[0], kwarg)
+        if self.unsure:
+            self.unsure -= 1
+            raise GoneError("the master has not answered")
+
+    def answers(self, jid, hosts):
+        got = self.returns.get(jid, {})
+        found = {name: got[name] for name in (hosts if len(hosts) < len(got) else got) if name in got and name in hosts}
+        return found
+
+    def ask(self, hosts, fun, arg, timeout):
+        self._master()
+        there = {name: self.hosts[name] for name in hosts if self.hosts[name].up(self.time)}
+        self.advance(0.2 if len(there) == len(hosts) else timeout)
+        return {name: self._say(host, fun, arg) for name, host in there.items()}
+
+    def wait(self, seconds):
+        """Let time pass, until something comes back, or so many seconds."""
+        end, before = self.time + seconds, sum(map(len, self.returns.values())) if len(self.returns) < 50 else None
+        while self._agenda and self._agenda[0][0] <= end:
+            self._next()
+            if before is not None and sum(map(len, self.returns.values())) > before:
+                return
+        self.time = max(self.time, end)
+
+    def close(self):
+        pass
+
+    # -- time ------------------------------------------------------------------------------------------------------
+
+    def _at(self, moment, call, *args):
+        heapq.heappush(self._agenda, (moment, next(self._order), call, args))
+
+    def _next(self):
+        moment, _, call, args = heapq.heappop(self._agenda)
+        self.time = max(self.time, moment)
+        call(*args)
+
+    def advance(self, seconds):
+        """Let time pass."""
+        end = self.time + seconds
+        while self._agenda and self._agenda[0][0] <= end:
+            self._next()
+        self.time = max(self.time, end)
+
+    def out(self, moment, seconds):
+        """The master is away so many seconds, from a moment on that is counted from now."""
+
+        def gone():
+            self.gone_until = self.time + seconds
+
+        self._at(self.time + moment, gone)
+
+    # -- what a host does ------------------------------------------------------------------------------------------
+
+    def _receive(self, host, jid, sls, kwarg):
+        klp = kwarg["pillar"]["klp"]
+        if host.faults.get("conflicts"):
+            host.faults["conflicts"] -= 1
+            host.other_until = self.time + 60
+        if host.job or self.time < host.other_until:
+            host.clashes += bool(host.job)
+            self._return(host, jid, ['The function "state.apply" is running as PID 1 and was started before'])
+            return
+        if self.time > klp["campaign"]["start_by"]:
+            self._return(host, jid, state("klp-ready", False, "this run of a campaign was to begin earlier"))
+            return
+        host.started.append((self.time, jid, sls))
+        host.job = (jid, sls, klp)
+        self._phase(host, jid, 0)
+
+    def _phase(self, host, jid, number):
+        """Do the next phase of a run, then wait; a host that dies in between does nothing more."""
+        if not host.job or host.job[0] != jid:
+            return
+        back = host.job[1] == "klp.rollback"
+        first = [sls for _, _, sls in host.started].count(host.job[1]) == 1
+        if first and host.faults.get("dies_back" if back else "dies") == number:
+            self.kill(host, host.faults.get("down", 90.0))
+            return
+        steps = ROLLBACK if back else PATCH
+        if number == len(steps):
+            self._finish(host)
+            return
+        steps[number](self, host, host.job[2])
+        self._at(self.time + host.seconds / len(steps), self._phase, host, jid, number + 1)
+
+    def kill(self, host, down):
+        """The minion of a host dies with its run, and comes back after so many seconds."""
+        host.job = None
+        host.down_until = self.time + down
+
+    def _backup(self, host, klp):
+        run = host.runs.setdefault(klp["run"], {"opened": int(self.time), "finished": None, "backup": None})
+        if run["backup"] is None:
+            run["backup"] = f"vol-{len(host.backups) + 1}"
+            host.backups.append((klp["run"], run["backup"]))
+
+    def _updates(self, host, klp):
+        if not host.updated:
+            host.updated = True
+            host.transactions.append("curl")
+
+    def _live_patch(self, host, klp):
+        if host.edition != klp["level"]:
+            host.edition = klp["level"]
+            host.transactions.append(klp["level"])
+        if host.faults.get("panics"):
+            host.boot = "boot-2"
+        if host.faults.get("oops"):
+            host.log += 10
+            host.errors.append({"number": host.log, "text": "BUG: unable to handle page fault"})
+
+    def _verify(self, host, klp):
+        pass
+
+    def _go_back(self, host, klp):
+        level = klp["rollback"]["level"]
+        if host.edition != level:
+            host.edition = level
+            host.transactions.append(level)
+        host.held = level
+
+    def _close(self, host, klp):
+        if not host.faults.get("bad") and klp["run"] in host.runs:
+            host.runs[klp["run"]]["finished"] = int(self.time)
+
+    def _finish(self, host):
+        jid, sls, klp = host.job
+        host.job = None
+        name = "klp-rollback-verified" if sls == "klp.rollback" else "klp-verified"
+        if sls == "klp.patch":
+            self._close(host, klp)
+        first = [one for _, _, one in host.started].count(sls) == 1
+        if first and host.faults.get("loses_back" if sls == "klp.rollback" else "loses"):
+            return  # its answer is lost
+        bad = host.faults.get("bad") if sls == "klp.patch" else host.faults.get("stuck")
+        value = host.faults["nonsense"] if "nonsense" in host.faults else state(name, not bad, bad or "ok")
+        self._at(self.time + host.faults.get("slow_answer", 0.0), self._return, host, jid, value)
+
+    def _return(self, host, jid, value):
+        if self.time < self.gone_until:
+            return
+        self.returns.setdefault(jid, {})[host.name] = {"return": value, "retcode": 0, "success": True}
+
+    def _say(self, host, fun, arg):
+        if fun == "saltutil.is_running":
+            if "finds" in host.faults:
+                return host.faults["finds"]
+            others = [{"jid": "1", "fun": "state.highstate", "pid": 2}] * (self.time < host.other_until)
+            return [{"jid": host.job[0], "fun": "state.apply", "pid": 1}] if host.job else others
+        assert fun == "klp_audit.standing", fun
+        return host.faults["says"] if "says" in host.faults else standing(self, host, *arg)
+
+
+PATCH = (World._backup, World._updates, World._live_patch, World._verify)
+ROLLBACK = (World._go_back, World._verify)
+
+
+def state(name, result, comment):
+    """Return an answer of state.apply with one state."""
+    return {f"klp_|-{name}_|-{name}_|-x": {"__id__": name, "result": result, "comment": comment, "changes": {}}}
+
+
+def standing(world, host, run="", services=()):
+    """Return what klp_audit.standing of a simulated host says."""
+    return {
+        "version": 1,
+        "host": host.name,
+        "time": int(world.time),
+        "kernel": KERNEL,
+        "transition": "in_progress" if host.faults.get("restless") else "ready",
+        "package": PACKAGE,
+        "live_patch": host.edition,
+        "active": None,
+        "unfinished": False,
+        "held": host.held,
+        "restoring": False,
+        "run": host.runs.get(run),
+        "busy": [f"state.apply {host.job[0]}"] if host.job else ["state.highstate 1"] * (world.time < host.other_until),
+        "health": {
+            "boot": host.boot,
+            "log": host.log,
+            "errors": list(host.errors),
+            "tainted": "32768",
+            "services": dict.fromkeys(services, True),
+        },
+    }
+
+
+def outlook(world, host):
+    """Return what klp_audit.outlook of a simulated host says."""
+    changes = {"curl": "8.0-1", PACKAGE: NEW} if host.edition != NEW else {}
+    said = standing(world, host)
+    return dict(said, changes=changes, target=NEW, refusals=[], seconds=int(host.seconds))

@@ -1,0 +1,344 @@
+"""What hosts answer: nothing that one says can do more than fail this one host."""
+
+import math
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from _runners.klp import answers
+from tests.simulation.world import KERNEL, NEW, OLD, PACKAGE, SimHost, World, outlook, standing, state
+
+WORLD = World([SimHost("h1")])
+GOOD = standing(WORLD, WORLD.hosts["h1"], services=["sshd"])
+PLANNED = outlook(WORLD, WORLD.hosts["h1"])
+DEEP: list = []
+for _ in range(100000):
+    DEEP = [DEEP]
+SCALAR = st.one_of(
+    st.none(), st.booleans(), st.integers(), st.floats(), st.text(max_size=8), st.binary(max_size=4), st.just("h1")
+)
+JSON = st.recursive(
+    SCALAR,
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=6), inner, max_size=4),
+    max_leaves=20,
+)
+HUGE = [
+    DEEP,
+    {"a": DEEP},
+    {"return": DEEP},
+    ["x"] * 10**6,
+    "x" * 10**7,
+    {"return": "x" * 10**7},
+    10**6000,
+    -(10**6000),
+    {"return": {"a": 10**6000}},
+    [[[["x" * 100] * 50] * 50] * 50],
+    {str(n) * 80: n for n in range(5000)},
+]
+
+
+@st.composite
+def damaged(draw, document):
+    """Return a document of which one part is missing, or is anything at all."""
+    found = dict(document)
+    key = draw(st.sampled_from(sorted(found)))
+    if isinstance(found[key], dict) and draw(st.booleans()) and found[key]:
+        found[key] = draw(damaged(found[key]))
+    elif draw(st.booleans()):
+        del found[key]
+    else:
+        found[key] = draw(JSON)
+    return found
+
+
+def test_an_honest_answer_is_taken_as_it_is():
+    assert answers.standing("h1", GOOD) is GOOD
+    assert answers.outlook("h1", PLANNED) is PLANNED
+    ran = dict(GOOD, run={"opened": 1, "finished": None, "backup": "vol-1"}, live_patch=None, held="2-1")
+    assert answers.standing("h1", ran) is ran
+
+
+@given(st.one_of(JSON, damaged(GOOD), damaged(PLANNED)))
+def test_of_a_host_that_says_anything_nothing_but_nonsense_comes(value):
+    for reader in (answers.standing, answers.outlook):
+        try:
+            found = reader("h1", value)
+        except answers.NonsenseError as exc:
+            assert str(exc).isprintable() and len(str(exc)) < 500
+        else:
+            assert found["host"] == "h1" and found["version"] == 1 and isinstance(found["busy"], list)
+            assert answers.unwell(found["health"], GOOD["health"], ["sshd"]) is not None
+            host = {"kernel": KERNEL, "before": OLD, "target": NEW}
+            why = answers.unready(found, host, {"settings": {"drift": "refuse"}}, 0, 10**10)
+            assert why is None or why.isprintable()
+
+
+@pytest.mark.parametrize("number", range(len(HUGE)))
+def test_what_is_huge_is_nonsense(number):
+    value = HUGE[number]
+    for reader in (answers.standing, answers.outlook):
+        with pytest.raises(answers.NonsenseError, match="too large|too deeply"):
+            reader("h1", value)
+    for kind in ("patch", "rollback"):
+        done, why = answers.ended(kind, value)
+        assert not done and why.startswith("its answer is not understood: its answer is ")
+    assert answers.verdict("h1", value)[0] == "unknown"
+    assert answers.unbegun(value) in (True, False)
+
+
+def test_what_is_as_large_as_an_honest_answer_can_be_is_taken():
+    changes = {f"python311-some-package-{number}": f"20.26.{number}-150500.24.3.{number}" for number in range(5000)}
+    assert answers.outlook("h1", dict(PLANNED, changes=changes))["changes"] == changes
+    updated = {
+        "result": True,
+        "comment": "x",
+        "changes": {name: {"old": new, "new": new} for name, new in changes.items()},
+    }
+    assert answers.ended("patch", {"return": dict(STATES, update=updated)}) == (True, None)
+
+
+@pytest.mark.parametrize(
+    ("value", "why"),
+    [
+        (None, "its answer is no document: None"),
+        (
+            "'klp_audit.standing' is not available.",
+            "salt-klp is not on this minion yet, run: salt 'h1' saltutil.sync_all",
+        ),
+        ("Traceback (most\nrecent  call last):", "Traceback (most recent call last):"),
+        ({}, "its answer lacks version"),
+        (dict(GOOD, version=2), "its answer has version 2, wanted 1; salt-klp is not on this minion yet"),
+        (dict(GOOD, version=True), "its answer has an unknown version: True"),
+        (dict(GOOD, host="h2\x1b[2J"), "its answer is of another host: h2 [2J"),
+        (dict(GOOD, time="now"), "its answer has an unknown time: now"),
+        (dict(GOOD, kernel="a b"), "its answer has an unknown word: a b"),
+        (dict(GOOD, live_patch="3-1\n"), "its answer has an unknown word: 3-1"),
+        (dict(GOOD, run={}), "its run lacks opened"),
+        (dict(GOOD, run={"opened": 1, "finished": "no", "backup": None}), "its run has an unknown finished: no"),
+        (dict(GOOD, health=dict(GOOD["health"], errors=[1])), "its answer is no document: 1"),
+        (dict(GOOD, health=dict(GOOD["health"], errors=[{"number": 1}])), "its kernel log lacks text"),
+        (dict(GOOD, health=dict(GOOD["health"], services={"sshd": "yes"})), "its services are not understood: sshd"),
+        (dict(GOOD, health=dict(GOOD["health"], services={1: True})), "its services are not understood: 1"),
+    ],
+)
+def test_what_is_wrong_with_an_answer_is_said(value, why):
+    with pytest.raises(answers.NonsenseError) as found:
+        answers.standing("h1", value)
+    assert str(found.value).startswith(why)
+
+
+@pytest.mark.parametrize(
+    ("more", "why"),
+    [
+        ({"target": "3 1"}, "its plan has an unknown word: 3 1"),
+        ({"changes": {"curl": ""}}, "its plan has an unknown word: "),
+        ({"changes": {"-curl": "1"}}, "its plan has an unknown word: -curl"),
+        ({"changes": {"curl": ["1"]}}, "its plan has an unknown word: ['1']"),
+        ({"refusals": [1]}, "its refusals are not understood"),
+        ({"refusals": "no"}, "its answer has an unknown refusals: no"),
+    ],
+)
+def test_what_is_wrong_with_an_outlook_is_said(more, why):
+    with pytest.raises(answers.NonsenseError, match=f"^{why.replace('[', '.').replace(']', '.')}"):
+        answers.outlook("h1", dict(PLANNED, **more))
+
+
+@pytest.mark.parametrize(("seconds", "found"), [(-1, None), (10**7 + 1, None), (0, 0), (10**7, 10**7), (None, None)])
+def test_a_duration_that_cannot_be_is_not_known(seconds, found):
+    assert answers.outlook("h1", dict(PLANNED, seconds=seconds))["seconds"] == found
+
+
+@given(st.one_of(JSON, st.text()))
+@example("\x1b[31m\u202e\u2028\ud800\0" * 500)
+@example(" \n\t " * 1000)
+def test_text_is_one_printable_bounded_line(value):
+    found = answers.text(value)
+    assert found.isprintable() and len(found) <= answers.TEXT and found == found.strip() and "  " not in found
+    assert answers.text(found) == found
+
+
+PLAN: dict = {"settings": {"drift": "refuse"}}
+HOST = {"kernel": KERNEL, "before": OLD, "target": NEW}
+RUN = {"opened": 1, "finished": None, "backup": None}
+
+
+@pytest.mark.parametrize(
+    ("more", "drift", "why"),
+    [
+        ({}, "refuse", None),
+        ({"live_patch": NEW}, "refuse", None),
+        (
+            {"live_patch": "4-1"},
+            "refuse",
+            "its live patch is 4-1 now, the plan was made with 2-150500.2.1; make a new plan",
+        ),
+        ({"live_patch": None}, "refuse", "its live patch is none now"),
+        ({"live_patch": "4-1"}, "follow", None),
+        ({"live_patch": "4-1", "run": RUN}, "refuse", None),
+        ({"restoring": True}, "follow", "a backup is being restored there: restart the host first"),
+        (
+            {"kernel": "6.4.0-1-default"},
+            "follow",
+            f"it runs kernel 6.4.0-1-default now, the plan was made with {KERNEL}",
+        ),
+        ({"time": GOOD["time"] - 61}, "follow", "its clock is off by more than 60 seconds; set it right first"),
+        ({"time": GOOD["time"] + 63}, "follow", "its clock is off by more than 60 seconds"),
+        ({"time": GOOD["time"] + 62}, "follow", None),
+    ],
+)
+def test_who_may_be_started(more, drift, why):
+    now = GOOD["time"]
+    found = answers.unready(dict(GOOD, **more), HOST, {"settings": {"drift": drift}}, now, now + 2)
+    assert found == why or (why and found.startswith(why))
+
+
+BASE = {"boot": "boot-1", "log": 100, "tainted": "32768"}
+
+
+@pytest.mark.parametrize(
+    ("more", "base", "wrong"),
+    [
+        ({}, {}, []),
+        ({"boot": "boot-2"}, {}, ["it was started again"]),
+        ({"boot": "boot-2"}, {"boot": None}, []),
+        ({"errors": None}, {}, ["its kernel log cannot be read"]),
+        ({"log": None}, {}, ["its kernel log cannot be read"]),
+        (
+            {"errors": [{"number": 100, "text": "old"}, {"number": 101, "text": "BUG:\nnew"}]},
+            {},
+            ["kernel log: BUG: new"],
+        ),
+        ({"errors": [{"number": n, "text": "x" * 999} for n in range(101, 121)]}, {}, 3),
+        ({"errors": [{"number": 1, "text": "known"}]}, {"log": None}, ["kernel log: known"]),
+        ({"tainted": None}, {}, ["its taint flags are unknown"]),
+        ({"tainted": "\u0661 "}, {}, ["its taint flags are unknown"]),
+        ({"tainted": "32896"}, {}, ["the kernel is tainted by an error (32896, before: 32768)"]),
+        ({"tainted": "32896"}, {"tainted": None}, []),
+        ({"tainted": "36864"}, {}, []),  # an out-of-tree module is no error of the kernel
+        ({"services": {"sshd": False}}, {}, ["service sshd does not run"]),
+        ({"services": {"sshd": None}}, {}, ["service sshd is unknown"]),
+        ({"services": {}}, {}, ["service sshd is unknown"]),
+    ],
+)
+def test_what_has_become_of_a_host(more, base, wrong):
+    found = answers.unwell(dict(GOOD["health"], **more), dict(BASE, **base), ["sshd"])
+    assert found == wrong or (len(found) == wrong and max(map(len, found)) < 400)
+
+
+STATES = {**state("klp-backup", True, "ok"), **state("klp-verified", True, "ok")}
+
+
+@pytest.mark.parametrize(
+    ("kind", "states", "found"),
+    [
+        ("patch", STATES, (True, None)),
+        ("rollback", STATES, (False, "the state klp-rollback-verified is missing in its answer")),
+        ("rollback", state("klp-rollback-verified", True, "ok"), (True, None)),
+        ("patch", {**STATES, **state("klp-update", False, "zypper: exit 4")}, (False, "zypper: exit 4")),
+        (
+            "patch",
+            {**state("a", False, "One or more requisite failed: b"), **state("b", False, "why\nit failed")},
+            (False, "why it failed"),
+        ),
+        ("patch", state("a", False, "One or more requisite failed: b"), (False, "One or more requisite failed: b")),
+        ("patch", ["Rendering SLS failed", "twice"], (False, "Rendering SLS failed; twice")),
+        ("patch", [], (False, "an empty answer")),
+        ("patch", {}, (False, "its answer is not understood: {}")),
+        ("patch", "Traceback", (False, "its answer is not understood: Traceback")),
+        ("patch", [1], (False, "its answer is not understood: [1]")),
+        (
+            "patch",
+            {"a": {"result": None, "comment": ""}},
+            (False, "its answer is not understood: a state has an unknown result"),
+        ),
+        ("patch", {"a": {"result": True}}, (False, "its answer is not understood: a state lacks comment")),
+        ("patch", {"a": None}, (False, "its answer is not understood: its answer is no document: None")),
+    ],
+)
+def test_how_a_run_has_ended(kind, states, found):
+    for value in (states, {"return": states, "retcode": 0, "success": True}):
+        got = answers.ended(kind, value)
+        assert got == found or (not got[0] and found[1] and got[1].startswith(found[1]))
+
+
+@given(
+    st.one_of(JSON, JSON.map(lambda value: {"return": value}), damaged(STATES)), st.sampled_from(["patch", "rollback"])
+)
+def test_how_a_run_has_ended_is_known_of_anything(value, kind):
+    done, why = answers.ended(kind, value)
+    assert done is (why is None)
+    assert why is None or (why.isprintable() and 0 < len(why) < 500)
+    assert not (done and answers.unbegun(value))
+
+
+@pytest.mark.parametrize(
+    ("value", "found"),
+    [
+        (["The function is running"], True),
+        ([], False),
+        ({}, False),
+        ("x", False),
+        ([1], False),
+        (None, False),
+        (["a", 1], False),
+    ],
+)
+def test_a_run_that_salt_did_not_begin(value, found):
+    assert answers.unbegun(value) is found and answers.unbegun({"return": value, "retcode": 1}) is found
+
+
+CHECKS = [
+    {"check": "live patch", "verdict": "ok", "detail": "x"},
+    {"check": "kernel", "verdict": "failed", "detail": "too\nold"},
+]
+
+
+@pytest.mark.parametrize(
+    ("value", "found"),
+    [
+        ({"verdict": "ok", "checks": CHECKS}, ("ok", None)),
+        ({"verdict": "failed", "checks": CHECKS}, ("failed", "kernel: too old")),
+        ({"verdict": "blocked", "checks": [None, 1]}, ("blocked", None)),
+        ({"verdict": "fine", "checks": []}, ("unknown", "an unknown verdict: fine")),
+        ({"verdict": "ok"}, ("unknown", "its answer lacks checks")),
+        ("'klp.verify' is not available.", ("unknown", answers.UNSYNCED.format("h1"))),
+        ("no", ("unknown", "its answer is no document: no")),
+    ],
+)
+def test_verdicts(value, found):
+    assert answers.verdict("h1", value) == found
+
+
+@given(st.one_of(JSON, damaged({"verdict": "failed", "checks": CHECKS})))
+def test_a_verdict_is_known_of_anything(value):
+    verdict, why = answers.verdict("h1", value)
+    assert verdict in ("ok", "blocked", "reboot_needed", "unsupported", "failed", "unknown")
+    assert why is None or why.isprintable()
+
+
+@pytest.mark.parametrize(
+    ("value", "found"),
+    [
+        ([], False),
+        ([{"jid": "7", "fun": "state.apply"}], True),
+        ([{"jid": "6"}, {"jid": "7"}], True),
+        ([{"jid": 7}, {}], False),
+        (["7"], None),
+        ({"jid": "7"}, None),
+        ("no", None),
+        (None, None),
+    ],
+)
+def test_whether_a_host_runs_a_job(value, found):
+    assert answers.runs(value, "7") is found
+
+
+@given(JSON)
+def test_whether_a_host_runs_a_job_is_no_question_of_what_else_it_says(value):
+    assert answers.runs(value, "7") in (True, False, None)
+
+
+def test_the_flags_that_errors_set():
+    assert answers.worse(512, 0) and answers.worse(1 << 14, 512) and not answers.worse(512, 512)
+    assert not answers.worse((1 << 15) | (1 << 12) | 1, 0) and math.log2(answers.ERRORS) < 15 and PACKAGE

@@ -1,0 +1,313 @@
+"""The plan: who gets what and when, who is left out and why, and a hash over all of it."""
+
+import copy
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from salt.exceptions import CommandExecutionError
+
+from _runners.klp import planning
+from tests.simulation import campaign
+from tests.simulation.world import KERNEL, NEW, OLD, PACKAGE, START, SimHost, World, outlook
+
+HELD = {"package": PACKAGE, "edition": NEW, "campaign": "f" * 12}
+
+
+def answer(name="h1", **more):
+    """Return what a host says that it would get."""
+    world = World([SimHost(name)])
+    return dict(outlook(world, world.hosts[name]), **more)
+
+
+def make(said, kind="patch", names=None, busy=None, banned=(), now=START, members=None, **klp_campaign):
+    """Return the plan over hosts that said this."""
+    settings = campaign.settings(**{"waves": [{"name": "all"}], **klp_campaign})
+    facts = {
+        "kind": kind,
+        "master": "master",
+        "hosts": sorted(names or said),
+        "answers": said,
+        "asked": START,
+        "members": members or [None] * len(settings["waves"]),
+        "busy": busy or {},
+        "quarantine": list(banned),
+    }
+    return planning.make(facts, settings, now)
+
+
+def test_a_plan_says_what_each_host_gets():
+    found = make({"h1": answer(), "h2": answer("h2", changes={"curl": "8.0-1"}, target=OLD)})
+    assert found["waves"] == [
+        {
+            "name": "all",
+            "batch": "10%",
+            "soak": [1, 5, 15],
+            "failed": 0,
+            "unreachable": 0,
+            "hosts": ["h1", "h2"],
+            "seconds": 120 + 15 * 60,
+        }
+    ]
+    assert found["left_out"] == {} and found["created"] == START and found["kind"] == "patch"
+    assert found["hosts"]["h1"] == {
+        "kernel": KERNEL,
+        "package": PACKAGE,
+        "target": NEW,
+        "seconds": 60,
+        "note": None,
+        "before": OLD,
+        "offer": found["hosts"]["h1"]["offer"],
+    }
+    offers = [found["offers"][found["hosts"][name]["offer"]] for name in ("h1", "h2")]
+    assert offers[0] == {"package": PACKAGE, "target": NEW, "changes": {"curl": "8.0-1", PACKAGE: NEW}}
+    assert offers[1] == {"package": PACKAGE, "target": OLD, "changes": {"curl": "8.0-1"}}
+
+
+def test_hosts_that_get_the_same_share_one_offer():
+    found = make({f"h{number}": answer(f"h{number}") for number in range(50)})
+    assert len(found["offers"]) == 1 and len(found["hosts"]) == 50
+
+
+@pytest.mark.parametrize(
+    ("said", "more", "kind", "why"),
+    [
+        (answer(), {"exclude": ["h?"]}, "excluded", "pillar klp_campaign:exclude"),
+        (answer(), {"busy": {"h1": "e" * 12}}, "refused", "it is in campaign eeeeeeeeeeee, which is not over"),
+        (None, {}, "unreachable", "no answer within 30 seconds"),
+        ("no", {}, "refused", "no"),
+        (answer("h2"), {}, "refused", "its answer is of another host: h2"),
+        (answer(refusals=["no\nbackup", "a kernel"]), {}, "refused", "no backup; a kernel"),
+        (
+            answer(time=int(START) - 100),
+            {},
+            "refused",
+            "its clock is off by more than 60 seconds; set it right first (chronyc makestep)",
+        ),
+        (
+            answer(refusals=["x"], time=0),
+            {},
+            "refused",
+            "x; its clock is off by more than 60 seconds; set it right first (chronyc makestep)",
+        ),
+        (answer(changes={}), {}, "nothing to do", f"live patch {OLD}, no updates"),
+        (answer(changes={}, target=None, live_patch=None), {}, "nothing to do", "live patch none, no updates"),
+        (
+            answer(changes={PACKAGE: NEW}),
+            {"banned": [HELD]},
+            "nothing to do",
+            f"live patch {NEW} is in quarantine since campaign ffffffffffff",
+        ),
+        (
+            answer(live_patch=None),
+            {"banned": [HELD]},
+            "refused",
+            f"live patch {NEW} is in quarantine since campaign ffffffffffff, and the host has none yet; see",
+        ),
+    ],
+)
+def test_who_is_left_out_and_why(said, more, kind, why):
+    found = make({"h1": said, "h9": answer("h9")} if said else {"h9": answer("h9")}, names=["h1", "h9"], **more)
+    seen, reason = found["left_out"]["h1"]
+    assert seen == kind and reason.startswith(why) and "h1" not in found["hosts"]
+    assert [wave["hosts"] for wave in found["waves"]] == [[name for name in ["h9"] if name in found["hosts"]]]
+
+
+def test_the_reasons_of_a_host_are_few_and_short():
+    found = make({"h1": answer(refusals=["x" * 5000] * 5000)})
+    assert len(found["left_out"]["h1"][1]) < 6 * 305
+
+
+def test_what_is_in_quarantine_is_kept_away_and_the_rest_is_brought():
+    found = make({"h1": answer()}, banned=[HELD])
+    item = found["hosts"]["h1"]
+    assert (item["target"], item["before"]) == (OLD, OLD) and item["note"].startswith(
+        f"live patch {NEW} is in quarantine"
+    )
+    assert found["offers"][item["offer"]]["changes"] == {"curl": "8.0-1"}
+    assert planning.pillar(found, "h1", "run", 5) == {
+        "run": "run",
+        "level": OLD,
+        "campaign": {"start_by": 5, "shown": {"curl": "8.0-1"}},
+    }
+
+
+@pytest.mark.parametrize(
+    "banned",
+    [[dict(HELD, edition="9-9")], [dict(HELD, package="kernel-livepatch-other")], []],
+    ids=["edition", "package", "no"],
+)
+def test_only_what_is_in_quarantine_is_kept_away(banned):
+    assert make({"h1": answer()}, banned=banned)["hosts"]["h1"]["target"] == NEW
+
+
+def test_a_host_that_has_it_already_is_not_touched_by_quarantine():
+    found = make({"h1": answer(live_patch=NEW, changes={"curl": "1"})}, banned=[HELD])
+    assert found["hosts"]["h1"]["note"] is None and found["hosts"]["h1"]["target"] == NEW
+
+
+def test_quarantine_does_not_keep_anybody_from_going_back():
+    found = make({"h1": answer(live_patch="4-1", target=NEW, changes={PACKAGE: NEW})}, "rollback", banned=[HELD])
+    assert found["hosts"]["h1"]["target"] == NEW
+    assert planning.pillar(found, "h1", "run", 5) == {
+        "run": "run",
+        "rollback": {"level": NEW},
+        "campaign": {"start_by": 5},
+    }
+
+
+def test_a_live_patch_that_was_left_half_way_is_finished_and_nothing_else_comes_with_it():
+    found = make({"h1": answer(changes={}, unfinished=True, target=OLD)})
+    shown = planning.pillar(found, "h1", "run", 5)["campaign"]["shown"]
+    assert shown == {PACKAGE: OLD}, "an empty one would let everything be installed that was never shown"
+    nothing = make({"h1": answer(changes={}, unfinished=True, target=None, live_patch=None)})
+    assert planning.pillar(nothing, "h1", "run", 5) == {
+        "run": "run",
+        "campaign": {"start_by": 5, "shown": {PACKAGE: "none"}},
+    }
+
+
+def test_a_host_may_get_something_else_only_if_the_pillar_says_so():
+    said = {"h1": answer()}
+    assert planning.pillar(make(said), "h1", "run", 5) == {
+        "run": "run",
+        "level": NEW,
+        "campaign": {"start_by": 5, "shown": {"curl": "8.0-1", PACKAGE: NEW}},
+    }
+    assert planning.pillar(make(said, drift="follow"), "h1", "run", 5) == {
+        "run": "run",
+        "level": NEW,
+        "campaign": {"start_by": 5},
+    }
+
+
+def test_the_way_back_leads_to_what_the_host_had():
+    assert planning.pillar(make({"h1": answer()}), "h1", "run", 5, back=True) == {
+        "run": "run",
+        "rollback": {"level": OLD},
+        "campaign": {"start_by": 5},
+    }
+
+
+def test_the_pillar_of_a_run_is_one_that_hosts_accept():
+    check = campaign.load("_utils", "klp_pillar").check
+    for kind in planning.KINDS:
+        found = make({"h1": answer()}, kind)
+        for back in (False, True):
+            assert check(planning.pillar(found, "h1", found["id"], int(START), back))[1] == []
+
+
+def test_absent_hosts_may_be_a_reason_for_no_plan():
+    names = [f"h{number}" for number in range(7)]
+    with pytest.raises(
+        CommandExecutionError, match=r"no plan: 7 hosts do not answer \(h0, h1, h2, h3, h4 and 2 more\)"
+    ):
+        make({}, names=names, presence={"absent": "refuse"})
+    with pytest.raises(CommandExecutionError, match=r"1 hosts do not answer \(h1\), and pillar"):
+        make({}, names=["h1"], presence={"absent": "refuse"})
+    assert make({"h1": answer()}, presence={"absent": "refuse"})["left_out"] == {}
+
+
+@pytest.mark.parametrize(("count", "named"), [(1, r"\(h0\)"), (7, r"\(h0, h1, h2, h3, h4, \.\.\.\)")])
+def test_a_host_in_no_wave_is_an_error(count, named):
+    said = {f"h{number}": answer(f"h{number}") for number in range(count)}
+    with pytest.raises(
+        CommandExecutionError, match=rf"waves: {count} hosts are in no wave {named}; let a last wave take rest"
+    ):
+        make(said, waves=[{"name": "a", "hosts": ["h9"]}], members=[{"h9"}])
+
+
+def test_waves_are_filled_in_order_and_empty_ones_stay():
+    said = {f"h{number:02}": answer(f"h{number:02}", seconds=100) for number in range(12)}
+    waves = [
+        {"name": "a", "take": 1, "soak": []},
+        {"name": "b", "take": "25%"},
+        {"name": "c", "hosts": ["x"]},
+        {"name": "d"},
+    ]
+    found = make(said, waves=waves, members=[None, None, {"x"}, None], batch=3)
+    assert [(wave["name"], len(wave["hosts"]), wave["seconds"]) for wave in found["waves"]] == [
+        ("a", 1, 100),
+        ("b", 3, 100 + 900),
+        ("c", 0, 0),
+        ("d", 8, 267 + 900),
+    ]
+
+
+def leaves(value, path=()):
+    """Yield the way to every value of a document that holds no other."""
+    if isinstance(value, (dict, list)) and value:
+        for key in value if isinstance(value, dict) else range(len(value)):
+            yield from leaves(value[key], (*path, key))
+    else:
+        yield path
+
+
+PLAN = make({"h1": answer(), "h2": "no"}, names=["h1", "h2"])
+LEAVES = [path for path in leaves(PLAN) if path not in (("hash",), ("id",))]
+
+
+def test_a_plan_is_plain_json():
+    assert json.loads(json.dumps(PLAN)) == PLAN and planning.check(json.loads(json.dumps(PLAN)), PLAN["id"]) == PLAN
+    assert PLAN["hash"].startswith(PLAN["id"]) and len(PLAN["id"]) == 12 and len(PLAN["hash"]) == 64
+
+
+@pytest.mark.parametrize("path", LEAVES, ids=str)
+def test_the_hash_covers_everything(path):
+    changed = copy.deepcopy(PLAN)
+    at = changed
+    for key in path[:-1]:
+        at = at[key]
+    at[path[-1]] = "something else"
+    assert planning.identified(changed)["id"] != PLAN["id"]
+    for wrong in (changed, planning.identified(changed)):
+        with pytest.raises(
+            CommandExecutionError, match="is not what was shown: its hash is another one; make a new plan"
+        ):
+            planning.check(wrong, PLAN["id"])
+
+
+@pytest.mark.parametrize("key", ["hash", "id"])
+def test_the_hash_itself_is_checked(key):
+    with pytest.raises(CommandExecutionError):
+        planning.check(dict(PLAN, **{key: "0" * len(PLAN[key])}), PLAN["id"])
+    with pytest.raises(CommandExecutionError):
+        planning.check(PLAN, "0" * 12)
+
+
+JSON = st.recursive(
+    st.one_of(st.none(), st.booleans(), st.integers(), st.text(max_size=5)),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=4),
+)
+
+
+@given(JSON)
+def test_anything_else_is_no_plan(value):
+    with pytest.raises(CommandExecutionError):
+        planning.check(value, "0" * 12)
+
+
+@given(st.dictionaries(st.text(), JSON))
+def test_a_digest_does_not_depend_on_the_order_of_keys(value):
+    assert planning.digest(value) == planning.digest(dict(reversed(value.items())))
+
+
+@given(st.dictionaries(st.sampled_from([f"h{number}" for number in range(9)]), JSON | st.just("good"), max_size=9))
+def test_of_any_answers_a_plan_is_made_and_every_host_is_somewhere(said):
+    said = {name: answer(name) if value == "good" else value for name, value in said.items()}
+    names = [f"h{number}" for number in range(9)]
+    found = make(said, names=names, waves=[{"name": "a", "take": 2}, {"name": "b"}])
+    planned = [host for wave in found["waves"] for host in wave["hosts"]]
+    assert sorted([*planned, *found["left_out"]]) == names and set(found["hosts"]) == set(planned)
+    assert len(found["offers"]) <= 1 and planning.check(json.loads(json.dumps(found)), found["id"])
+
+
+@pytest.mark.parametrize(("durations", "found"), [([], 0), ([None], 120), ([100, None, 300], 120), ([100, 201], 150)])
+def test_what_a_host_is_expected_to_take(durations, found):
+    assert planning.expected(durations) == found
+
+
+def test_ids_that_no_minion_can_have():
+    good, bad = planning.host_ids(["b", "a", "a", "../x", "a b", "", "h\n", 7, "x" * 301, "-x", "\x1b[0m"])
+    assert good == ["a", "b"] and bad == sorted(["../x", "a b", "", "h", "7", "x" * 297 + "...", "-x", "[0m"])
