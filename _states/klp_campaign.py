@@ -1,0 +1,118 @@
+"""
+Declares campaigns over a fleet, for orchestrations on the master: the state ends when the campaign does.
+"""
+
+import json
+
+from salt.exceptions import CommandExecutionError
+
+SYNC = "the runner klp is not on this master yet, run: salt-run saltutil.sync_all"
+DONE, OPEN = 0, 8  # exit codes of the runner klp: all is verified; a plan that waits to be run
+
+
+def __virtual__():
+    if "saltutil.runner" in __salt__ and "klp_state.result" in __utils__:
+        return True
+    return False, "klp_campaign: _utils/klp_state.py missing here, run: salt-run saltutil.sync_all"
+
+
+def _runner(function, **kwargs):
+    """Call a function of the runner klp; returns its document, or raises CommandExecutionError with its sentence."""
+    try:
+        found = __salt__["saltutil.runner"](f"klp.{function}", kwarg=kwargs)
+    except KeyError as exc:
+        raise CommandExecutionError(SYNC) from exc
+    if not isinstance(found, dict) or "text" not in found:
+        raise CommandExecutionError(f"the runner klp.{function} answered: {found}")
+    return found
+
+
+def _pillar():
+    return {"klp_campaign": __pillar__.get("klp_campaign") or {}}
+
+
+def _result(name, **fields):
+    return __utils__["klp_state.result"](name, **fields)
+
+
+def _campaign(name, kind):
+    """Run a campaign, or under ``test=True`` make its plan and show it."""
+    test, plan = __opts__["test"], _pillar()["klp_campaign"].get("plan") or None
+    try:
+        if test and not plan:
+            found = _runner("plan", kind=kind, pillar=_pillar())
+            return _planned(name, found)
+        found = _runner("status" if test else "run", **_arguments(test, plan, kind))
+    except CommandExecutionError as exc:
+        return _result(name, result=False, comment=str(exc))
+    if test:
+        return _result(name, result=None if found["retcode"] else True, comment=found["text"])
+    if found["retcode"] == OPEN:
+        again = json.dumps({"klp_campaign": {"plan": found["plan"]["id"]}})
+        found["text"] += f"\nHere: salt-run state.orchestrate klp.orch.{kind} pillar='{again}'"
+    return _result(name, result=found["retcode"] == DONE, changes=_changes(found), comment=found["text"])
+
+
+def _arguments(test, plan, kind):
+    return {"campaign": plan} if test else {"plan": plan, "kind": kind, "pillar": _pillar()}
+
+
+def _planned(name, found):
+    """Return what a plan predicts: a change for each wave that has hosts."""
+    if found["retcode"] != DONE:
+        return _result(name, result=False, comment=found["text"])
+    waves = {wave["name"]: len(wave["hosts"]) for wave in found["plan"]["waves"] if wave["hosts"]}
+    changes = {wave: {"old": None, "new": f"{hosts} hosts"} for wave, hosts in waves.items()}
+    return _result(name, result=None if changes else True, changes=changes, comment=found["text"])
+
+
+def _changes(found):
+    waves = found.get("campaign", {}).get("waves", [])
+    return {
+        wave["name"]: {"old": f"{wave['hosts']} hosts", "new": f"{wave['verified']} verified"}
+        for wave in waves
+        if wave["opened"] and wave["hosts"]
+    }
+
+
+def patched(name):
+    """
+    Ensure a campaign has patched the fleet as pillar ``klp_campaign`` of the master says.
+
+    With ``test=True`` the plan is made and shown. A plan that was shown is run with pillar ``klp_campaign:plan``;
+    without it one is made, and run only if ``klp_campaign:approve`` is false.
+
+    .. code-block:: yaml
+
+        klp-campaign:
+          klp_campaign.patched: []
+    """
+    return _campaign(name, "patch")
+
+
+def rolled_back(name):
+    """
+    Ensure a campaign has taken the fleet back to pillar ``klp_campaign:level``; plans as for ``patched``.
+
+    .. code-block:: yaml
+
+        klp-campaign:
+          klp_campaign.rolled_back: []
+    """
+    return _campaign(name, "rollback")
+
+
+def audited(name):
+    """
+    Ensure every host of pillar ``klp_campaign:target`` is live patched as declared. Changes nothing.
+
+    .. code-block:: yaml
+
+        klp-audit:
+          klp_campaign.audited: []
+    """
+    try:
+        found = _runner("audit", pillar=_pillar())
+    except CommandExecutionError as exc:
+        return _result(name, result=False, comment=str(exc))
+    return _result(name, result=found["retcode"] == DONE, comment=found["text"])

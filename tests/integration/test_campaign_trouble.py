@@ -1,0 +1,173 @@
+"""
+What goes wrong in a fleet: a canary that cannot be backed up, hosts that are away and
+come back late, hosts that answer nonsense, people who pause, abort, and begin a second campaign on the same hosts.
+"""
+
+import json
+import time
+
+import pytest
+
+from tests.functional.conftest import FIRST, LP, THIRD, VERIFY, VERIFY_SCRIPT
+from tests.integration.crew import CAMPAIGN, HOSTS, Crew
+from tests.lab.host import wait_until
+
+LIMITS = {**CAMPAIGN["limits"], "failed": 2, "unreachable": 1}
+PATIENT = {**CAMPAIGN, "limits": LIMITS, "presence": {"timeout": 8, "late": 180}}
+TWO = [{"name": "canary", "hosts": ["web1"]}, {"name": "rest"}]
+# Modules of two minions that do not tell the truth; they are put in after the plan, which sends the right ones.
+SAYS_IT_IS_ANOTHER = """
+def __virtual__():
+    return "klp_audit"
+
+def standing(*args, **kwargs):
+    return {"version": 1, "host": "web1", "run": None}
+"""
+ANSWERS_NONSENSE = """
+def apply_(*args, **kwargs):
+    return {"x": "y" * 3000000}
+
+__func_alias__ = {"apply_": "apply"}
+"""
+
+
+@pytest.fixture(scope="module")
+def crew(master, lab, pillar, salt_factories):
+    """The fleet."""
+    found = Crew(master, lab, pillar, salt_factories.root_dir)
+    assert found.run("saltutil.sync_all")[0] == 0
+    try:
+        found.muster()
+        yield found
+    finally:
+        found.dismiss()
+
+
+def module_of(crew, name, file, text):
+    """Replace a synced module of a minion; a job of a classic minion loads its modules anew."""
+    folder = crew.minions[name].config["extension_modules"]
+    crew.hosts[name].write(f"{folder}/modules/{file}", text)
+
+
+def canary(crew, made):
+    """Return how the first wave of a campaign stands."""
+    return crew.run("klp.status", made["id"])[1]["campaign"]["waves"][0]
+
+
+@pytest.fixture(scope="module")
+def stopped(crew):
+    """A campaign whose canary cannot prove its backup."""
+    crew.hosts["web1"].write(VERIFY, "#!/bin/sh\necho the volume is gone >&2\nexit 1\n", mode=0o755)
+    made = crew.plan()
+    code, found, _ = crew.run("klp.run", made["id"])
+    crew.hosts["web1"].write(VERIFY, VERIFY_SCRIPT, mode=0o755)
+    return made, code, found["campaign"]
+
+
+def test_a_failing_canary_stops_everything_after_it(crew, stopped):
+    made, code, campaign = stopped
+    assert (code, campaign["why"]) == (3, "wave canary: 1 of 1 hosts failed, 0 may")
+    assert campaign["verified"] == 0
+    assert crew.editions(LP) == dict.fromkeys(HOSTS, [FIRST])
+    assert {name for name, runs in crew.backups().items() if runs} == {"web1"}
+    _, found, _ = crew.run("klp.report", made["id"])
+    assert "the volume is gone" in found["report"]["hosts"]["web1"]["why"]
+
+
+def test_a_live_patch_that_never_came_to_a_host_is_in_quarantine_all_the_same(crew, stopped):
+    """Nobody knows how far the canary got: the suspicion is enough, and a person releases it."""
+    _, found, _ = crew.run("klp.quarantined")
+    assert [item["edition"] for item in found["quarantine"]] == [THIRD]
+    assert crew.run("klp.release", LP, THIRD)[0] == 0
+
+
+@pytest.fixture(scope="module")
+def paused(crew, stopped):
+    """A campaign that is paused while its canary runs, before the trouble of the others begins."""
+    made = crew.plan(**{**PATIENT, "waves": TWO})
+    module_of(crew, "web5", "klp_audit_outlook.py", SAYS_IT_IS_ANOTHER)
+    module_of(crew, "web6", "state.py", ANSWERS_NONSENSE)
+    crew.minions["web3"].terminate()
+    driver = crew.start("klp.run", made["id"])
+    wait_until(lambda: canary(crew, made)["running"], 120, "the canary to run")
+    wished = crew.run("klp.pause", made["id"])
+    driver.communicate(timeout=240)
+    return made, driver.returncode, wished[0]
+
+
+def test_a_paused_campaign_finishes_what_runs_and_starts_nothing(crew, paused):
+    made, code, wished = paused
+    assert (code, wished) == (5, 0)
+    assert crew.hosts["web1"].editions(LP) == [THIRD]
+    assert {name for name, runs in crew.backups().items() if made["id"] in runs} == {"web1"}
+    assert crew.run("klp.status", made["id"])[0] == 5
+
+
+def test_a_second_campaign_on_its_hosts_is_refused(crew, paused):
+    made, _, _ = paused
+    other = crew.plan(target="web2,web4", target_type="list", presence={"timeout": 8}, sync=False)
+    assert other["hosts"] == {}
+    assert other["left_out"]["web2"] == ["refused", f"it is in campaign {made['id']}, which is not over"]
+
+
+def test_the_scheduler_does_not_go_on_with_what_a_person_paused(crew, paused):
+    made, _, _ = paused
+    code, found, _ = crew.run("klp.resume")
+    assert (code, found["campaigns"]) == (0, [])
+    assert crew.run("klp.status", made["id"])[0] == 5
+
+
+@pytest.fixture(scope="module")
+def resumed(crew, paused):
+    """The campaign goes on; web3 comes back when its wave has passed without it."""
+    made, _, _ = paused
+    driver = crew.start("klp.resume", made["id"])
+
+    def late():
+        return crew.run("klp.status", made["id"])[1]["campaign"]["waves"][-1]["name"] == "late"
+
+    wait_until(late, 240, "the wave of those that are late")
+    crew.minions["web3"].start()
+    _, told = driver.communicate(timeout=240)
+    return made, driver.returncode, crew.run("klp.report", made["id"])[1]["report"], told
+
+
+def test_hosts_that_come_back_late_are_patched_late(resumed):
+    _, _, report, _ = resumed
+    assert (report["hosts"]["web3"]["stage"], report["hosts"]["web3"]["wave"]) == ("verified", "late")
+
+
+def test_hosts_that_answer_nonsense_fail_alone(crew, resumed):
+    _, code, report, told = resumed
+    assert code == 2
+    assert {name: item["stage"] for name, item in report["hosts"].items()} == {
+        **dict.fromkeys(("web1", "web2", "web3", "web4"), "verified"),
+        "web5": "refused",
+        "web6": "failed",
+    }
+    assert report["hosts"]["web5"]["why"] == "its answer is of another host: web1"
+    assert report["hosts"]["web6"]["why"].startswith("its answer is not understood: its answer is too large")
+    assert len(told) < 20000
+    assert {name: found for name, (found,) in crew.editions(LP).items()} == {
+        **dict.fromkeys(HOSTS, THIRD),
+        **dict.fromkeys(("web5", "web6"), FIRST),
+    }
+
+
+def test_an_aborted_campaign_starts_nothing_and_is_over(crew, resumed):
+    made = crew.plan(waves=[{"name": "all"}], windows={"open": [never()]})
+    driver = crew.start("klp.run", made["id"])
+    wait_until(lambda: crew.run("klp.status", made["id"])[0] == 6, 120, "the campaign to wait for its window")
+    assert crew.run("klp.abort", made["id"])[0] == 0
+    driver.communicate(timeout=120)
+    assert driver.returncode == 4
+    assert crew.hosts["web5"].editions(LP) == [FIRST]
+    assert made["id"] not in json.dumps(crew.backups())
+    code, found, _ = crew.run("klp.abort", made["id"])
+    assert (code, found["error"]) == (1, f"campaign {made['id']} is over (aborted)")
+
+
+def never():
+    """Return a window of one minute that is half a day away."""
+    hour = (time.gmtime().tm_hour + 12) % 24
+    return {"from": f"{hour:02}:00", "to": f"{hour:02}:01"}
