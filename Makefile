@@ -8,6 +8,8 @@ SALT ?= 3008
 SALT_SERIES := 3006 3007 3008
 PYTEST_ARGS ?=
 COVERAGE ?= 95
+FUNCTIONAL ?= tests/functional
+INTEGRATION ?= tests/integration
 
 VENV := $(CURDIR)/build/venv/$(SALT)
 PY := $(VENV)/bin/python
@@ -15,9 +17,9 @@ LINT := $(CURDIR)/build/venv/lint/bin
 PYTEST := $(PY) -m pytest $(PYTEST_ARGS)
 
 # What Salt loads (SYNCED), and of it what a minion loads and so has to run on Python 3.6 (MINION).
-SYNCED := $(wildcard _modules _states _utils _grains _beacons _runners)
-MINION := $(filter-out _runners,$(SYNCED))
-MASTER := $(wildcard _runners tools tests demo)
+SYNCED := $(wildcard _modules _states _utils _grains _beacons _runners _output)
+MINION := $(filter-out _runners _output,$(SYNCED))
+TOOLS := $(wildcard tools tests demo bench)
 SCRIPTS := $(wildcard .ci/run tests/lab/nshost tests/lab/vm/guest/init tests/lab/vm/guest/*initrd tests/lab/vm/guest/install-* \
 	pillar/examples/*-root-snapshot tools/*.sh)
 
@@ -26,8 +28,9 @@ PREFIX ?= /usr
 FORMULAS := $(DESTDIR)$(PREFIX)/share/salt-formulas
 DOCS := $(DESTDIR)$(PREFIX)/share/doc/packages/salt-klp
 
-.PHONY: help setup setup-lint setup-system demo check lint-python lint-types lint-py36 lint-yaml lint-shell lint-house lint-docs \
-	test test-unit test-functional test-integration test-system test-matrix coverage install clean
+.PHONY: help setup setup-lint setup-system demo bench bench-real \
+	check lint-python lint-types lint-py36 lint-yaml lint-shell lint-house lint-docs \
+	test test-unit test-simulation test-functional test-integration test-system test-matrix coverage install clean
 
 help: ## this list
 	@echo "make TARGET [SALT=3006|3007|3008] [PYTEST_ARGS=...]      SALT is $(SALT) unless it is named"
@@ -45,6 +48,12 @@ setup-lint:
 demo: setup ## show what salt-klp does, on hosts that are made for it
 	@$(PY) -m demo
 
+bench: setup ## what campaigns cost, over up to 100,000 simulated hosts; fails if it is worse than linear
+	@$(PY) -m bench
+
+bench-real: setup ## what a campaign adds on a real master with real minions
+	@$(PY) -m bench real
+
 check: lint-python lint-types lint-py36 lint-yaml lint-shell lint-house lint-docs ## all linters
 
 lint-python: setup-lint
@@ -60,8 +69,8 @@ lint-types: setup-lint
 	    echo "== mypy: $$folder"; \
 	    $(LINT)/mypy --disable-error-code=name-defined --disable-error-code=var-annotated $$folder; \
 	done
-	@echo "== mypy: $(filter-out _runners,$(MASTER))"
-	@$(LINT)/mypy $(filter-out _runners,$(MASTER))
+	@echo "== mypy: $(TOOLS)"
+	@$(LINT)/mypy $(TOOLS)
 
 lint-py36: setup-lint
 	@echo "== Python 3.6: $(MINION)"
@@ -80,24 +89,28 @@ lint-docs: setup-lint
 	@echo "== generated pages"
 	@$(LINT)/python tools/docs.py --check
 
-docs/reference/pillar.md pillar/schema.yaml: _utils/klp_pillar.py tools/docs.py | setup-lint
+docs/reference/pillar.md docs/reference/campaign.md pillar/schema.yaml pillar/campaign-schema.yaml: \
+    _utils/klp_pillar.py _runners/klp.py _runners/klp/schema.py tools/docs.py | setup-lint
 	@$(LINT)/python tools/docs.py
 
 lint-house: setup-lint
 	@echo "== house rules"
 	@$(LINT)/python tools/lint_house.py
 
-test: test-unit test-functional test-integration coverage ## unit, functional, integration; fails under 95 % of the lines
+test: test-unit test-simulation test-functional test-integration coverage ## unit, functional, integration; fails under 95 % of the lines
 
 test-unit: setup ## parsers and decisions, without any host; measures coverage
 	@mkdir -p build/coverage
 	$(PYTEST) tests/unit $(addprefix --cov=,$(SYNCED)) --cov-branch --cov-report=json
 
+test-simulation: setup ## campaigns over simulated hosts, killed at every step
+	$(PYTEST) tests/simulation -s
+
 test-functional: setup ## salt-call on hosts with a real zypper
-	$(PYTEST) tests/functional -n 2 --dist loadfile
+	$(PYTEST) $(FUNCTIONAL) -n 2 --dist loadfile
 
 test-integration: setup ## a real master and real minions
-	$(PYTEST) tests/integration
+	$(PYTEST) $(INTEGRATION) -n 2 --dist loadfile
 
 setup-system: setup
 	@tools/packages.sh system
@@ -111,7 +124,7 @@ test-system: setup-system ## the formula on a real kernel, in virtual machines; 
 test-matrix: ## unit, functional and integration tests on every Salt series
 	@for series in $(SALT_SERIES); do \
 	    echo "== Salt $$series"; \
-	    $(MAKE) --no-print-directory SALT=$$series test-unit test-functional test-integration; \
+	    $(MAKE) --no-print-directory SALT=$$series test-unit test-simulation test-functional test-integration; \
 	done
 
 coverage: ## the coverage of the last unit tests; fails under COVERAGE percent of the lines
@@ -122,8 +135,8 @@ install: ## install below DESTDIR as SUSE packages its formulas
 	install -d $(FORMULAS)/states $(FORMULAS)/metadata/klp $(DOCS)
 	cp -RL salt/. $(FORMULAS)/states
 	find $(FORMULAS)/states -name __pycache__ -type d -prune -exec rm -r {} +
-	for file in $(wildcard metadata/*.yml pillar/schema.yaml); do install -m 0644 $$file $(FORMULAS)/metadata/klp; done
-	for folder in $(wildcard pillar/examples); do cp -RL $$folder $(FORMULAS)/metadata/klp; done
+	for file in $(wildcard metadata/*.yml pillar/*schema.yaml); do install -m 0644 $$file $(FORMULAS)/metadata/klp; done
+	for folder in $(wildcard pillar/examples pillar/campaigns); do cp -RL $$folder $(FORMULAS)/metadata/klp; done
 	install -m 0644 $(wildcard LICENSE README.md CHANGELOG.md) $(DOCS)
 	for folder in $(wildcard docs/*); do cp -RL $$folder $(DOCS); done
 	chmod -R u=rwX,go=rX $(FORMULAS) $(DOCS)
