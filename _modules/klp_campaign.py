@@ -78,7 +78,7 @@ def run(name):
 
     CLI Example::
 
-        salt '*' klp.run 3f2a9c01d4e5
+        salt '*' klp.run c3f2a9c01d4e
     """
     found = [item for item in __salt__["root_backup.list"]() if item["run"] == str(name)]
     return {key: found[-1][key] for key in ("opened", "finished", "backup")} if found else None

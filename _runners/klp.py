@@ -76,7 +76,7 @@ def run(plan=None, kind="patch", pillar=None):
 
     CLI Example::
 
-        salt-run klp.run 3f2a9c01d4e5
+        salt-run klp.run c3f2a9c01d4e
     """
     return _call("run", plan, kind, pillar)
 
@@ -93,7 +93,7 @@ def status(campaign=None, watch=0):
     CLI Example::
 
         salt-run klp.status
-        salt-run klp.status 3f2a9c01d4e5 watch=5
+        salt-run klp.status c3f2a9c01d4e watch=5
     """
     return _call("status", campaign, watch)
 
@@ -107,7 +107,7 @@ def pause(campaign):
 
     CLI Example::
 
-        salt-run klp.pause 3f2a9c01d4e5
+        salt-run klp.pause c3f2a9c01d4e
     """
     return _call("wish", campaign, "pause", _commands().user())
 
@@ -123,7 +123,7 @@ def resume(campaign=None):
 
     CLI Example::
 
-        salt-run klp.resume 3f2a9c01d4e5
+        salt-run klp.resume c3f2a9c01d4e
         salt-run klp.resume
     """
     return _call("resume", campaign, _commands().user())
@@ -138,7 +138,7 @@ def abort(campaign):
 
     CLI Example::
 
-        salt-run klp.abort 3f2a9c01d4e5
+        salt-run klp.abort c3f2a9c01d4e
     """
     return _call("wish", campaign, "abort", _commands().user())
 
@@ -152,8 +152,8 @@ def report(campaign):
 
     CLI Example::
 
-        salt-run klp.report 3f2a9c01d4e5
-        salt-run --out=json klp.report 3f2a9c01d4e5
+        salt-run klp.report c3f2a9c01d4e
+        salt-run --out=json klp.report c3f2a9c01d4e
     """
     return _call("report", campaign)
 

@@ -1,8 +1,8 @@
 """
 The plan of a campaign: which hosts, in which wave, what each would get, and who is left out and why. Pure functions.
 
-A plan is a plain document. Its hash covers all of it, so that only what was shown is run; its id is the beginning of
-the hash, and that of the campaign, the runs and the backups as well.
+A plan is a plain document. Its hash covers all of it, so that only what was shown is run; its id is made from the hash,
+and is that of the campaign, the runs and the backups as well.
 """
 
 from __future__ import annotations
@@ -76,7 +76,8 @@ def make(facts, settings, now):
 def identified(plan):
     """Return a plan with its hash and its id."""
     whole = digest({key: plan[key] for key in plan if key not in ("hash", "id")})
-    return dict(plan, hash=whole, id=whole[:LENGTH])
+    # A letter in front: Salt's command line would make a number of an id of digits.
+    return dict(plan, hash=whole, id="c" + whole[: LENGTH - 1])
 
 
 def _refuse_absent(left_out, settings):

@@ -181,7 +181,7 @@ SCHEMA: dict[str, dict] = {
                 "When they are looked at, after their wave has been patched: kernel log, taint, transition, boot, "
                 "services; empty: never.",
             ),
-            "services": _list("name", [], "Services that have to run on every host then."),
+            "services": _list("service", [], "Services that have to run on every host then."),
         },
     },
     "limits": {

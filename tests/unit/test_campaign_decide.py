@@ -78,6 +78,14 @@ def test_a_host_that_was_cut_off_has_its_turn_first_and_not_for_ever(book):
     assert book.do() == "failed" and book.found.hosts["b"].attempt == 3
 
 
+def test_a_run_is_as_old_as_its_first_beginning(book):
+    book.start("a", "1").add("lost", hosts=["a"])
+    book.now += 500
+    book.start("a", "2")
+    item = book.found.hosts["a"]
+    assert (item.started, item.since, item.attempt, item.jid) == (START, START + 500, 2, "2")
+
+
 def test_no_host_is_begun_more_often_than_allowed_behind_another_that_was_cut_off(book):
     """Only the first one of the queue was looked at: the one behind it was started without an end."""
     for jid in ("1", "2", "3"):

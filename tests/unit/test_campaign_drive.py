@@ -125,9 +125,13 @@ def test_the_health_of_a_host_is_that_before_its_first_run(game):
 def test_a_start_of_the_host_between_two_runs_is_seen(game):
     played = game({"h1": {"dies": 3}}, soak={"minutes": [1]})
     with played.driver() as driver:
-        played.until(driver, "lost")
+        played.until(driver, "start")
         played.world.hosts["h1"].boot = "boot-2"
     assert played.go().result == "stopped" and played.of("h1") == ("failed", "after its run: it was started again")
+    assert [entry["hosts"]["h1"]["boot"] for entry in played.entries if entry["what"] == "ready"] == [
+        "boot-1",
+        "boot-2",
+    ]
 
 
 def test_nobody_is_started_after_a_pause_however_late_it_comes(game):

@@ -33,6 +33,42 @@ def test_an_answer_that_nobody_heard_is_looked_up(game):
     assert played.go().result == "done" and len(played.world.hosts["h1"].started) == 1
 
 
+def test_an_answer_to_a_job_counts_for_nobody_who_did_not_get_it(game):
+    played = game(2, batch=1)
+    answers = played.world.answers
+    played.world.answers = lambda jid, hosts: {**answers(jid, hosts), "h2": {"return": ["no"]}, "h9": {"return": 7}}
+    with played.driver() as driver:
+        played.until(driver, "ended")
+        assert driver.found.hosts["h2"].stage == "ready" and played.entries[-2]["hosts"] == {"h1": None}
+
+
+def running(played):
+    """Return the moments at which hosts were asked whether they run, from now on."""
+    moments: list = []
+    played.before_ask = lambda fun: moments.append(played.world.time) if fun == drive.RUNNING else None
+    return moments
+
+
+def test_who_is_ready_is_started_before_others_are_looked_after(game):
+    played = game({"h1": {}, "h2": {}, "h3": {}}, batch=2)
+    played.world.hosts["h1"].seconds = 600.0
+    with played.driver() as driver:
+        while played.whats().count("ready") < 2:
+            played.world.wait(driver.step() or 0)
+        played.world.advance(100)
+        driver.next_look, asked = 0.0, running(played)
+        assert driver.step() == 0 and played.whats()[-1] == "start" and asked == []
+        assert driver.step() == 30 and len(asked) == 1
+
+
+def test_looks_that_take_long_are_rare(game):
+    played = game({"h1": {"dies": 1, "down": 10.0**7}}, limits={"unreachable": 1, "host_timeout": 1000})
+    asked = running(played)
+    played.go()
+    pauses = [after - before for before, after in zip(asked, asked[1:], strict=False)]
+    assert asked[0] > START + 30 and len(asked) > 5 and min(pauses) >= 30 + 3 * 30
+
+
 def test_a_run_that_was_cut_off_is_begun_again(game):
     played = game({"h1": {"dies": 2}})
     assert played.go().result == "done" and played.found.hosts["h1"].attempt == 2
