@@ -182,7 +182,9 @@ class Commands:
             found = self._campaign(name)
             if not found.begun and not self.store.begun(name):
                 raise CommandExecutionError(f"plan {name} has not begun; begin it with: salt-run klp.run {name}")
-            if found.paused and not found.over:
+            wish = self.store.wished(name) or {"number": 0}
+            unread = wish["number"] > found.wish and wish["want"] == "pause"
+            if (found.paused or unread) and not found.over:
                 self.store.wish(name, "resume", who, time.time())
             return self._drive([name])[0]
         names = [one for one in self.store.open_campaigns() if not self._campaign(one).paused]

@@ -187,10 +187,15 @@ def gate(found, wave):
     wave
         the one that has exceeded a limit, perhaps by an answer that came late: then the wave whose turn it is, which
         has not passed its gate, goes back with it.
+
+    A live patch is suspected, and taken back, only if a host to which it may have come has failed or fallen silent:
+    hosts that refused or did not answer before they were started say nothing about it.
     """
     planned, numbers = found.plan["hosts"], (wave.number, found.current)
     mine = [host for host, item in found.hosts.items() if item.wave in numbers and item.touched]
     mine = [host for host in mine if changed(planned[host])] if found.plan["kind"] == "patch" else []
+    if not any(found.hosts[host].stage in (states.FAILED, states.UNREACHABLE) for host in mine):
+        mine = []
     back = [host for host in mine if planned[host]["before"]]
     pairs = sorted({(planned[host]["package"], planned[host]["target"]) for host in mine})
     return {

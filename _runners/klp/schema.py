@@ -219,7 +219,9 @@ SCHEMA: dict[str, dict] = {
         "patch they had.",
     ),
     "quarantine": _bool(
-        True, "When a gate fails, keep the live patch of that wave from all further hosts until klp.release."
+        True,
+        "When a gate fails with a host that was started, keep the live patch of its wave from all further hosts until "
+        "klp.release.",
     ),
 }
 

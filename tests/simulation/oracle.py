@@ -200,6 +200,7 @@ class Watcher:
         self.stopped = entry
         theirs = {*self.waves[entry["wave"]], *self.waves[self.wave]}
         both = {host for host in self.touched & theirs if self._brought(host)}
+        both = both if any(self.stage[host] in ("failed", "unreachable") for host in both) else set()
         assert {(item["package"], item["edition"]) for item in entry["suspects"]} == {
             (PACKAGE, self.plan["hosts"][host]["target"]) for host in both
         }

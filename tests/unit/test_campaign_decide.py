@@ -157,6 +157,15 @@ def test_who_gets_no_live_patch_is_no_reason_for_quarantine():
     assert [book.do() for _ in range(1)] == ["gate"] and book.next()["do"] == "wait"
 
 
+def test_hosts_that_were_never_started_say_nothing_about_a_live_patch():
+    """A wave whose started hosts are all well stopped the fleet, and banned and took back what had done no harm."""
+    book = Book(on_failure="rollback").begin().start("ab", "1").end("ab", "1")
+    book.add("refused", hosts={"c": "its clock is off"})
+    found = book.next()
+    assert found["why"] == "wave one: 1 of 4 hosts failed, 0 may"
+    assert (found["do"], found["back"], found["suspects"]) == ("gate", [], [])
+
+
 def test_without_quarantine_nothing_is_banned():
     book = Book(quarantine=False).begin().start("ab", "1").end("ab", "1", "no")
     assert [book.do(), book.do()] == ["gate", "end"] and book.found.quarantined == []

@@ -105,6 +105,25 @@ def test_a_plan_is_read_as_it_was_written(there):
         there.plan(ID)
 
 
+def test_after_a_power_cut_a_campaign_is_still_found(there, monkeypatch):
+    """What is written is of no use if the folder that names it was not flushed."""
+    flushed, fsync = [], os.fsync
+
+    def note(handle):
+        flushed.append(os.path.relpath(os.readlink(f"/proc/self/fd/{handle}"), there.folder))
+        fsync(handle)
+
+    monkeypatch.setattr(store.os, "fsync", note)
+    plan = made()
+    folder = f"campaigns/{plan['id']}"
+    there.save(plan)
+    assert flushed == [f"{folder}/plan.json.new", folder, "campaigns"]
+    there.begin(plan["id"])
+    assert flushed[3:] == [folder]
+    there.ban([{"package": "p", "edition": "1-1"}], plan["id"], "why", 0)
+    assert flushed[4:] == ["quarantine.json.new", "."]
+
+
 def tampered(plan):
     """Yield plans that are not what was shown, some with a hash that fits."""
     yield dict(plan, hosts={"h2": {}})

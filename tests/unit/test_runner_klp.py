@@ -263,6 +263,13 @@ def test_pause_and_resume(master):
     assert master.refused("abort", name) == f"campaign {name} is over (done)"
 
 
+def test_a_pause_that_nobody_has_read_yet_is_resumed_too(master):
+    name = master.plan()
+    commands.Commands(master.opts, None).store.begin(name)
+    assert master.run("pause", name)["retcode"] == 0
+    assert master.run("resume", name)["retcode"] == 0
+
+
 def test_resume_takes_up_what_was_interrupted(master):
     name = master.plan()
     store = commands.Commands(master.opts, None).store
