@@ -101,7 +101,7 @@ test: test-unit test-simulation test-functional test-integration coverage ## uni
 
 test-unit: setup ## parsers and decisions, without any host; measures coverage
 	@mkdir -p build/coverage
-	$(PYTEST) tests/unit $(addprefix --cov=,$(SYNCED)) --cov-branch --cov-report=json
+	$(PYTEST) tests/unit -n 2 $(addprefix --cov=,$(SYNCED)) --cov-branch --cov-report=json
 
 test-simulation: setup ## campaigns over simulated hosts, killed at every step
 	$(PYTEST) tests/simulation -s
