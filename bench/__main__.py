@@ -81,7 +81,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         from . import real
 
         return real.main()
-    return simulated()
+    try:
+        return simulated()
+    except subprocess.CalledProcessError:  # what went wrong was said by the process itself
+        return 1
 
 
 if __name__ == "__main__":

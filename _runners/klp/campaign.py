@@ -280,19 +280,23 @@ class Campaign:
             self.hosts[host].backs += 1
         self.jobs[entry["jid"]] = Job(entry["jid"], entry["hosts"], entry["at"], True)
 
+    def _remark(self, host, why):
+        """Say one thing more of a host; why it failed stays."""
+        self.hosts[host].why = "; ".join(filter(None, (self.hosts[host].why, why)))
+
     def _on_returned(self, entry):
         for host, why in entry["hosts"].items():
             self._answered(host, entry["jid"])
             self._back(host, STAYS if why else BACK)
             if why:
-                self.hosts[host].why = f"going back: {why}"
+                self._remark(host, f"going back: {why}")
 
     def _on_stays(self, entry):
         for host, why in entry["hosts"].items():
             self._answered(host, self.hosts[host].jid)
             self._back(host, STAYS)
             if why:
-                self.hosts[host].why = f"going back: {why}"
+                self._remark(host, f"going back: {why}")
 
     def _on_again(self, entry):
         """Ways back that were cut off are begun again."""
@@ -310,7 +314,7 @@ class Campaign:
         self.wish, self.aborted = entry["number"], {"by": entry["by"], "at": entry["at"]}
         for host in list(self.back_queue):
             self._back(host, STAYS)
-            self.hosts[host].why = f"going back: aborted by {entry['by']}"
+            self._remark(host, f"going back: aborted by {entry['by']}")
         if not self.stopped:
             self.stopped = {"why": f"aborted by {entry['by']}", "wave": None, "at": entry["at"], "suspects": []}
 

@@ -32,6 +32,8 @@ def usable(opts):
         return "master option ext_job_cache is set: campaigns read the answers from the master's own job cache"
     if opts.get("job_cache") is False:
         return "master option job_cache is false: campaigns read the answers from the job cache"
+    if opts.get("minimum_auth_version", 3) < 3:
+        return "master option minimum_auth_version is below 3: a minion could answer in the name of another"
     return None
 
 
@@ -123,7 +125,8 @@ class Hands:
     def tell(self, what, entry):
         """Put a step on the event bus, for returners, reactors and engines; whoever does not listen misses nothing."""
         data = dict(entry, campaign=self.campaign)
-        hosts = data.get("hosts")
-        if hosts is not None and len(hosts) > TOLD:
-            data.update(hosts=list(hosts)[:TOLD], more=len(hosts) - TOLD)
+        for key in ("hosts", "back"):
+            hosts = data.get(key)
+            if hosts is not None and len(hosts) > TOLD:
+                data.update({key: list(hosts)[:TOLD], "more": len(hosts) - TOLD})
         self._bus.fire_event(data, f"{TAG}/{self.campaign}/{what}")

@@ -194,7 +194,7 @@ SCHEMA: dict[str, dict] = {
             "host_timeout": _int(
                 7200, 10, 604800, "seconds", "How long a host may take; it counts as unreachable, or failed, then."
             ),
-            "attempts": _int(3, 1, 100, "runs", "How often a run is begun again that was cut off on its host."),
+            "attempts": _int(3, 1, 100, "runs", "How often a run is begun that is cut off on its host."),
             "start_within": _int(300, 10, 86400, "seconds", "A host refuses a run that reaches it later than that."),
             "look": _int(30, 1, 3600, "seconds", "How often a host that runs is asked whether it still does."),
             "duration": _int(336, 1, 8760, "hours", "After that long the campaign starts no further host and ends."),

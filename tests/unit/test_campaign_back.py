@@ -70,7 +70,7 @@ def test_a_host_that_does_not_get_back_says_why(game):
     played = game({"h1": {"bad": "no", "stuck": "klp-settled: blocked by h1"}}, limits={"failed": 1})
     played.go()
     assert backs(played) == {"h1": "stays", "h9": "back"}
-    assert played.of("h1") == ("failed", "going back: klp-settled: blocked by h1")
+    assert played.of("h1") == ("failed", "no; going back: klp-settled: blocked by h1")
 
 
 def test_a_way_back_that_meets_other_states_is_tried_again(game):
@@ -153,7 +153,7 @@ def test_after_an_abort_what_goes_back_is_finished_and_nobody_else_goes(game):
         played.until(driver, "back")
         played.wish("abort")
     assert played.go().result == "stopped" and backs(played) == {"h1": "back", "h2": "stays", "h9": None}
-    assert played.of("h2") == ("failed", "going back: aborted by anna")
+    assert played.of("h2") == ("failed", "no; going back: aborted by anna")
 
 
 def test_after_an_abort_a_way_back_that_was_cut_off_is_not_begun_again(game):

@@ -62,7 +62,7 @@ def test_the_way_back_goes_by_batches():
     book.add("stays", hosts={"c": None, "b": "it does not answer"})
     assert book.next() == {"do": "end", "result": "stopped"}
     assert [book.found.hosts[name].back for name in "abc"] == ["back", "stays", "stays"]
-    assert book.found.hosts["b"].why == "going back: it does not answer" and book.found.hosts["a"].backs == 1
+    assert book.found.hosts["b"].why == "no; going back: it does not answer" and book.found.hosts["a"].backs == 1
 
 
 def test_who_was_cut_off_and_then_away_is_not_forgotten_either():
@@ -83,7 +83,7 @@ def test_the_way_back_can_be_paused():
 
 def test_the_way_back_can_be_aborted():
     book = going_back().add("abort", by="anna", number=1)
-    assert book.found.hosts["c"].back == "stays" and book.found.hosts["c"].why == "going back: aborted by anna"
+    assert book.found.hosts["c"].back == "stays" and book.found.hosts["c"].why == "no; going back: aborted by anna"
     assert book.next()["for"] == "the hosts that go back"
     assert book.add("returned", hosts={"a": None, "b": "no"}, jid="9").next() == {"do": "end", "result": "stopped"}
 

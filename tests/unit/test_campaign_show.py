@@ -220,7 +220,7 @@ def test_a_report():
         not verified, or gone back:
         host  wave  stage    runs  back   why
         h01   rest  failed      1  stays  zypper: exit 4
-        h02   rest  failed      1  stays  going back: it does not answer
+        h02   rest  failed      1  stays  zypper: exit 4; going back: it does not answer
         h03   rest  waiting     0
 
         left out, unreachable: 1

@@ -184,7 +184,9 @@ def test_steps_are_told_on_the_bus(salty):
     salty.tell("end", {"what": "end", "n": 7})
     many = {f"web{number}": None for number in range(1200)}
     salty.tell("ended", {"what": "ended", "hosts": many})
-    (tag, data), (_, long) = salty.buses[0].fired
+    salty.tell("gate", {"what": "gate", "back": list(many)})
+    (tag, data), (_, long), (_, gate) = salty.buses[0].fired
+    assert (len(gate["back"]), gate["more"]) == (1000, 200)
     assert tag == "salt-klp/0123456789ab/end"
     assert data == {"what": "end", "n": 7, "campaign": "0123456789ab"}
     assert (len(long["hosts"]), long["more"]) == (1000, 200)

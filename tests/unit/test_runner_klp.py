@@ -161,7 +161,7 @@ def test_a_pillar_that_cannot_be_rendered_is_said(master):
     assert master.refused("plan") == "pillar of master_master: Rendering SLS 'x' failed"
 
 
-@pytest.mark.parametrize("option", [{"ext_job_cache": "redis"}, {"job_cache": False}])
+@pytest.mark.parametrize("option", [{"ext_job_cache": "redis"}, {"job_cache": False}, {"minimum_auth_version": 2}])
 def test_a_master_whose_answers_are_elsewhere_is_refused(master, option):
     master.opts.update(option)
     assert next(iter(option)) in master.refused("plan")
