@@ -259,6 +259,14 @@ def _states(kind, states):
     return False, text("; ".join(item["comment"] for item in own[:REASONS]))
 
 
+def untouched(value):
+    """Return whether a run that failed says that it changed nothing at all: it was refused before its first change."""
+    states = value.get("return") if isinstance(value, dict) else None
+    if not isinstance(states, dict) or not states:
+        return False
+    return all(isinstance(item, dict) and item.get("changes") == {} for item in states.values())
+
+
 def runs(value, jid):
     """Return whether a host runs a job, as its ``saltutil.is_running`` tells; ``None``: it does not tell."""
     if not isinstance(value, list) or not all(isinstance(item, dict) for item in value):

@@ -187,6 +187,9 @@ class Campaign:
         for host, why in entry["hosts"].items():
             self._answered(host, entry["jid"])
             self._move(host, FAILED if why else VERIFIED, why)
+        for host in entry.get("untouched", ()):  # an earlier run may have changed something all the same
+            item = self.hosts[host]
+            item.touched = item.attempt > 1 or item.met > 0
 
     def _on_lost(self, entry):
         """Runs that were cut off on their hosts are begun again."""

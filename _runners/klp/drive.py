@@ -181,7 +181,7 @@ class Driver:
             self._write("unbegun", hosts={host: hosts[host] for host in again})
         ended = {host: hosts[host] for host in hosts if host not in again}
         if ended:
-            self._ended(job, ended)
+            self._ended(job, ended, [host for host in ended if ended[host] and answers.untouched(got[host])])
 
     def _may_try(self, host, job):
         """Return whether a run that could not begin is tried again; ways back have the limit of ``_again``."""
@@ -189,11 +189,12 @@ class Driver:
         stopped = self.found.stopped or item.met >= self.limits["attempts"]
         return self._runs(host, job) and (job.back or not stopped)
 
-    def _ended(self, job, hosts):
+    def _ended(self, job, hosts, untouched=()):
         for host in hosts:
             self.misses.pop(host, None)
             self.alive.discard(host)
-        self._write("returned" if job.back else "ended", jid=job.jid, hosts=hosts)
+        more = {"untouched": list(untouched)} if untouched and not job.back else {}
+        self._write("returned" if job.back else "ended", jid=job.jid, hosts=hosts, **more)
 
     def _inquire(self, asked):
         """Ask hosts (``{host: its job}``) whether they run it, and find out what has become of those that do not."""

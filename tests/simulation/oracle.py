@@ -5,6 +5,7 @@ simulated hosts truly do.
 
 from __future__ import annotations
 
+import collections
 import datetime
 import math
 import zoneinfo
@@ -76,6 +77,7 @@ class Watcher:
         self.passed = -1
         self.starts: dict = dict.fromkeys(self.stage, 0)
         self.touched: set = set()  # hosts that may have got something
+        self.met: collections.Counter = collections.Counter()  # runs that had not begun
         self.free = set(self.stage)  # hosts that may be started: never, or their run was cut off
         self.paused: Any = None
         self.stopped: Any = None
@@ -134,6 +136,7 @@ class Watcher:
         self._lost(entry)
         for host in entry["hosts"]:
             self.starts[host] -= 1
+            self.met[host] += 1
             if entry["what"] == "unbegun" and not self.starts[host]:  # Salt itself has said so
                 self.touched.discard(host)
 
@@ -143,6 +146,10 @@ class Watcher:
         for host, why in entry["hosts"].items():
             assert self.starts[host], f"{host} has ended and was never started"
             self.stage[host] = "failed" if why else "verified"
+        for host in entry.get("untouched", ()):
+            assert entry["hosts"][host], "only a run that failed may have changed nothing"
+            if self.starts[host] == 1 and not self.met[host]:
+                self.touched.discard(host)
 
     def _checked(self, entry):
         assert not [host for host in self.waves[self.wave] if self.stage[host] not in ENDS]

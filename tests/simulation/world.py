@@ -231,7 +231,7 @@ class World:
         if first and host.faults.get("loses_back" if sls == "klp.rollback" else "loses"):
             return  # its answer is lost
         bad = host.faults.get("bad") if sls == "klp.patch" else host.faults.get("stuck")
-        value = host.faults["nonsense"] if "nonsense" in host.faults else state(name, not bad, bad or "ok")
+        value = host.faults["nonsense"] if "nonsense" in host.faults else state(name, not bad, bad or "ok", 1)
         self._at(self.time + host.faults.get("slow_answer", 0.0), self._return, host, jid, value)
 
     def _return(self, host, jid, value):
@@ -253,9 +253,16 @@ PATCH = (World._backup, World._updates, World._live_patch, World._verify)
 ROLLBACK = (World._go_back, World._verify)
 
 
-def state(name, result, comment):
+def state(name, result, comment, changed=0):
     """Return an answer of state.apply with one state."""
-    return {f"klp_|-{name}_|-{name}_|-x": {"__id__": name, "result": result, "comment": comment, "changes": {}}}
+    return {
+        f"klp_|-{name}_|-{name}_|-x": {
+            "__id__": name,
+            "result": result,
+            "comment": comment,
+            "changes": {"x": 1} if changed else {},
+        }
+    }
 
 
 def standing(world, host, run="", services=()):

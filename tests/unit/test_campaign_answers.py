@@ -342,3 +342,19 @@ def test_whether_a_host_runs_a_job_is_no_question_of_what_else_it_says(value):
 def test_the_flags_that_errors_set():
     assert answers.worse(512, 0) and answers.worse(1 << 14, 512) and not answers.worse(512, 512)
     assert not answers.worse((1 << 15) | (1 << 12) | 1, 0) and math.log2(answers.ERRORS) < 15 and PACKAGE
+
+
+@pytest.mark.parametrize(
+    ("value", "untouched"),
+    [
+        ({"return": state("klp-repositories", False, "not in the plan")}, True),
+        ({"return": {**state("a", True, "ok", 1), **state("b", False, "no")}}, False),
+        ({"return": ["a sentence of Salt"]}, False),
+        ({"return": {}}, False),
+        ({"return": {"a": 1}}, False),
+        ({"return": {"a": {"result": False}}}, False),
+        ("nonsense", False),
+    ],
+)
+def test_only_a_whole_answer_without_changes_says_that_nothing_was_changed(value, untouched):
+    assert answers.untouched(value) is untouched

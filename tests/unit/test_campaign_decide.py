@@ -166,6 +166,17 @@ def test_hosts_that_were_never_started_say_nothing_about_a_live_patch():
     assert (found["do"], found["back"], found["suspects"]) == ("gate", [], [])
 
 
+def test_a_run_that_was_refused_before_its_first_change_says_nothing_about_a_live_patch():
+    """A new update in a repository banned a good live patch: hosts refuse what the plan has not shown."""
+    book = Book(on_failure="rollback").begin().start("ab", "1").end("a", "1")
+    book.add("ended", jid="1", hosts={"b": "pending here, but not in the plan"}, untouched=["b"])
+    assert (book.next()["do"], book.next()["back"], book.next()["suspects"]) == ("gate", [], [])
+    book = Book(on_failure="rollback").begin().start("ab", "1").end("a", "1")
+    book.add("lost", hosts=["b"]).start("b", "2")
+    book.add("ended", jid="2", hosts={"b": "pending here, but not in the plan"}, untouched=["b"])
+    assert book.next()["suspects"] == SUSPECT, "its first run may have changed something"
+
+
 def test_without_quarantine_nothing_is_banned():
     book = Book(quarantine=False).begin().start("ab", "1").end("ab", "1", "no")
     assert [book.do(), book.do()] == ["gate", "end"] and book.found.quarantined == []
