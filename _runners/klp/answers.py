@@ -17,7 +17,6 @@ DEPTH = 40  # values within values
 TEXT = 300  # characters of a host's text that are kept
 REASONS = 3  # failed states that a reason names
 SKEW = 60  # seconds that a host's clock may be off
-BUSY = 20  # jobs of a host that are looked at
 VERIFIED = {"patch": "klp-verified", "rollback": "klp-rollback-verified"}
 REQUISITE = "One or more requisite failed"
 WORD = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+~:/-]{0,255}\Z")

@@ -10,7 +10,6 @@ from __future__ import annotations
 import fnmatch
 import hashlib
 import json
-import statistics
 
 from salt.exceptions import CommandExecutionError
 
@@ -173,11 +172,6 @@ def pillar(plan, host, run, start_by, back=False):
         campaign["shown"] = plan["offers"][planned["offer"]]["changes"] or there
     level = {"level": planned["target"]} if planned["target"] else {}
     return {"run": run, "campaign": campaign, **level}
-
-
-def expected(durations):
-    """Return the median of what hosts took, in seconds, with the default for those that are new here."""
-    return int(statistics.median(waves.SECONDS if spent is None else spent for spent in durations)) if durations else 0
 
 
 def host_ids(found):

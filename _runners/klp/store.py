@@ -25,7 +25,6 @@ ID = re.compile(r"[0-9a-f]{12}\Z")
 PATIENCE = 60  # seconds that a lock is waited for that is held for moments only
 MOMENT = 0.3  # the same for the lock of a driver: somebody may just be looking whether it is held
 KEPT = 50  # plans that never ran
-WISHES = ("pause", "resume", "abort")
 
 
 class BusyError(CommandExecutionError):

@@ -303,11 +303,6 @@ def test_of_any_answers_a_plan_is_made_and_every_host_is_somewhere(said):
     assert len(found["offers"]) <= 1 and planning.check(json.loads(json.dumps(found)), found["id"])
 
 
-@pytest.mark.parametrize(("durations", "found"), [([], 0), ([None], 120), ([100, None, 300], 120), ([100, 201], 150)])
-def test_what_a_host_is_expected_to_take(durations, found):
-    assert planning.expected(durations) == found
-
-
 def test_ids_that_no_minion_can_have():
     good, bad = planning.host_ids(["b", "a", "a", "../x", "a b", "", "h\n", 7, "x" * 301, "-x", "\x1b[0m"])
     assert good == ["a", "b"] and bad == sorted(["../x", "a b", "", "h", "7", "x" * 297 + "...", "-x", "[0m"])
