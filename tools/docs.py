@@ -103,6 +103,7 @@ def load(path: Path) -> ModuleType:
     stub = ModuleType("salt.exceptions")
     stub.__dict__["SaltInvocationError"] = ValueError
     module = ModuleType("klp_pillar")
+    module.__file__ = str(path)
     with mock.patch.dict(sys.modules, {"salt": ModuleType("salt"), "salt.exceptions": stub}):
         exec(compile(path.read_text(), str(path), "exec"), module.__dict__)  # noqa: S102 - our own file
     return module

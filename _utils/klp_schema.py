@@ -1,0 +1,254 @@
+"""
+The pillar key ``klp`` as data: its closed schema.
+
+A key has a type, a default, perhaps a unit, and one sentence. Types: ``bool``, ``int`` (with ``least`` and ``most``),
+``str`` (with ``form``, a name of FORMS, or ``choices``), ``list`` (of ``str``), ``level``, ``map`` (of names to words);
+with ``keys``: a group. ``docs/reference/pillar.md`` and ``pillar/schema.yaml`` are generated from it; ``klp_pillar``
+checks a pillar against it.
+"""
+
+# What a string may look like. Nothing that begins with a dash, holds a blank, a control character or a path that
+# climbs can reach a command line.
+FORMS = {
+    "name": r"[A-Za-z0-9][A-Za-z0-9._+-]{0,127}",
+    "glob": r"[A-Za-z0-9*][A-Za-z0-9._+:*?-]{0,127}",
+    "id": r"[A-Za-z0-9][A-Za-z0-9._:-]{0,127}",
+    "service": r"[A-Za-z0-9][A-Za-z0-9._@:+-]{0,127}",
+    "edition": r"[0-9][A-Za-z0-9._+~]*-[A-Za-z0-9._+~]+",
+    "program": r"/(?!.*(?:^|/)\.\.(?:/|$))[^\x00-\x1f\x7f]{1,1023}",
+    "word": r"[^\x00-\x1f\x7f]{0,1023}",
+    "backup": r"[A-Za-z0-9][A-Za-z0-9_.:/@=-]{0,255}",
+    "secret": r"[^\x00-\x20\x7f]{0,255}",
+}
+CATEGORIES = ("security", "recommended", "optional", "feature", "document", "yast")
+SEVERITIES = ("critical", "important", "moderate", "low", "unspecified")
+WINDOWS = ("expired", "unknown")
+BACKENDS = ("", "auto", "snapper", "lvm", "command", "none")
+
+
+def _keys(about, keys):
+    return {"about": about, "keys": keys}
+
+
+def _bool(default, about):
+    return {"type": "bool", "default": default, "about": about}
+
+
+def _int(default, least, most, unit, about):
+    return {"type": "int", "least": least, "most": most, "default": default, "unit": unit, "about": about}
+
+
+def _str(form, default, about):
+    return {"type": "str", "form": form, "default": default, "about": about}
+
+
+def _secret(about):
+    return dict(_str("secret", "", about), secret=True)
+
+
+def _choice(choices, about):
+    return {"type": "str", "choices": choices, "default": choices[0], "about": about}
+
+
+def _list(form, default, about):
+    return {"type": "list", "form": form, "default": default, "about": about}
+
+
+def _choices(choices, about):
+    return {"type": "list", "choices": choices, "default": list(choices), "about": about}
+
+
+def _level(word, about):
+    return {"type": "level", "word": word, "default": word, "about": about}
+
+
+def _map(form, about):
+    return {"type": "map", "form": form, "default": {}, "about": about}
+
+
+SCHEMA = {
+    "run": _str("id", "", "Id of the run or campaign that backups belong to; empty: each host makes its own."),
+    "level": _level(
+        "latest", "Live patch level: latest, a number (1 is the empty initial patch) or an edition (VERSION-RELEASE)."
+    ),
+    "group": _str(
+        "name", "", "Group of this host in reports; its hosts are not all restarted in the same week; empty: none."
+    ),
+    "product": _keys(
+        "The product that holds the live patches, activated where the host is registered and lacks it.",
+        {
+            "name": _str(
+                "name",
+                "sle-module-live-patching",
+                "Product identifier for SUSEConnect; empty: never touch the registration.",
+            ),
+            "regcode": _secret(
+                "Registration code of that product, if it needs one; given to SUSEConnect on standard input."
+            ),
+        },
+    ),
+    "tools": _keys(
+        "What has to be installed besides the live patch itself.",
+        {
+            "packages": _list("name", ["kernel-livepatch-tools"], "Packages with the klp tool."),
+            "pattern": _str("name", "", "Pattern to install as well, e.g. lp_sles; empty: none."),
+        },
+    ),
+    "locks": _keys(
+        "Package locks that keep ordinary patching from bringing a new kernel.",
+        {
+            "extra": _list(
+                "name", [], "Packages to lock besides the kernel packages of the running flavour (no globs)."
+            ),
+        },
+    ),
+    "update": _keys(
+        "What a maintenance run installs besides the live patch.",
+        {
+            "categories": _choices(CATEGORIES, "Categories of advisories to install."),
+            "severities": _choices(SEVERITIES, "Severities of advisories to install."),
+            "exclude": _list("glob", [], "Ids of advisories to leave out; * and ? are wildcards."),
+            "others": _bool(True, "Also update packages that no advisory speaks of."),
+            "reboot": _bool(
+                False, "Also install what asks for a reboot afterwards (never a kernel; this product never reboots)."
+            ),
+            "licenses": _bool(False, "Agree to licences that an update asks about."),
+        },
+    ),
+    "backup": _keys(
+        "The way back, taken before anything is installed.",
+        {
+            "backend": _choice(
+                BACKENDS,
+                "How the root volume is backed up: auto (snapper or lvm, as the root file system is), snapper, lvm, "
+                "command, or none for hosts without a way back.",
+            ),
+            "create": _list(
+                "word",
+                [],
+                "Backend command: program (absolute path) and arguments that make a backup and print its id.",
+            ),
+            "verify": _list(
+                "word", [], "Backend command: program and arguments; exit 0 says the backup (last argument) is good."
+            ),
+            "delete": _list(
+                "word",
+                [],
+                "Backend command: program and arguments that delete the backup named by the last argument; empty: "
+                "backups are never deleted here.",
+            ),
+            "restore": _list(
+                "word",
+                [],
+                "Backend command: program and arguments that put the backup named by the last argument in place for "
+                "the next start; empty: it is put in place by hand.",
+            ),
+            "config": _str("name", "root", "Backend snapper: configuration of the root volume."),
+            "size": _int(
+                20, 1, 100, "percent", "Backend lvm: room for changes in a classic snapshot, of the size of its origin."
+            ),
+            "keep": _int(
+                5,
+                1,
+                1000,
+                "backups",
+                "How many good backups of finished runs are kept; older ones that were made here are deleted.",
+            ),
+            "max_age": _int(
+                24,
+                1,
+                8760,
+                "hours",
+                "How old the backup of an interrupted run may be when the run goes on; older: a new one.",
+            ),
+            "timeout": _int(1800, 1, 86400, "seconds", "Deadline of one command of the backup."),
+        },
+    ),
+    "rollback": _keys(
+        "Going back to an earlier live patch (SLS klp.rollback).",
+        {
+            "level": _level("previous", "Where to go back to: previous, a number from 1 or an edition."),
+            "force": _bool(False, "Go back although kernel log or taint tell of earlier kernel errors."),
+        },
+    ),
+    "restore": _keys(
+        "Putting a backup of the root volume back (SLS klp.restore).",
+        {
+            "backup": _str("backup", "", "The backup, or the run whose backup is meant, as root_backup.list shows it."),
+            "confirm": _str(
+                "backup", "", "The same again: yes, all that has changed since this backup may be lost on this host."
+            ),
+        },
+    ),
+    "disable": _keys(
+        "What the end of live patching takes away (SLS klp.disable).",
+        {
+            "tools": _bool(True, "Remove the packages of klp:tools and the pattern."),
+            "live_patches": _bool(True, "Remove the live patch packages of all kernels."),
+            "locks": _bool(True, "Take away the package locks that were made here, never those of others."),
+        },
+    ),
+    "transition": _keys(
+        "The time that tasks have to move to a new live patch.",
+        {
+            "timeout": _int(
+                300,
+                1,
+                86400,
+                "seconds",
+                "How long to wait for the end of a transition; the kernel's own reminders need about 60.",
+            ),
+        },
+    ),
+    "window": _keys(
+        "The time in which SUSE makes live patches for the running kernel.",
+        {
+            "refuse": dict(
+                _choices(WINDOWS, "States of the window in which a maintenance run is refused; empty: it never is."),
+                default=[],
+            ),
+            "warn": _int(30, 0, 365, "days", "An open window that ends within so many days is reported."),
+            "max_level": _int(
+                0, 0, 999, "levels", "A host at this live patch level counts as expired; 0: levels have no limit."
+            ),
+        },
+    ),
+    "alarms": _keys(
+        "What the beacon klp reports, and does.",
+        {
+            "stalled": _int(600, 1, 86400, "seconds", "A transition that runs for longer is stalled."),
+            "repair_locks": _bool(False, "Lock kernel packages again whose lock somebody else took away."),
+        },
+    ),
+    "zypper": _keys(
+        "Patience with zypper.",
+        {
+            "lock_timeout": _int(
+                300, 1, 86400, "seconds", "How long to wait for another zypper or rpm that holds its lock."
+            ),
+            "timeout": _int(
+                7200,
+                60,
+                86400,
+                "seconds",
+                "Deadline of one call of zypper; generous, since a package run must not be cut off.",
+            ),
+        },
+    ),
+    "campaign": _keys(
+        "What a campaign of the master tells one run; nothing for a pillar file.",
+        {
+            "start_by": _int(0, 0, 2**40, "seconds since 1970", "Refuse to begin after this moment; 0: at any time."),
+            "shown": _map("word", "Packages and editions of the plan, nothing else may be pending; empty: no check."),
+        },
+    ),
+    "verify": _keys(
+        "Checks at the end of a run.",
+        {
+            "initrd": _bool(True, "Check with lsinitrd that the live patch is in the initrd of the running kernel."),
+            "unsigned_modules": _bool(
+                False, "Accept a kernel that is tainted by unsigned modules (third-party drivers)."
+            ),
+        },
+    ),
+}
