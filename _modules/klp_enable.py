@@ -98,7 +98,7 @@ def obstacles(refresh=False):
     refresh
         also refresh the repositories and look whether all of them can be read (starts zypper), whether they have the
         live patch that pillar ``klp:level`` wants, and whether the klp tool is understood and agrees with the kernel;
-        CommandExecutionError if not.
+        CommandExecutionError if not. The window of the kernel is looked at if pillar ``klp:window:refuse`` says so.
 
     Pillar, a restoration that waits for a reboot, flavour and architecture, the kernel's live patching, the package of
     the running kernel, the settings of purge-kernels, locks that would freeze the live patch, and a read-only /usr are
@@ -124,6 +124,8 @@ def obstacles(refresh=False):
     found = _kernel_problems() + _purge_problems() + _lock_problems()
     if __utils__["klp_sys.read_only"]("/usr"):
         found.append("/usr is read-only: transactional hosts are not supported")
+    if refresh:
+        found += __salt__["klp_audit.window_problems"]()
     if not found and refresh:
         __salt__["zypper.refresh"]()
         __salt__["klp.target"](_settings()["level"], search=False)

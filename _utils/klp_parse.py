@@ -11,6 +11,7 @@ import re
 KERNEL = re.compile(r"^(?P<version>[0-9][0-9A-Za-z._+~-]*)-(?P<flavour>[0-9a-z_]*[a-z][0-9a-z_]*)\Z")
 NO_BLOCKERS = re.compile(r"^no (threads|processes) with k\w+_in_progress set$")
 CVE = re.compile(r"CVE-\d{4}-\d{4,}")
+FIXED = re.compile(r"^\s*(?:KLP:|- Fix for)\s+(CVE-\d{4}-\d{4,})", re.MULTILINE)
 FIELD = re.compile(r"^\s+([^:]+):\s*(.*)$")
 BLOCKER = re.compile(r"^\s*(\d+)(?:[\s:]+(\S.*))?$")
 FLAVOURS = {"default": ("x86_64", "ppc64le", "s390x"), "rt": ("x86_64",)}
@@ -120,6 +121,18 @@ def _add_field(patch, key, value):
         patch["cves"] = CVE.findall(value)
     else:
         patch.setdefault("other", {})[key] = value
+
+
+def changelog(text):
+    """
+    Read ``rpm -q --changelog`` of a live patch package: the CVEs that it fixes, sorted.
+
+    Trailers ``KLP: CVE-...`` and entries ``- Fix for CVE-...`` count, mentions elsewhere do not. Raises ValueError for
+    a text without an entry (``* Tue Sep 19 2023 ...``): the first, empty live patch has one too.
+    """
+    if not re.search(r"^\* \w{3} \w{3} [ \d]\d \d{4}", text, re.MULTILINE):
+        raise ValueError(f"rpm -q --changelog: no entry in {text.strip()[:120]!r}")
+    return sorted(set(FIXED.findall(text)))
 
 
 def blockers(text):

@@ -20,6 +20,7 @@ ACTIONS = (
     "change-arch",
     "change-vendor",
 )
+LARGEST = 64 * 1024 * 1024  # characters of an answer; 3,000 advisories have 2 million
 SCRIPTLET = re.compile(r"%\w+\(([^)\s]+)\) scriptlet failed")
 SKIPPED_REPOSITORY = re.compile(r"Skipping repository '([^'\n]+)' because of the above error")
 CONFLICT = re.compile(
@@ -28,7 +29,9 @@ CONFLICT = re.compile(
 
 
 def document(text):
-    """Return the root element of zypper's XML; text that is not XML, or that declares entities, raises ValueError."""
+    """Return the root of zypper's XML; text that is not XML, declares entities or is too large raises ValueError."""
+    if len(text) > LARGEST:
+        raise ValueError(f"zypper --xmlout: the answer has more than {LARGEST} characters")
     if "<!DOCTYPE" in text or "<!ENTITY" in text:
         raise ValueError("zypper --xmlout: the answer declares entities")
     try:
@@ -58,7 +61,7 @@ def _advisory(node):
         "reboot": node.get("interactive") == "true" and node.get("restart") == "true",
         "stack": node.get("pkgmanager") == "true",
         "summary": (node.findtext("summary") or "").strip(),
-        "cves": sorted({issue.get("id") for issue in node.iter("issue") if issue.get("type") == "cve"}),
+        "cves": sorted({_attribute(issue, "id") for issue in node.iter("issue") if issue.get("type") == "cve"}),
     }
 
 
@@ -132,6 +135,11 @@ def advisory_packages(text):
 
     Raises ValueError for a conflict line of another form.
     """
+    return {key: sorted(editions_) for key, editions_ in advisory_editions(text).items()}
+
+
+def advisory_editions(text):
+    """Read the same: ``{id: {package name: edition that the advisory brings}}``."""
     found, current, inside = {}, None, False
     for line in text.splitlines():
         heading = re.match(r"^(\w[\w -]*?)\s*:\s?(.*)$", line)
@@ -139,19 +147,24 @@ def advisory_packages(text):
             inside = heading.group(1) == "Conflicts"
             if heading.group(1) == "Name":
                 current = heading.group(2).strip()
-                found[current] = []
+                found[current] = {}
         elif inside and line.strip():
-            found.setdefault(current, []).append(_conflict(line))
+            found.setdefault(current, {}).update(_conflict(line))
     if None in found:
-        raise ValueError(f"zypper info: conflicts of no advisory: {', '.join(map(str, found[None]))}")
-    return {key: sorted({name for name in names if name}) for key, names in found.items()}
+        raise ValueError(f"zypper info: conflicts of no advisory: {', '.join(found[None])}")
+    return found
 
 
 def _conflict(line):
     match = CONFLICT.match(line)
     if not match:
         raise ValueError(f"zypper info: unknown conflict {line.strip()!r}")
-    return None if match.group(1) else match.group(2)
+    return {} if match.group(1) else {match.group(2): match.group(3)}
+
+
+def found_advisories(text):
+    """Read ``zypper --xmlout search --type patch``: the ids that were found, sorted."""
+    return sorted({_attribute(node, "name") for node in document(text).iter("solvable")})
 
 
 def failed_scriptlets(text):

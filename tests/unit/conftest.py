@@ -124,6 +124,8 @@ class Minion:
         self._bind("klp_sys.task", proc=str(self.root / "proc"))
         for name in ("klp_record.read", "klp_record.write"):
             self._bind(name, folder=str(self.root / "record"))
+        for name in ("klp_record.recall", "klp_record.remember"):
+            self._bind(name, folder=str(self.root / "cache"))
         self.utils["klp_sys.read_only"] = lambda path: False
         fingerprint = self.utils["klp_sys.fingerprint"]
         self.utils["klp_sys.fingerprint"] = lambda patterns: fingerprint(
@@ -139,11 +141,26 @@ class Minion:
         rollback.TAINTED = self.modules["klp_verify"].TAINTED = tainted
         self.modules["klp"].MODULES = str(self.root / "modules")
         self._bind("klp_sys.kernel_log", path=self.write("kmsg", "6,0,0,-;Linux version\n"))
+        self._boot_files(enable.ZYPP_CONF)
         outlook = self.modules["klp_audit_outlook"]
         outlook.TAINTED, outlook.BOOT = tainted, self.write("random/boot_id", "b1\n")
-        for name in ("klp", "klp_rollback", "klp_campaign", "klp_audit_outlook", "root_backup"):
+        document, window = self.modules["klp_audit_host"], self.modules["klp_audit_window"]
+        document.TAINTED, document.BOOT = outlook.TAINTED, outlook.BOOT
+        document.OS_RELEASE = self.write("os-release", '# a host\nID="sles"\nVERSION_ID="15.5"\n')
+        window.PRODUCTS, window.LIFECYCLE = str(self.root / "products.d"), (str(self.root / "lifecycle"),)
+        self.modules["klp_audit_cves"].LIVEPATCH = str(self.root / "sysfs")
+        timed = ("klp_audit_outlook", "klp_audit_host", "klp_audit_window", "klp_audit_alarms", "root_backup")
+        for name in ("klp", "klp_rollback", "klp_campaign", *timed):
             self.modules[name].time = self.clock
         self.util_modules["zypp_cmd"].time = self.clock
+
+    def _boot_files(self, zypp_conf):
+        boot = self.modules["klp_audit_boot"]
+        for name in ("BOOT", "GRUB", "SNAPSHOTS", "PURGE", "MOUNTS"):
+            setattr(boot, name, str(self.root) + getattr(boot, name))
+        for name in ("LOADERS", "CHOICES"):
+            setattr(boot, name, [str(self.root) + path for path in getattr(boot, name)])
+        boot.ZYPP_CONF = zypp_conf
 
     def _bind(self, name, **defaults):
         function = self.utils[name]

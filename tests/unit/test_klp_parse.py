@@ -274,3 +274,15 @@ def test_modules_of_a_package_are_named_as_in_sysfs(text, modules):
 )
 def test_unit_is_the_last_one_in_the_cgroup(cgroup, unit):
     assert klp_parse.unit(cgroup) == unit
+
+
+def test_the_changelog_of_a_live_patch_names_what_it_fixes():
+    found = klp_parse.changelog(recorded("rpm/changelog-third.txt"))
+    assert found == ["CVE-2023-1077", "CVE-2023-1281", "CVE-2023-2002", "CVE-2023-3090"]
+    assert klp_parse.changelog("* Mon Jun  5 2023 a@b\n- Revert of CVE-2023-1077\n  References: CVE-2023-1281\n") == []
+
+
+@pytest.mark.parametrize("text", ["", "(none)\n", "- Fix for CVE-2023-1077\n"])
+def test_a_text_without_an_entry_is_no_changelog(text):
+    with pytest.raises(ValueError, match="rpm -q --changelog: no entry in"):
+        klp_parse.changelog(text)

@@ -196,3 +196,32 @@ def test_enabled_repositories_of_a_file():
     text = "[a]\nname=A\nenabled=1\n\n[b]\nenabled = no\n[c]\nbaseurl=dir:/srv\n[d]\nENABLED=0\n"
     assert zypp_parse.enabled_repositories(text) == ["a", "c"]
     assert zypp_parse.enabled_repositories("enabled=0\n# nothing\n") == []
+
+
+def test_an_answer_that_is_too_large_is_not_read(monkeypatch):
+    monkeypatch.setattr(zypp_parse, "LARGEST", 100)
+    with pytest.raises(ValueError, match="has more than 100 characters"):
+        zypp_parse.document("<stream>" + " " * 100 + "</stream>")
+
+
+def test_a_cve_without_an_id_is_an_error_and_no_type_error():
+    text = recorded("zypper/list-patches-all.xml").replace(
+        '<issue type="cve" id="CVE-2023-1077">', '<issue type="cve">'
+    )
+    with pytest.raises(ValueError, match="<issue> without id"):
+        zypp_parse.advisories(text)
+
+
+def test_advisories_that_a_search_found():
+    found = zypp_parse.found_advisories(recorded("zypper/search-conflicts.xml"))
+    assert [item.rsplit("-", 1)[1] for item in found] == ["2871", "3001", "3179"]
+    assert zypp_parse.found_advisories(recorded("zypper/search-nothing.xml")) == []
+
+
+def test_the_editions_that_an_advisory_brings():
+    found = zypp_parse.advisory_editions(recorded("zypper/info-patches.txt"))
+    assert found["SUSE-SLE-Module-Basesystem-15-SP5-2023-2871"] == {
+        "kernel-default": "5.14.21-150500.55.12.1",
+        "kernel-default-livepatch": "5.14.21-150500.55.12.1",
+        "kernel-livepatch-5_14_21-150500_55_12-default": "1-150500.11.3.2",
+    }
