@@ -46,9 +46,29 @@ def _initrd(release, wanted):
     if not salt.utils.path.which("lsinitrd"):
         return {"skipped": "this host has no lsinitrd"}
     try:
-        return {"value": _run(["lsinitrd", f"/boot/initrd-{release}"], timeout=300)}
+        return {"value": initrd(release)}
     except CommandExecutionError as exc:
         return {"error": str(exc)}
+
+
+def initrd(release):
+    """
+    Return the list of an initrd (text of lsinitrd, which is slow); kept until the file changes.
+
+    release
+        of the kernel, as ``uname -r`` has it.
+
+    CLI Example::
+
+        salt '*' klp.initrd 5.14.21-150500.55.7-default
+    """
+    path = f"/boot/initrd-{__utils__['klp_parse.kernel'](release)['release']}"
+    world = [path, [list(item) for item in __utils__["klp_sys.fingerprint"]([path])]]
+    name = f"initrd-{release}"
+    there = __utils__["klp_record.recall"](name, world)
+    if there:
+        return there["answer"]
+    return __utils__["klp_record.remember"](name, world, _run(["lsinitrd", path], timeout=300))
 
 
 def sources():
