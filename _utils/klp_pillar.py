@@ -9,6 +9,7 @@ import difflib
 import importlib.util
 import os
 import re
+from typing import Any
 
 from salt.exceptions import SaltInvocationError
 
@@ -16,7 +17,7 @@ from salt.exceptions import SaltInvocationError
 def _beside(name):
     """Return a file of this folder as a module: utils have no ``__utils__``, and an import would stay stale."""
     path = os.path.join(os.path.dirname(os.path.abspath(__file__)), name + ".py")
-    spec = importlib.util.spec_from_file_location(name, path)
+    spec: Any = importlib.util.spec_from_file_location(name, path)
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module

@@ -206,7 +206,7 @@ def test_without_python_36_the_check_says_what_is_missing(monkeypatch, capsys):
     assert "checked by vermin only" in capsys.readouterr().out
 
 
-LOADED = {"_modules": "modules", "_states": "states", "_utils": "utils", "_runners": "runners", "_output": "output"}
+LOADED = {f"_{name}": name for name in ("modules", "states", "utils", "grains", "beacons", "runners", "output")}
 
 
 def test_every_folder_that_salt_loads_is_linked_linted_and_installed():
@@ -224,7 +224,7 @@ def test_every_folder_that_salt_loads_is_linked_linted_and_installed():
         assert {".".join(("saltext.klp", name, *part)) for part in parts} <= set(packages)
 
 
-PRODUCT = (*LOADED, "_grains", "_beacons", "salt", "pillar")
+PRODUCT = (*LOADED, "salt", "pillar")
 
 
 def test_the_product_knows_nothing_of_the_hosts_it_is_tested_on():
