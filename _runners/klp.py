@@ -6,7 +6,7 @@ gives the whole document: 0 all is done and verified, 1 refused (nothing was cha
 target is verified, 3 a gate failed and the campaign stopped, 4 aborted, 5 paused, 6 it runs, 7 its time was over, 8 a
 plan that waits to be run, 9 the master has been gone for too long and the campaign waits to be resumed.
 
-:pillar: ``klp_campaign`` of the master (see ``docs/reference/campaign.md``)
+:pillar: ``klp_campaign`` and ``klp_report`` of the master (see ``docs/reference/campaign.md`` and ``report.md`` there)
 """
 
 import importlib
@@ -25,18 +25,17 @@ def __virtual__():
     return True
 
 
-def _commands():
-    """Return the part with the commands; at the top of this file it could not be imported, nobody knows it yet then."""
-    return importlib.import_module(f"{__name__}.commands")
+def _part(name):
+    """Return one of the parts; at the top of this file it could not be imported, nobody knows it yet then."""
+    return importlib.import_module(f"{__name__}.{name}")
 
 
 def _call(method, *args):
     """Call one of the commands; what it refuses is answered in one sentence."""
-    commands = _commands()
     try:
-        found = getattr(commands.Commands(__opts__, __utils__["klp_pillar.compare"]), method)(*args)
+        found = getattr(_part("survey").Survey(__opts__, __utils__["klp_pillar.compare"]), method)(*args)
     except (CommandExecutionError, SaltInvocationError) as exc:
-        found = commands.refusal(exc)
+        found = _part("commands").refusal(exc)
     __context__["retcode"] = found["retcode"]
     return found
 
@@ -109,7 +108,7 @@ def pause(campaign):
 
         salt-run klp.pause c3f2a9c01d4e
     """
-    return _call("wish", campaign, "pause", _commands().user())
+    return _call("wish", campaign, "pause", _part("commands").user())
 
 
 def resume(campaign=None):
@@ -126,7 +125,7 @@ def resume(campaign=None):
         salt-run klp.resume c3f2a9c01d4e
         salt-run klp.resume
     """
-    return _call("resume", campaign, _commands().user())
+    return _call("resume", campaign, _part("commands").user())
 
 
 def abort(campaign):
@@ -140,22 +139,32 @@ def abort(campaign):
 
         salt-run klp.abort c3f2a9c01d4e
     """
-    return _call("wish", campaign, "abort", _commands().user())
+    return _call("wish", campaign, "abort", _part("commands").user())
 
 
-def report(campaign):
+def report(campaign=None, ask=None, folder=None, pillar=None):
     """
-    Return what has become of each host of a campaign, and its history.
+    Write how the whole fleet stands: JSON, CSV, metrics for Prometheus, one HTML page, OpenVEX; or report a campaign.
 
     campaign
-        id.
+        id: return what has become of each host of this campaign, and its history, as ``report``; nothing is written.
+    ask
+        which hosts are asked for their document (``klp_audit.host``): ``missing`` (in the mine, or older there than
+        pillar ``klp_report:max_age``), ``all`` or ``none``; default: pillar ``klp_report:ask``.
+    folder
+        absolute path; default: pillar ``klp_report:folder``.
+    pillar
+        mapping with the key ``klp_report``, merged over the pillar of the master.
+
+    Returns the summary as ``report`` and the paths as ``files``. Exit code 0 if every host is covered, 2 if not.
 
     CLI Example::
 
+        salt-run klp.report
+        salt-run klp.report ask=all folder=/srv/www/klp
         salt-run klp.report c3f2a9c01d4e
-        salt-run --out=json klp.report c3f2a9c01d4e
     """
-    return _call("report", campaign)
+    return _call("report", campaign) if campaign else _call("fleet", ask, folder, pillar)
 
 
 def quarantined():
@@ -180,7 +189,7 @@ def release(package, edition):
 
         salt-run klp.release kernel-livepatch-5_14_21-150500_55_7-default 3-150500.2.1
     """
-    return _call("release", package, edition, _commands().user())
+    return _call("release", package, edition, _part("commands").user())
 
 
 def audit(pillar=None):

@@ -58,20 +58,22 @@ class Commands:
 
     def settings(self, pillar):
         """Return the checked settings of pillar ``klp_campaign``; what is given goes over what the master has."""
+        found, problems = schema.settings(self.pillar(pillar, "klp_campaign"), self.compare)
+        if problems:
+            raise SaltInvocationError("; ".join(problems))
+        return found
+
+    def pillar(self, pillar, key):
+        """Return what stands below a key of the master's pillar, what is given merged over it."""
         if pillar is not None and not isinstance(pillar, dict):
-            raise SaltInvocationError(
-                f"pillar: wanted a mapping with the key klp_campaign, found {schema.show(pillar)}"
-            )
+            raise SaltInvocationError(f"pillar: wanted a mapping with the key {key}, found {schema.show(pillar)}")
         # What an orchestration on this master sees: grains and all.
         grains = salt.loader.grains(self.opts)
         there = salt.pillar.get_pillar(self.opts, grains, self.opts["id"], "base").compile_pillar()
         if there.get("_errors"):
             raise CommandExecutionError(f"pillar of {self.opts['id']}: {answers.text(there['_errors'][0])}")
         merged = salt.utils.dictupdate.update(there, pillar or {}, recursive_update=True)
-        found, problems = schema.settings(merged.get("klp_campaign"), self.compare)
-        if problems:
-            raise SaltInvocationError("; ".join(problems))
-        return found
+        return merged.get(key)
 
     def _members(self, settings):
         """Return the hosts of the campaign, and for each wave those it may take (``None``: all)."""
@@ -285,22 +287,6 @@ class Commands:
         reach.tell("release", {"package": str(package), "edition": str(edition), "by": who})
         reach.close()
         return answer(0, f"{package} {edition} may be installed again", quarantine=self.store.quarantine())
-
-    def audit(self, pillar):
-        """Ask all hosts of the target for their verdict."""
-        settings = self.settings(pillar)
-        hosts, _ = self._members(settings)
-        reach, found, patience = self.hands("audit"), {}, settings["presence"]
-        for first in range(0, len(hosts), decide.ASK):
-            part = hosts[first : first + decide.ASK]
-            progress(f"asking {first + len(part)} of {len(hosts)} hosts")
-            got = reach.ask(part, "klp.verify", [], patience["timeout"])
-            for host in part:
-                verdict, why = answers.verdict(host, got[host]) if host in got else ("unreachable", "no answer")
-                found[host] = {"verdict": verdict, "why": why}
-        reach.close()
-        good = all(item["verdict"] in ("ok", "reboot_needed") for item in found.values())
-        return answer(0 if good else RETCODES["incomplete"], show.audit_text(found), hosts=found)
 
 
 def summary(found, word):

@@ -18,23 +18,23 @@ EXPRESSION = re.compile(r"[^\x00-\x1f\x7f]{1,4096}\Z")
 HOST = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:@-]{0,252}\Z")
 
 
-def _int(default, least, most, unit, about):
+def integer(default, least, most, unit, about):
     return {"type": "int", "least": least, "most": most, "default": default, "unit": unit, "about": about}
 
 
-def _bool(default, about):
+def flag(default, about):
     return {"type": "bool", "default": default, "about": about}
 
 
-def _choice(choices, about):
+def choice(choices, about):
     return {"type": "str", "choices": choices, "default": choices[0], "about": about}
 
 
-def _own(default, check, kind, about):
+def own(default, check, kind, about):
     return {"type": "own", "default": default, "check": check, "kind": kind, "about": about}
 
 
-def _list(form, default, about):
+def listing(form, default, about):
     return {"type": "list", "form": form, "default": default, "about": about}
 
 
@@ -119,22 +119,22 @@ def _count_problem(value):
 
 
 SCHEMA: dict[str, dict] = {
-    "target": _own("*", _expression_problem, "target expression", "The hosts of the campaign, as Salt targets them."),
-    "target_type": _choice(
+    "target": own("*", _expression_problem, "target expression", "The hosts of the campaign, as Salt targets them."),
+    "target_type": choice(
         ("compound", "glob", "list", "pcre", "grain", "grain_pcre"),
         "How the target is meant, also that of a wave.",
     ),
-    "exclude": _list("glob", [], "Minion ids that are never touched; * and ? are wildcards."),
+    "exclude": listing("glob", [], "Minion ids that are never touched; * and ? are wildcards."),
     "plan": {
         "type": "str",
         "form": "id",
         "default": "",
         "about": "Id of the plan to run, one that was shown; empty: a new one is made.",
     },
-    "sync": _bool(True, "Send the modules of the file root to the hosts before they are asked for the plan."),
-    "approve": _bool(True, "A plan runs only when its id is given, after somebody has seen it; false: at once."),
-    "max_age": _int(24, 1, 8760, "hours", "How old a plan may be when it begins."),
-    "drift": _choice(
+    "sync": flag(True, "Send the modules of the file root to the hosts before they are asked for the plan."),
+    "approve": flag(True, "A plan runs only when its id is given, after somebody has seen it; false: at once."),
+    "max_age": integer(24, 1, 8760, "hours", "How old a plan may be when it begins."),
+    "drift": choice(
         ("refuse", "follow"),
         "What a host does that would get something else than the plan has shown: refuse, or get it all the same.",
     ),
@@ -147,14 +147,14 @@ SCHEMA: dict[str, dict] = {
     "presence": {
         "about": "Hosts that do not answer.",
         "keys": {
-            "absent": _choice(
+            "absent": choice(
                 ("leave_out", "refuse"), "Hosts that do not answer the plan: left out and named, or no plan."
             ),
-            "timeout": _int(30, 1, 3600, "seconds", "How long to wait for the answers to one question."),
-            "outlook": _int(
+            "timeout": integer(30, 1, 3600, "seconds", "How long to wait for the answers to one question."),
+            "outlook": integer(
                 300, 1, 86400, "seconds", "How long hosts may take to say what they would get; they refresh for that."
             ),
-            "late": _int(
+            "late": integer(
                 0,
                 0,
                 2592000,
@@ -163,48 +163,48 @@ SCHEMA: dict[str, dict] = {
             ),
         },
     },
-    "waves": _own(
+    "waves": own(
         WAVES,
         _waves_problem,
         "list of waves",
         "The waves in order: name; take (number, percentage of all hosts, or rest), of hosts (list of ids), of target, "
         "or of all that are left; and, where it differs from the keys below, batch, soak, failed, unreachable.",
     ),
-    "batch": _own("10%", share_problem, "number or percentage", "How many hosts of a wave are patched at once."),
+    "batch": own("10%", share_problem, "number or percentage", "How many hosts of a wave are patched at once."),
     "soak": {
         "about": "The time in which the hosts of a wave are watched before the next wave.",
         "keys": {
-            "minutes": _own(
+            "minutes": own(
                 [1, 5, 15],
                 _minutes_problem,
                 "list of minutes",
                 "When they are looked at, after their wave has been patched: kernel log, taint, transition, boot, "
                 "services; empty: never.",
             ),
-            "services": _list("service", [], "Services that have to run on every host then."),
+            "services": listing("service", [], "Services that have to run on every host then."),
         },
     },
     "limits": {
         "about": "What is too much. Of number and percentage of a wave the larger one counts.",
         "keys": {
-            "failed": _int(0, 0, 1000000, "hosts", "Hosts of a wave that may fail."),
-            "failed_percent": _int(0, 0, 100, "percent", "The same as a share of the wave."),
-            "unreachable": _int(0, 0, 1000000, "hosts", "Hosts of a wave that may be unreachable."),
-            "unreachable_percent": _int(10, 0, 100, "percent", "The same as a share of the wave."),
-            "host_timeout": _int(
+            "failed": integer(0, 0, 1000000, "hosts", "Hosts of a wave that may fail."),
+            "failed_percent": integer(0, 0, 100, "percent", "The same as a share of the wave."),
+            "unreachable": integer(0, 0, 1000000, "hosts", "Hosts of a wave that may be unreachable."),
+            "unreachable_percent": integer(10, 0, 100, "percent", "The same as a share of the wave."),
+            "host_timeout": integer(
                 7200, 10, 604800, "seconds", "How long a host may take; it counts as unreachable, or failed, then."
             ),
-            "attempts": _int(3, 1, 100, "runs", "How often a run is begun that is cut off on its host."),
-            "start_within": _int(300, 10, 86400, "seconds", "A host refuses a run that reaches it later than that."),
-            "look": _int(30, 1, 3600, "seconds", "How often a host that runs is asked whether it still does."),
-            "duration": _int(336, 1, 8760, "hours", "After that long the campaign starts no further host and ends."),
+            "attempts": integer(3, 1, 100, "runs", "How often a run is begun that is cut off on its host."),
+            "start_within": integer(300, 10, 86400, "seconds", "A host refuses a run that reaches it later than that."),
+            "look": integer(30, 1, 3600, "seconds", "How often a host that runs is asked whether it still does."),
+            "duration": integer(336, 1, 8760, "hours", "After that long the campaign starts no further host and ends."),
         },
     },
     "windows": {
         "about": "Maintenance windows: no host is started outside of them, what runs is finished.",
         "keys": {
-            "zone": _own("UTC", windows.zone_problem, "time zone", "Time zone of the windows, e.g. Europe/Berlin."),
-            "open": _own(
+            "zone": own("UTC", windows.zone_problem, "time zone", "Time zone of the windows, e.g. Europe/Berlin."),
+            "open": own(
                 [],
                 windows.problem,
                 "list of windows",
@@ -213,12 +213,12 @@ SCHEMA: dict[str, dict] = {
             ),
         },
     },
-    "on_failure": _choice(
+    "on_failure": choice(
         ("stop", "rollback"),
         "When a gate fails no further host is started; with rollback the hosts of the wave also go back to the live "
         "patch they had.",
     ),
-    "quarantine": _bool(
+    "quarantine": flag(
         True,
         "When a gate fails with a host that was started, keep the live patch of its wave from all further hosts until "
         "klp.release.",

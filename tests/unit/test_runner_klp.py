@@ -9,7 +9,7 @@ import salt.loader
 import salt.pillar
 import salt.utils.minions
 
-from _runners.klp import commands, turning
+from _runners.klp import commands, survey, turning
 from tests.simulation.world import KERNEL, NEW, OLD, PACKAGE, SimHost, World, outlook
 from tests.unit.loader import ROOT, functions, load
 
@@ -48,7 +48,7 @@ class Master:
             "__context__": self.context,
         }
         self.runner = load("_runners", "klp", **self.dunders)
-        monkeypatch.setattr(self.runner, "_commands", lambda: commands)
+        monkeypatch.setattr(self.runner, "_part", {"commands": commands, "survey": survey}.__getitem__)
         monkeypatch.setattr(commands.hands, "Hands", lambda opts, campaign: self.fleet)
         monkeypatch.setattr(commands.time, "time", lambda: self.fleet.time)
         monkeypatch.setattr(commands.salt.utils.user, "get_specific_user", lambda: "sudo_anna")
@@ -103,7 +103,7 @@ def test_the_runner_loads_only_where_its_helpers_are():
 
 def test_the_parts_are_found_beside_the_runner():
     runner = importlib.import_module("_runners.klp")
-    assert vars(runner)["_commands"]() is commands
+    assert vars(runner)["_part"]("commands") is commands
     assert not (ROOT / "_runners" / "klp" / "__init__.py").exists()
 
 

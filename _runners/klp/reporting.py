@@ -1,0 +1,75 @@
+"""
+The pillar key ``klp_report``: its closed schema (data), and the report in a few lines for a terminal.
+"""
+
+from __future__ import annotations
+
+from . import schema
+
+FORMATS = ("json", "csv", "prometheus", "html", "openvex")
+COMMAND = "salt '{}' state.apply klp.patch"
+SHOWN = 20  # hosts that the text names
+
+
+def _folder_problem(value):
+    if value == "" or (isinstance(value, str) and schema.EXPRESSION.match(value) and value.startswith("/")):
+        return None
+    return f"wanted an absolute path, found {schema.show(value)}"
+
+
+SCHEMA = {
+    "target": schema.SCHEMA["target"] | {"default": "*"},
+    "target_type": schema.SCHEMA["target_type"],
+    "ask": schema.choice(
+        ("missing", "all", "none"),
+        "Which hosts are asked for their document: those whose document in the mine is missing or too old, all, none.",
+    ),
+    "max_age": schema.integer(24, 1, 8760, "hours", "A document that is older is asked for anew, and shown as old."),
+    "presence": schema.integer(15, 1, 3600, "seconds", "How long a host may take to say that it is there."),
+    "timeout": schema.integer(300, 1, 86400, "seconds", "How long hosts may take for their document."),
+    "folder": schema.own(
+        "", _folder_problem, "absolute path", "Where the report goes; empty: report below the master's folder."
+    ),
+    "formats": {
+        "type": "list",
+        "choices": FORMATS,
+        "default": list(FORMATS),
+        "about": "What is written.",
+    },
+    "readable": schema.flag(False, "Let all users of the master read the files, as a node exporter has to."),
+    "author": {
+        "type": "str",
+        "form": "word",
+        "default": "",
+        "about": "Author in the OpenVEX documents; empty: the master.",
+    },
+    "share": schema.integer(25, 1, 100, "percent", "At most so much of a group is proposed for a restart in one week."),
+    "weeks": schema.integer(26, 1, 104, "weeks", "How far the proposal of restarts looks ahead."),
+    "warn": schema.integer(30, 0, 365, "days", "A window that ends within so many days is shown as ending."),
+    "debt": schema.integer(28, 1, 365, "days", "In so many days a host restarts whose CVEs only a newer kernel fixes."),
+}
+
+
+def settings(given, compare):
+    """Return ``(settings, problems)`` of what stands below the pillar key ``klp_report``."""
+    return compare({} if given is None else given, SCHEMA, "klp_report")
+
+
+def retcode(summary, incomplete):
+    """Return 0 where every host has a document, and none needs attention at once; else ``incomplete``."""
+    return 0 if all(item["kind"] in GOOD for item in summary["hosts"]) else incomplete
+
+
+GOOD = ("covered",)
+
+
+def text(summary, written):
+    """Return what a terminal shows: totals, the hosts that need attention first, and where the files are."""
+    rows = [item for item in summary["hosts"] if item["kind"] not in GOOD]
+    lines = [f"{len(summary['hosts'])} hosts, {len(summary['hosts']) - len(rows)} covered"]
+    for item in rows[:SHOWN]:
+        lines.append(f"  {item['host']}: {item['kind']}: {'; '.join(item['why'])}")
+        lines += [f"      {item['command']}"] if item["command"] else []
+    if len(rows) > SHOWN:
+        lines.append(f"  and {len(rows) - SHOWN} more, see the report")
+    return "\n".join([*lines, "written:", *(f"  {path}" for path in written)])

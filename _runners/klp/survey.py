@@ -1,0 +1,137 @@
+"""
+How the whole fleet stands: the documents of all hosts, and what is written from them. Asks, never changes a host.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+
+import salt.runner
+from salt.exceptions import CommandExecutionError, SaltInvocationError
+
+from . import answers, decide, documents, evidence, fleet, metrics, page, publish, reporting, schema, sheet, show
+from . import planning as plans
+from .commands import RETCODES, Commands, answer, progress
+
+HOST = "klp_audit.host"
+
+
+class Survey(Commands):
+    """The commands about the fleet, besides those about campaigns."""
+
+    def audit(self, pillar):
+        """Ask all hosts of the target for their verdict."""
+        settings = self.settings(pillar)
+        hosts, _ = self._members(settings)
+        reach, found, patience = self.hands("audit"), {}, settings["presence"]
+        for first in range(0, len(hosts), decide.ASK):
+            part = hosts[first : first + decide.ASK]
+            progress(f"asking {first + len(part)} of {len(hosts)} hosts")
+            got = reach.ask(part, "klp.verify", [], patience["timeout"])
+            for host in part:
+                verdict, why = answers.verdict(host, got[host]) if host in got else ("unreachable", "no answer")
+                found[host] = {"verdict": verdict, "why": why}
+        reach.close()
+        good = all(item["verdict"] in ("ok", "reboot_needed") for item in found.values())
+        return answer(0 if good else RETCODES["incomplete"], show.audit_text(found), hosts=found)
+
+    # -- report --------------------------------------------------------------------------------------------------
+
+    def fleet(self, ask, folder, pillar):
+        """Collect the documents of all hosts and write the report in every format that is wanted."""
+        settings = self._report_settings(ask, folder, pillar)
+        hosts, _ = plans.host_ids(self._matching(settings["target"], settings["target_type"]))
+        if not hosts:
+            raise CommandExecutionError(
+                f"no accepted minion matches {settings['target_type']} target {schema.show(settings['target'])}"
+            )
+        found, silent = self._documents(hosts, settings)
+        made = time.time()
+        limits = {"old": settings["max_age"], **{key: settings[key] for key in ("share", "weeks", "warn", "debt")}}
+        summary = fleet.summary(found, silent, limits, made)
+        where = settings["folder"] or os.path.join(self.store.folder, "report")
+        written = self._publish(where, settings, found, silent, summary, made)
+        text = reporting.text(summary, written)
+        return answer(reporting.retcode(summary, RETCODES["incomplete"]), text, report=summary, files=written)
+
+    def _report_settings(self, ask, folder, pillar):
+        found, problems = reporting.settings(self.pillar(pillar, "klp_report"), self.compare)
+        given = {"ask": ask, "folder": folder}
+        more, wrong = reporting.settings(
+            dict(found, **{key: value for key, value in given.items() if value is not None}), self.compare
+        )
+        if problems or wrong:
+            raise SaltInvocationError("; ".join(problems or wrong))
+        return more
+
+    def _documents(self, hosts, settings):
+        """Return ``({host: document}, {host: why there is none})``: from the mine, or asked for."""
+        found, silent, now = {}, {}, time.time()
+        if settings["ask"] != "all":
+            self._take(self._mine(settings), hosts, found, silent)
+        old = now - 3600 * settings["max_age"]
+        wanted = [host for host in hosts if host not in found or found[host]["time"] < old]
+        if settings["ask"] == "none" or not wanted:
+            for host in wanted:
+                if host not in found:
+                    silent.setdefault(host, "no document in the mine; klp.report ask=missing asks for it")
+            return found, silent
+        self._ask(wanted, settings, found, silent)
+        return found, {host: why for host, why in silent.items() if host not in found}
+
+    def _mine(self, settings):
+        client = salt.runner.RunnerClient(self.opts)
+        target = [settings["target"], HOST, settings["target_type"]]
+        return client.cmd("mine.get", target, print_event=False)
+
+    def _ask(self, wanted, settings, found, silent):
+        reach = self.hands("report")
+        try:
+            for first in range(0, len(wanted), decide.ASK):
+                part = wanted[first : first + decide.ASK]
+                progress(f"asking {part[0]} to {part[-1]}: {first + len(part)} of {len(wanted)} hosts")
+                there = sorted(reach.ask(part, "test.ping", [], settings["presence"]))
+                silent.update(dict.fromkeys(set(part) - set(there), "no answer; is its minion running?"))
+                got = reach.ask(there, HOST, [], settings["timeout"]) if there else {}
+                for host in set(there) - set(got):
+                    silent[host] = f"no document within {settings['timeout']} seconds"
+                self._take(got, part, found, silent)
+        finally:
+            reach.close()
+
+    def _take(self, got, hosts, found, silent):
+        """Keep what hosts have answered, as far as it may be believed."""
+        for host in hosts:
+            if not isinstance(got, dict) or host not in got:
+                continue
+            try:
+                found[host] = documents.document(host, got[host])
+            except answers.NonsenseError as exc:
+                silent[host] = str(exc)
+
+    def _publish(self, folder, settings, found, silent, summary, made):
+        writer, formats = publish.Folder(folder, settings["readable"]), settings["formats"]
+        if "json" in formats:
+            report = {"summary": summary, "documents": found, "silent": silent}
+            writer.put("report.json", json.dumps(report, sort_keys=True, separators=(",", ":")))
+        if "csv" in formats:
+            writer.put("report.csv", sheet.text(found, silent, summary))
+        if "prometheus" in formats:
+            writer.put("salt_klp.prom", metrics.text(found, silent, summary))
+        if "html" in formats:
+            writer.put("report.html", page.html(summary))
+        if "openvex" in formats:
+            self._evidence(writer, settings, found, made)
+        return writer.written
+
+    def _evidence(self, writer, settings, found, made):
+        author = settings["author"] or f"Salt master {self.opts['id']}"
+        whole = evidence.fleet(found, author, made, reporting.COMMAND.format("*"))
+        parts = {"fleet.openvex.json": whole} if whole else {}
+        for host in sorted(found):
+            told = evidence.host(found[host], author, reporting.COMMAND.format(host))
+            if told:
+                parts[f"hosts/{host}.openvex.json"] = told
+        writer.replace("vex", {name: json.dumps(told, indent=1) for name, told in parts.items()})

@@ -1,0 +1,177 @@
+"""``klp.report``: documents from the mine or asked for, and what is written; over simulated hosts."""
+
+import json
+import os
+import stat
+
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from _runners.klp import survey
+from tests import fleet
+from tests.unit.test_runner_klp import master  # noqa: F401 - a fixture
+
+DAY = 86400
+
+
+class Client:
+    """Salt's runner client, of which the report wants the mine only."""
+
+    mine: dict = {}
+
+    def __init__(self, opts):
+        assert opts["id"] == "master_master"
+
+    def cmd(self, fun, arg, print_event):
+        assert (fun, arg, print_event) == ("mine.get", ["*", "klp_audit.host", "compound"], False)
+        return self.mine
+
+
+@pytest.fixture
+def hosts(master, monkeypatch):  # noqa: F811
+    """A master whose four hosts have documents: in the mine as ``mine``, asked for as ``asked``."""
+    made = {f"web{number}": fleet.document(f"web{number}", time=fleet.NOW) for number in range(4)}
+    master.mine, master.asked, master.jobs = {}, dict(made), []
+    master.made = made
+
+    def ask(part, fun, arg, timeout):
+        master.jobs.append((fun, sorted(part), timeout))
+        there = [host for host in part if host in master.asked]
+        return {host: True if fun == "test.ping" else master.asked[host] for host in there}
+
+    monkeypatch.setattr(survey.salt.runner, "RunnerClient", Client)
+    monkeypatch.setattr(Client, "mine", master.mine)
+    monkeypatch.setattr(master.fleet, "ask", ask)
+    monkeypatch.setattr(survey.time, "time", lambda: fleet.NOW)
+    return master
+
+
+def report(master, **kwargs):  # noqa: F811
+    answer = master.run("report", **kwargs)
+    assert answer["retcode"] in (0, 2), answer
+    return answer
+
+
+def asked(master):  # noqa: F811
+    return [(fun, part) for fun, part, _ in master.jobs]
+
+
+def test_every_file_is_written_and_only_its_owner_reads_it(hosts, tmp_path):
+    answer = report(hosts)
+    assert answer["retcode"] == 0
+    folder = tmp_path / "var/lib/salt-klp/report"
+    assert answer["files"] == [
+        str(folder / name) for name in ("report.json", "report.csv", "salt_klp.prom", "report.html", "vex")
+    ]
+    found = json.loads((folder / "report.json").read_text())
+    assert (found["documents"], found["silent"], found["summary"]) == (hosts.made, {}, answer["report"])
+    assert list(text_string_to_metric_families((folder / "salt_klp.prom").read_text()))
+    assert "<html" in (folder / "report.html").read_text()
+    assert sorted(path.name for path in (folder / "vex" / "hosts").iterdir()) == [
+        f"web{number}.openvex.json" for number in range(4)
+    ]
+    vex = json.loads((folder / "vex" / "fleet.openvex.json").read_text())
+    assert vex["author"] == "Salt master master_master"
+    for place, _, names in os.walk(folder):
+        assert stat.S_IMODE(os.stat(place).st_mode) == 0o700
+        assert {stat.S_IMODE(os.stat(os.path.join(place, name)).st_mode) for name in names} <= {0o600}
+    assert "4 hosts, 4 covered" in answer["text"]
+
+
+def test_documents_of_the_mine_are_taken_and_only_the_others_asked_for(hosts):
+    hosts.mine.update({host: hosts.made[host] for host in ("web0", "web1")})
+    hosts.mine["web1"] = fleet.document("web1", time=fleet.NOW - DAY - 1)
+    report(hosts)
+    assert asked(hosts) == [("test.ping", ["web1", "web2", "web3"]), ("klp_audit.host", ["web1", "web2", "web3"])]
+
+
+def test_an_old_document_is_better_than_none(hosts):
+    old = hosts.mine["web1"] = fleet.document("web1", time=fleet.NOW - 2 * DAY)
+    del hosts.asked["web1"]
+    answer = report(hosts)
+    assert answer["report"]["silent"] == {}
+    row = next(item for item in answer["report"]["hosts"] if item["host"] == "web1")
+    assert row["age"] == 2 * DAY and old["host"] == "web1"
+
+
+def test_nobody_is_asked_if_nobody_shall_be(hosts):
+    hosts.mine["web0"] = hosts.made["web0"]
+    answer = report(hosts, ask="none")
+    assert asked(hosts) == []
+    assert answer["retcode"] == 2
+    assert answer["report"]["silent"] == dict.fromkeys(
+        ("web1", "web2", "web3"), "no document in the mine; klp.report ask=missing asks for it"
+    )
+
+
+def test_all_are_asked_if_all_shall_be(hosts):
+    hosts.mine.update(hosts.made)
+    report(hosts, ask="all")
+    assert asked(hosts) == [(fun, sorted(hosts.made)) for fun in ("test.ping", "klp_audit.host")]
+    hosts.jobs.clear()
+    report(hosts)
+    assert asked(hosts) == []
+
+
+@pytest.mark.parametrize(
+    ("value", "why"),
+    [
+        (None, "no answer; is its minion running?"),
+        ("'klp_audit.host' is not available.", "run: salt 'web2' saltutil.sync_all"),
+        ({"schema": "x"}, "its answer is no document"),
+        (fleet.document("web9"), "its document is of another host: web9"),
+        ({**fleet.document("web2"), "reasons": "x" * 2000000}, "its answer is too large"),
+    ],
+)
+def test_a_host_without_a_document_is_said_and_spoils_no_other(hosts, value, why):
+    if value is None:
+        del hosts.asked["web2"]
+    else:
+        hosts.asked["web2"] = value
+    answer = report(hosts)
+    assert answer["retcode"] == 2
+    assert list(answer["report"]["silent"]) == ["web2"]
+    assert why in answer["report"]["silent"]["web2"]
+    assert [item["kind"] for item in answer["report"]["hosts"]].count("covered") == 3
+
+
+def test_a_host_that_is_there_and_does_not_answer_in_time_is_said(hosts, monkeypatch):
+    inner = hosts.fleet.ask
+
+    def ask(part, fun, arg, timeout):
+        found = inner(part, fun, arg, timeout)
+        return {host: said for host, said in found.items() if (fun, host) != ("klp_audit.host", "web3")}
+
+    monkeypatch.setattr(hosts.fleet, "ask", ask)
+    assert report(hosts)["report"]["silent"] == {"web3": "no document within 300 seconds"}
+
+
+def test_a_mine_that_answers_nonsense_is_as_empty(hosts, monkeypatch):
+    monkeypatch.setattr(Client, "mine", "Exception occurred in runner")
+    assert report(hosts)["retcode"] == 0
+
+
+def test_pillar_and_arguments_say_what_is_written_and_where(hosts, tmp_path):
+    hosts.pillar["klp_report"] = {"formats": ["csv"], "readable": True, "author": "Anna"}
+    folder = tmp_path / "www"
+    answer = report(hosts, folder=str(folder))
+    assert answer["files"] == [str(folder / "report.csv")]
+    assert stat.S_IMODE((folder / "report.csv").stat().st_mode) == 0o644
+    answer = report(hosts, folder=str(folder), pillar={"klp_report": {"formats": ["openvex"]}})
+    assert json.loads((folder / "vex" / "fleet.openvex.json").read_text())["author"] == "Anna"
+
+
+@pytest.mark.parametrize(
+    ("kwargs", "said"),
+    [
+        ({"ask": "some"}, "pillar klp_report:ask: wanted one of missing, all, none, found 'some'"),
+        ({"folder": "here"}, "pillar klp_report:folder: wanted an absolute path, found 'here'"),
+        ({"pillar": {"klp_report": {"shares": 1}}}, "pillar klp_report:shares: unknown key; did you mean share?"),
+        ({"pillar": "x"}, "pillar: wanted a mapping with the key klp_report, found 'x'"),
+        ({"pillar": {"klp_report": {"target": "none*"}}}, "no accepted minion matches compound target 'none*'"),
+        ({"campaign": "0" * 12}, "there is no plan 000000000000"),
+    ],
+)
+def test_wrong_input_is_refused_in_one_sentence_and_writes_nothing(hosts, tmp_path, kwargs, said):
+    assert said in hosts.refused("report", **kwargs)
+    assert not (tmp_path / "var/lib/salt-klp/report").exists()
