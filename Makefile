@@ -28,9 +28,9 @@ PREFIX ?= /usr
 FORMULAS := $(DESTDIR)$(PREFIX)/share/salt-formulas
 DOCS := $(DESTDIR)$(PREFIX)/share/doc/packages/salt-klp
 
-.PHONY: help setup setup-lint setup-system demo bench bench-real \
+.PHONY: help setup setup-lint setup-system setup-browser demo bench bench-real pictures \
 	check lint-python lint-types lint-py36 lint-yaml lint-shell lint-house lint-docs \
-	test test-unit test-simulation test-functional test-integration test-system test-matrix coverage install clean
+	test test-unit test-simulation test-browser test-functional test-integration test-system test-matrix coverage install clean
 
 help: ## this list
 	@echo "make TARGET [SALT=3006|3007|3008] [PYTEST_ARGS=...]      SALT is $(SALT) unless it is named"
@@ -89,15 +89,17 @@ lint-docs: setup-lint
 	@echo "== generated pages"
 	@$(LINT)/python tools/docs.py --check
 
-docs/reference/pillar.md docs/reference/campaign.md pillar/schema.yaml pillar/campaign-schema.yaml: \
-    _utils/klp_pillar.py _runners/klp.py _runners/klp/schema.py tools/docs.py | setup-lint
+docs/reference/pillar.md docs/reference/campaign.md docs/reference/report.md pillar/schema.yaml \
+    pillar/campaign-schema.yaml pillar/report-schema.yaml: \
+    _utils/klp_schema.py _utils/klp_pillar.py _runners/klp.py _runners/klp/schema.py _runners/klp/reporting.py tools/docs.py \
+    | setup-lint
 	@$(LINT)/python tools/docs.py
 
 lint-house: setup-lint
 	@echo "== house rules"
 	@$(LINT)/python tools/lint_house.py
 
-test: test-unit test-simulation test-functional test-integration coverage ## unit, functional, integration; fails under 95 % of the lines
+test: test-unit test-simulation test-browser test-functional test-integration coverage ## all but test-system; fails under 95 % of the lines
 
 test-unit: setup ## parsers and decisions, without any host; measures coverage
 	@mkdir -p build/coverage
@@ -105,6 +107,15 @@ test-unit: setup ## parsers and decisions, without any host; measures coverage
 
 test-simulation: setup ## campaigns over simulated hosts, killed at every step
 	$(PYTEST) tests/simulation -s
+
+setup-browser: setup
+	@tools/packages.sh browser
+
+test-browser: setup-browser ## the page of the report in a real Chromium, over up to 10,000 simulated hosts
+	$(PYTEST) tests/browser -s
+
+pictures: setup-browser ## make the pictures of the documentation anew
+	@$(PY) tools/pictures.py
 
 test-functional: setup ## salt-call on hosts with a real zypper
 	$(PYTEST) $(FUNCTIONAL) -n 2 --dist loadfile

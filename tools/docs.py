@@ -1,6 +1,6 @@
 """
-Make the pages that come from the schemas of the pillar keys klp and klp_campaign: docs/reference/pillar.md and
-campaign.md, pillar/schema.yaml and campaign-schema.yaml.
+Make the pages that come from the schemas of the pillar keys klp, klp_campaign and klp_report: docs/reference/pillar.md,
+campaign.md and report.md, pillar/schema.yaml, campaign-schema.yaml and report-schema.yaml.
 
 ``python tools/docs.py`` writes them, ``python tools/docs.py --check`` fails if they are not what it would write.
 """
@@ -20,6 +20,8 @@ PAGE = ROOT / "docs" / "reference" / "pillar.md"
 SCHEMA = ROOT / "pillar" / "schema.yaml"
 CAMPAIGN_PAGE = ROOT / "docs" / "reference" / "campaign.md"
 CAMPAIGN_SCHEMA = ROOT / "pillar" / "campaign-schema.yaml"
+REPORT_PAGE = ROOT / "docs" / "reference" / "report.md"
+REPORT_SCHEMA = ROOT / "pillar" / "report-schema.yaml"
 RUNNER = ROOT / "_runners" / "klp.py"
 HEAD = """# Pillar
 
@@ -29,6 +31,15 @@ makes of its pillar. Every key may be left out, except that nothing is installed
 
 This page is made from the schema by `python tools/docs.py`; the same as JSON Schema is in `pillar/schema.yaml`, and
 tested examples are in `pillar/examples`.
+"""
+REPORT_HEAD = """# Pillar of the report
+
+`salt-run klp.report` tells how the whole fleet stands. All its settings stand below the pillar key `klp_report` of the
+master, as `klp_campaign` does ([campaign.md](campaign.md)). The schema is closed: an unknown key or a wrong value is
+refused with its name before any host is asked. Every key may be left out. How to use it: [report](../how-to/report.md).
+
+This page is made from the schema by `python tools/docs.py`; the same as JSON Schema is in `pillar/report-schema.yaml`.
+
 """
 CAMPAIGN_HEAD = """# Pillar of a campaign
 
@@ -109,12 +120,12 @@ def load(path: Path) -> ModuleType:
     return module
 
 
-def load_campaign() -> ModuleType:
-    """Return _runners/klp/schema.py: a part of a package, of which the other parts want Salt."""
+def load_part(name: str) -> ModuleType:
+    """Return a file of _runners/klp: a part of a package, of which the other parts want Salt."""
     package = ModuleType("klp_runner")
     package.__path__ = [str(RUNNER.with_suffix(""))]
     with mock.patch.dict(sys.modules, {package.__name__: package}):
-        return importlib.import_module(f"{package.__name__}.schema")
+        return importlib.import_module(f"{package.__name__}.{name}")
 
 
 def rows(schema, path):
@@ -234,6 +245,7 @@ def own_schemas(module):
     window = {"days": days, "from": clock, "to": clock}
     return {
         "target expression": matching(module.EXPRESSION),
+        "absolute path": {"type": "string", "pattern": "^(?:/[^\\x00-\\x1f\\x7f]*)?$(?!\\n)"},
         "number or percentage": share,
         "list of minutes": minutes,
         "time zone": {"type": "string", "minLength": 1},
@@ -282,13 +294,15 @@ def json_page(schema, forms, key):
 
 def pages():
     """Return ``{path: text}`` of all generated files."""
-    pillar, campaign = load(ROOT / "_utils" / "klp_pillar.py"), load_campaign()
-    known = with_schemas(campaign.SCHEMA, own_schemas(campaign))
+    pillar, campaign, report = load(ROOT / "_utils" / "klp_pillar.py"), load_part("schema"), load_part("reporting")
+    known, told = (with_schemas(part.SCHEMA, own_schemas(campaign)) for part in (campaign, report))
     tail = CAMPAIGN_TAIL.replace("{codes}", exit_codes())
     return {
         PAGE: f"{HEAD}\n{table(pillar.SCHEMA, 'klp')}",
         SCHEMA: json_page(pillar.SCHEMA, pillar.FORMS, "klp"),
         CAMPAIGN_PAGE: f"{CAMPAIGN_HEAD}\n{table(campaign.SCHEMA, 'klp_campaign')}{tail}",
+        REPORT_PAGE: f"{REPORT_HEAD}{table(report.SCHEMA, 'klp_report')}",
+        REPORT_SCHEMA: json_page(told, pillar.FORMS, "klp_report"),
         CAMPAIGN_SCHEMA: json_page(known, pillar.FORMS, "klp_campaign"),
     }
 

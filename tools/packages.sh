@@ -1,11 +1,11 @@
 #!/bin/bash
 # Install the missing system packages for the environment NAME (3006, 3007, 3008 or lint), and only those;
-# NAME is system for what the virtual machine of the system tests needs on top.
+# NAME is system for what the virtual machine of the system tests needs on top, browser for those of the report's page.
 # usage: tools/packages.sh NAME
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-name=${1:?usage: packages.sh 3006|3007|3008|lint|system}
+name=${1:?usage: packages.sh 3006|3007|3008|lint|system|browser}
 # The hosts of the tests: a real zypper with real repositories, in namespaces, with a busybox as their userland;
 # the compiler makes the small library that gives such a host its own kernel release.
 lab="zypper rpm createrepo-c libzypp-config lsof busybox-static gcc libc6-dev make git iproute2 util-linux procps"
@@ -15,7 +15,9 @@ lab="zypper rpm createrepo-c libzypp-config lsof busybox-static gcc libc6-dev ma
 [ "$name" = system ] && lab="qemu-system-x86 qemu-utils seabios ipxe-qemu mmdebstrap btrfs-progs kmod cpio
     busybox-static gcc make binutils bc libelf-dev"
 
-has_python() { [ "$name" = system ] || tools/find_python.sh "$name" >/dev/null; }
+[ "$name" = browser ] && lab="chromium chromium-driver fonts-dejavu-core"
+
+has_python() { [ "$name" = system ] || [ "$name" = browser ] || tools/find_python.sh "$name" >/dev/null; }
 
 if ! command -v dpkg-query >/dev/null; then
     echo "This is not a Debian system. Install by hand what these Debian packages hold: $lab" >&2

@@ -18,8 +18,8 @@ def _folder_problem(value):
 
 
 SCHEMA = {
-    "target": schema.SCHEMA["target"] | {"default": "*"},
-    "target_type": schema.SCHEMA["target_type"],
+    "target": {**schema.SCHEMA["target"], "about": "The hosts of the report, as Salt targets them."},
+    "target_type": {**schema.SCHEMA["target_type"], "about": "How the target is meant."},
     "ask": schema.choice(
         ("missing", "all", "none"),
         "Which hosts are asked for their document: those whose document in the mine is missing or too old, all, none.",

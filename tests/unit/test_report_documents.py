@@ -124,3 +124,9 @@ def test_nothing_but_a_refusal_or_a_document_of_the_schema_comes_out(path, value
     except answers.NonsenseError:
         return
     jsonschema.validate(json.loads(json.dumps(found)), SCHEMA)
+
+
+def test_the_example_of_the_documentation_is_one():
+    example = json.loads((ROOT / "docs" / "reference" / "host.example.json").read_text())
+    jsonschema.validate(example, SCHEMA)
+    assert documents.document("web1", example) == example
