@@ -33,7 +33,8 @@ def _part(name):
 def _call(method, *args):
     """Call one of the commands; what it refuses is answered in one sentence."""
     try:
-        found = getattr(_part("survey").Survey(__opts__, __utils__["klp_pillar.compare"]), method)(*args)
+        commands = _part("survey").Survey(__opts__, __utils__["klp_pillar.compare"], __salt__["mine.get"])
+        found = getattr(commands, method)(*args)
     except (CommandExecutionError, SaltInvocationError) as exc:
         found = _part("commands").refusal(exc)
     __context__["retcode"] = found["retcode"]

@@ -1,9 +1,11 @@
 """
-Make the pictures of the report on a fleet that the documentation shows, from one simulated host of each kind.
+Make the pictures of the report that the documentation shows: on one simulated host of each kind, and on the hosts that
+the integration tests (``tests/integration/test_report.py``) have left in build/report, if they are there.
 
 Usage: ``python tools/pictures.py [FOLDER]``, by default docs/pictures; needs what the tests in tests/browser need.
 """
 
+import json
 import sys
 import tempfile
 from pathlib import Path
@@ -24,10 +26,14 @@ PICTURES: dict[str, tuple[dict, str]] = {
 BOTTOM = "return Math.ceil(document.getElementById(arguments[0]).getBoundingClientRect().bottom + scrollY + 24)"
 
 
-def take(browser, source, folder):
+LAB = {"fleet-report-lab.png": ({}, "cves")}
+REPORT = ROOT / "build" / "report" / "report.json"
+
+
+def take(browser, source, folder, pictures):
     """Take all pictures of a page; returns their paths."""
     found = []
-    for name, (screen, last) in PICTURES.items():
+    for name, (screen, last) in pictures.items():
         browser.screen(**screen)
         browser.open(source)
         found.append(browser.picture(folder / name, browser.run(BOTTOM, last)))
@@ -41,10 +47,13 @@ def main(argv):
     browser = Browser()
     try:
         with tempfile.TemporaryDirectory() as place:
-            source = Path(place, "fleet.html")
-            source.write_text(page.html(summary_of_each()), "utf-8")
-            for path in take(browser, source, folder):
-                print(f"{path}: {path.stat().st_size // 1024} KiB")
+            sources = [(summary_of_each(), PICTURES)]
+            sources += [(json.loads(REPORT.read_text())["summary"], LAB)] if REPORT.exists() else []
+            for summary, pictures in sources:
+                source = Path(place, "fleet.html")
+                source.write_text(page.html(summary), "utf-8")
+                for path in take(browser, source, folder, pictures):
+                    print(f"{path}: {path.stat().st_size // 1024} KiB")
     finally:
         browser.stop()
     return 0

@@ -8,7 +8,6 @@ import json
 import os
 import time
 
-import salt.runner
 from salt.exceptions import CommandExecutionError, SaltInvocationError
 
 from . import answers, decide, documents, evidence, fleet, metrics, page, publish, reporting, schema, sheet, show
@@ -19,7 +18,11 @@ HOST = "klp_audit.host"
 
 
 class Survey(Commands):
-    """The commands about the fleet, besides those about campaigns."""
+    """The commands about the fleet, besides those about campaigns; ``mine`` is the runner function ``mine.get``."""
+
+    def __init__(self, opts, compare, mine):
+        super().__init__(opts, compare)
+        self.mine = mine
 
     def audit(self, pillar):
         """Ask all hosts of the target for their verdict."""
@@ -70,7 +73,7 @@ class Survey(Commands):
         """Return ``({host: document}, {host: why there is none})``: from the mine, or asked for."""
         found, silent, now = {}, {}, time.time()
         if settings["ask"] != "all":
-            self._take(self._mine(settings), hosts, found, silent)
+            self._take(self.mine(settings["target"], HOST, settings["target_type"]), hosts, found, silent)
         old = now - 3600 * settings["max_age"]
         wanted = [host for host in hosts if host not in found or found[host]["time"] < old]
         if settings["ask"] == "none" or not wanted:
@@ -80,11 +83,6 @@ class Survey(Commands):
             return found, silent
         self._ask(wanted, settings, found, silent)
         return found, {host: why for host, why in silent.items() if host not in found}
-
-    def _mine(self, settings):
-        client = salt.runner.RunnerClient(self.opts)
-        target = [settings["target"], HOST, settings["target_type"]]
-        return client.cmd("mine.get", target, print_event=False)
 
     def _ask(self, wanted, settings, found, silent):
         reach = self.hands("report")

@@ -59,7 +59,7 @@ def test_one_of_each_is_one_of_each():
         ("web1", "covered"),
     ]
     assert [row["command"] for row in found["hosts"]] == [
-        "salt lost1 saltutil.sync_all",
+        "salt lost1 test.ping",
         "salt old1 klp.verify",
         "salt hana1 klp.blockers",
         "salt build1 state.apply klp",

@@ -41,11 +41,13 @@ class Master:
         self.opts = {"id": "master_master", "root_dir": str(folder), "master_job_cache": "local_cache"}
         self.context: dict = {}
         self.targets: list = []
+        self.mine = lambda target, fun, target_type: {}
         compare = functions(load("_utils", "klp_pillar"), "klp_pillar")["klp_pillar.compare"]
         self.dunders = {
             "__opts__": self.opts,
             "__utils__": {"klp_pillar.compare": compare},
             "__context__": self.context,
+            "__salt__": {"mine.get": lambda target, fun, target_type: self.mine(target, fun, target_type)},
         }
         self.runner = load("_runners", "klp", **self.dunders)
         monkeypatch.setattr(self.runner, "_part", {"commands": commands, "survey": survey}.__getitem__)

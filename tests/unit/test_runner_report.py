@@ -14,24 +14,11 @@ from tests.unit.test_runner_klp import master  # noqa: F401 - a fixture
 DAY = 86400
 
 
-class Client:
-    """Salt's runner client, of which the report wants the mine only."""
-
-    mine: dict = {}
-
-    def __init__(self, opts):
-        assert opts["id"] == "master_master"
-
-    def cmd(self, fun, arg, print_event):
-        assert (fun, arg, print_event) == ("mine.get", ["*", "klp_audit.host", "compound"], False)
-        return self.mine
-
-
 @pytest.fixture
 def hosts(master, monkeypatch):  # noqa: F811
-    """A master whose four hosts have documents: in the mine as ``mine``, asked for as ``asked``."""
+    """A master whose four hosts have documents: in the mine as ``there``, asked for as ``asked``."""
     made = {f"web{number}": fleet.document(f"web{number}", time=fleet.NOW) for number in range(4)}
-    master.mine, master.asked, master.jobs = {}, dict(made), []
+    master.there, master.asked, master.jobs = {}, dict(made), []
     master.made = made
 
     def ask(part, fun, arg, timeout):
@@ -39,8 +26,11 @@ def hosts(master, monkeypatch):  # noqa: F811
         there = [host for host in part if host in master.asked]
         return {host: True if fun == "test.ping" else master.asked[host] for host in there}
 
-    monkeypatch.setattr(survey.salt.runner, "RunnerClient", Client)
-    monkeypatch.setattr(Client, "mine", master.mine)
+    def mine(target, fun, target_type):
+        assert (target, fun, target_type) == ("*", "klp_audit.host", "compound")
+        return master.there
+
+    monkeypatch.setattr(master, "mine", mine)
     monkeypatch.setattr(master.fleet, "ask", ask)
     monkeypatch.setattr(survey.time, "time", lambda: fleet.NOW)
     return master
@@ -79,14 +69,14 @@ def test_every_file_is_written_and_only_its_owner_reads_it(hosts, tmp_path):
 
 
 def test_documents_of_the_mine_are_taken_and_only_the_others_asked_for(hosts):
-    hosts.mine.update({host: hosts.made[host] for host in ("web0", "web1")})
-    hosts.mine["web1"] = fleet.document("web1", time=fleet.NOW - DAY - 1)
+    hosts.there.update({host: hosts.made[host] for host in ("web0", "web1")})
+    hosts.there["web1"] = fleet.document("web1", time=fleet.NOW - DAY - 1)
     report(hosts)
     assert asked(hosts) == [("test.ping", ["web1", "web2", "web3"]), ("klp_audit.host", ["web1", "web2", "web3"])]
 
 
 def test_an_old_document_is_better_than_none(hosts):
-    old = hosts.mine["web1"] = fleet.document("web1", time=fleet.NOW - 2 * DAY)
+    old = hosts.there["web1"] = fleet.document("web1", time=fleet.NOW - 2 * DAY)
     del hosts.asked["web1"]
     answer = report(hosts)
     assert answer["report"]["silent"] == {}
@@ -95,7 +85,7 @@ def test_an_old_document_is_better_than_none(hosts):
 
 
 def test_nobody_is_asked_if_nobody_shall_be(hosts):
-    hosts.mine["web0"] = hosts.made["web0"]
+    hosts.there["web0"] = hosts.made["web0"]
     answer = report(hosts, ask="none")
     assert asked(hosts) == []
     assert answer["retcode"] == 2
@@ -105,7 +95,7 @@ def test_nobody_is_asked_if_nobody_shall_be(hosts):
 
 
 def test_all_are_asked_if_all_shall_be(hosts):
-    hosts.mine.update(hosts.made)
+    hosts.there.update(hosts.made)
     report(hosts, ask="all")
     assert asked(hosts) == [(fun, sorted(hosts.made)) for fun in ("test.ping", "klp_audit.host")]
     hosts.jobs.clear()
@@ -147,7 +137,7 @@ def test_a_host_that_is_there_and_does_not_answer_in_time_is_said(hosts, monkeyp
 
 
 def test_a_mine_that_answers_nonsense_is_as_empty(hosts, monkeypatch):
-    monkeypatch.setattr(Client, "mine", "Exception occurred in runner")
+    monkeypatch.setattr(hosts, "there", "Exception occurred in runner")
     assert report(hosts)["retcode"] == 0
 
 
