@@ -15,7 +15,7 @@ import urllib.parse
 CONTEXT = "https://openvex.dev/ns/v0.2.0"
 TOOLING = "salt-klp klp.report"
 # From the worst to the best: what one host has, the fleet's document says of all.
-ORDER = ("unknown", "reboot", "pending", "fixed_live")
+ORDER = ("reboot", "pending", "unknown", "fixed_live")
 STATUS = {"fixed_live": "not_affected", "pending": "affected", "reboot": "affected", "unknown": "under_investigation"}
 SLE = re.compile(r"[a-z0-9._-]+\Z")
 

@@ -6,6 +6,9 @@ Gauges only: each file tells how things stand, and nothing of what was before. C
 
 from __future__ import annotations
 
+import calendar
+import datetime
+
 PREFIX = "salt_klp_"
 COUNTS = ("fixed_live", "pending", "reboot", "unknown")
 
@@ -58,6 +61,15 @@ def text(documents, silent, summary):
     return "\n".join(lines) + "\n"
 
 
+def _end(document):
+    """Return the end of the last day in UTC; a date that is none is as good as not known."""
+    try:
+        last = datetime.date.fromisoformat(document["window"]["last"] or "")
+    except ValueError:
+        return None
+    return calendar.timegm(last.timetuple()) + 86400
+
+
 def _missing(document):
     return None if document["locks"]["missing"] is None else len(document["locks"]["missing"])
 
@@ -70,11 +82,7 @@ def _moving(document):
 # What is not known has no sample.
 GAUGES = (
     ("document_timestamp_seconds", "When the host found it out.", lambda document: document["time"]),
-    (
-        "window_days",
-        "Days until no more live patches are made for the kernel.",
-        lambda document: document["window"]["days"],
-    ),
+    ("window_end_timestamp_seconds", "End of the last day on which live patches are made for the kernel.", _end),
     ("locks_missing", "Kernel packages that are not locked.", _missing),
     ("transition_in_progress", "1 while a transition runs.", _moving),
 )

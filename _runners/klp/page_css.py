@@ -83,7 +83,7 @@ th, td { padding: .55rem .9rem; text-align: left; vertical-align: top; border-bo
 tbody tr:last-child > * { border-bottom: 0; }
 thead th { vertical-align: bottom; position: sticky; top: 0; z-index: 2; background: var(--surface); color: var(--soft); font-size: .82rem; font-weight: 600; white-space: nowrap; box-shadow: 0 1px 0 var(--rule); }
 tbody tr:hover { background: var(--hover); }
-.name { font-weight: 600; overflow-wrap: anywhere; min-width: 8rem; }
+.name { font-weight: 600; overflow-wrap: anywhere; min-width: 10rem; }
 th small, td small { display: block; font-weight: 400; font-size: .82rem; color: var(--soft); }
 .why { overflow-wrap: anywhere; min-width: 14rem; }
 .why ul { margin: 0; padding-left: 1.1rem; }

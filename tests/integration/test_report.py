@@ -133,7 +133,7 @@ def test_every_format_is_there_and_can_be_read(report):
     with open(folder / "report.csv", newline="", encoding="utf-8") as handle:
         assert {row["host"] for row in csv.DictReader(handle)} == set(KINDS)
     names = {family.name for family in text_string_to_metric_families((folder / "salt_klp.prom").read_text())}
-    assert {"salt_klp_host_up", "salt_klp_host_info", "salt_klp_cves", "salt_klp_window_days"} <= names
+    assert {"salt_klp_host_up", "salt_klp_host_info", "salt_klp_cves", "salt_klp_window_end_timestamp_seconds"} <= names
     page = (folder / "report.html").read_text()
     assert all(name in page for name in KINDS)
     for path in (folder / "vex").rglob("*.json"):

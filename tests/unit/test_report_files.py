@@ -6,6 +6,7 @@ import io
 import json
 import os
 import stat
+import time
 
 import jsonschema
 import packageurl
@@ -50,12 +51,17 @@ def test_metrics_are_read_by_prometheus_own_client():
     assert kinds == {item["host"]: item["kind"] for item in SUMMARY["hosts"] if item["host"] in DOCUMENTS}
     for host, document in DOCUMENTS.items():
         label = (("host", host),)
-        days = document["window"]["days"]
-        assert found["salt_klp_window_days"].get(label) == days
+        end, last = found["salt_klp_window_end_timestamp_seconds"].get(label), document["window"]["last"]
+        assert (end and time.strftime("%Y-%m-%d %H", time.gmtime(end - 1))) == (last and f"{last} 23")
         for state in metrics.COUNTS:
             value = found["salt_klp_cves"][("host", host), ("state", state)]
             assert value == len(document["cves"][state])
     assert found["salt_klp_report_timestamp_seconds"] == {(): fleet.NOW}
+
+
+def test_a_date_that_is_none_has_no_sample():
+    some = {"web1": fleet.document("web1", window={**fleet.document("web1")["window"], "last": "2026-13-99"})}
+    assert "window_end" not in metrics.text(some, {}, fleets.summary(some, {}, LIMITS, fleet.NOW))
 
 
 def test_what_is_not_known_has_no_sample():
@@ -63,9 +69,13 @@ def test_what_is_not_known_has_no_sample():
     for document in some.values():
         document["locks"]["missing"] = None
         document["transition"]["state"] = "unknown"
-        document["window"]["days"] = None
+        document["window"]["last"] = None
     found = samples(metrics.text(some, {}, fleets.summary(some, {}, LIMITS, fleet.NOW)))
-    assert not {"salt_klp_locks_missing", "salt_klp_transition_in_progress", "salt_klp_window_days"} & set(found)
+    assert not {
+        "salt_klp_locks_missing",
+        "salt_klp_transition_in_progress",
+        "salt_klp_window_end_timestamp_seconds",
+    } & set(found)
 
 
 def test_a_fleet_without_a_host_has_metrics():
@@ -165,7 +175,7 @@ def two(first, second):
         ("fixed_live", "pending", "affected"),
         ("fixed_live", "reboot", "affected"),
         ("fixed_live", "unknown", "under_investigation"),
-        ("pending", "unknown", "under_investigation"),
+        ("pending", "unknown", "affected"),
         ("fixed_live", None, "under_investigation"),
         ("reboot", None, "affected"),
     ],
