@@ -26,7 +26,7 @@ PICTURES: dict[str, tuple[dict, str]] = {
 BOTTOM = "return Math.ceil(document.getElementById(arguments[0]).getBoundingClientRect().bottom + scrollY + 24)"
 
 
-LAB = {"fleet-report-lab.png": ({}, "cves")}
+LAB: dict[str, tuple[dict, str]] = {"fleet-report-lab.png": ({}, "cves")}
 REPORT = ROOT / "build" / "report" / "report.json"
 
 

@@ -3,6 +3,7 @@
 import copy
 import importlib
 import json
+from collections.abc import Callable
 
 import pytest
 import salt.loader
@@ -41,7 +42,7 @@ class Master:
         self.opts = {"id": "master_master", "root_dir": str(folder), "master_job_cache": "local_cache"}
         self.context: dict = {}
         self.targets: list = []
-        self.mine = lambda target, fun, target_type: {}
+        self.mine: Callable = lambda target, fun, target_type: {}
         compare = functions(load("_utils", "klp_pillar"), "klp_pillar")["klp_pillar.compare"]
         self.dunders = {
             "__opts__": self.opts,
