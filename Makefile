@@ -74,7 +74,7 @@ lint-types: setup-lint
 
 lint-py36: setup-lint
 	@echo "== Python 3.6: $(MINION)"
-	@$(LINT)/vermin --quiet --target=3.6- --violations --eval-annotations --no-tips $(MINION)
+	@$(LINT)/vermin --quiet --target=3.6- --violations --eval-annotations --no-tips --backport contextvars $(MINION)
 	@$(LINT)/python tools/py36.py
 
 lint-yaml: setup-lint

@@ -19,7 +19,7 @@ import types
 
 FOLDERS = ("_modules", "_states", "_utils", "_grains", "_beacons")
 # What is there on every minion, but perhaps not beside this interpreter.
-REPLACED = ("salt", "yaml")
+REPLACED = ("salt", "yaml", "contextvars")
 ASK = "import sys; print(sys.version_info[:2])"
 # What the import of a broken file raises; anything else is a reason for a traceback.
 BROKEN = (SyntaxError, ImportError, AttributeError, NameError, TypeError, ValueError, LookupError, OSError)
