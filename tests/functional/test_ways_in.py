@@ -1,0 +1,249 @@
+"""Each way to install it, from a clean place to a status that is answered and a run that is predicted."""
+
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import sysconfig
+from pathlib import Path
+
+import pytest
+
+from tests.functional.conftest import LOCKS
+from tests.lab.build import CHECKOUT
+from tests.lab.host import PRELOAD
+from tests.lab.saltcall import MINION, decode
+
+PILLAR = {"klp": {"backup": {"backend": "none"}}}
+BASE = {key: setting for key, setting in MINION.items() if key != "file_roots"}
+ENV = {**os.environ, "GIT_CONFIG_GLOBAL": "/dev/null", "GIT_AUTHOR_NAME": "a", "GIT_AUTHOR_EMAIL": "a@example.com"}
+ENV.update(GIT_COMMITTER_NAME="a", GIT_COMMITTER_EMAIL="a@example.com")
+
+
+def do(*argv, **kwargs):
+    """Run a program of this machine and return what it printed; it must succeed."""
+    done = subprocess.run([str(word) for word in argv], text=True, capture_output=True, timeout=300, **kwargs)
+    assert done.returncode == 0, f"{argv}: {done.stdout}{done.stderr}"
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def source(tmp_path_factory):
+    """A clean clone of what is here, with what is not committed yet."""
+    folder = tmp_path_factory.mktemp("source") / "salt-klp"
+    names = do("git", "-C", CHECKOUT, "ls-files", "-z", "--cached", "--others", "--exclude-standard").split("\0")
+    for name in filter(None, names):
+        place = folder / name
+        if (CHECKOUT / name).is_symlink() or (CHECKOUT / name).exists():
+            place.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(CHECKOUT / name, place, follow_symlinks=False)
+    do("git", "init", "-q", "-b", "main", folder)
+    do("git", "-C", folder, "add", "-A", env=ENV)
+    do("git", "-C", folder, "commit", "-q", "-m", "all", env=ENV)
+    return folder
+
+
+class Newcomer:
+    """A host with salt-call and nothing of this product."""
+
+    def __init__(self, host, python=sys.executable):
+        self.host, self.python = host, python
+        self.host.salt.pillar(PILLAR)
+
+    def configure(self, text="", **settings):
+        """Write the configuration: that of every host here, settings, and a file of its own."""
+        self.host.write("/etc/salt/minion", json.dumps({**BASE, "id": self.host.name, **settings}) + "\n")
+        if text:
+            self.host.write("/etc/salt/minion.d/salt-klp.conf", text)
+
+    def call(self, *args):
+        """Run salt-call; returns exit code and answer."""
+        program = Path(sys.executable).parent / "salt-call"
+        options = ["--local", "--out=json", "--retcode-passthrough", "--config-dir=/etc/salt"]
+        done = self.host.run([self.python, program, *options, *args])
+        answer = decode(done.stdout)
+        assert answer is not None, done.stdout + done.stderr
+        return done.returncode, answer
+
+    def arrived(self):
+        """The status is answered, and the steady state is predicted."""
+        code, status = self.call("klp.status")
+        assert (code, status["kernel"], status["transition"]) == (0, self.host.kernel, "ready")
+        before = self.host.packages()
+        code, states = self.call("state.apply", "klp", "test=True")
+        assert code == 0, states
+        found = {state["__id__"]: state for state in states.values()}
+        assert found["klp-locks"]["result"] is None
+        assert found["klp-locks"]["changes"] == {"locked": {"old": [], "new": LOCKS}}
+        assert found["klp-enabled"]["result"] is None
+        assert (self.host.packages(), self.host.locks()) == (before, "")
+
+
+@pytest.fixture
+def newcomer(host):
+    return lambda **kwargs: Newcomer(host("fresh", **kwargs))
+
+
+def test_a_checkout_as_file_root(newcomer, source):
+    one = newcomer(bind=[source])
+    one.configure(file_roots={"base": [str(source / "salt")]})
+    assert one.call("saltutil.sync_all")[0] == 0
+    one.arrived()
+
+
+@pytest.fixture
+def python(source, tmp_path):
+    """The Python of an environment of its own that has Salt, and this product by pip."""
+    do(sys.executable, "-m", "venv", "--without-pip", tmp_path / "venv")
+    python, here = tmp_path / "venv" / "bin" / "python", sysconfig.get_path("purelib")
+    there = Path(do(python, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))").strip())
+    (there / "salt-of-the-tests.pth").write_text(here + "\n")
+    pip = [sys.executable, "-m", "pip", "--python", python, "install", "--quiet", "--no-deps"]
+    do(*pip, source, env={**os.environ, "PIP_DISABLE_PIP_VERSION_CHECK": "1"})
+    assert do(python, "-c", "import salt; print(salt.__file__)", cwd=source).startswith(here)
+    return python
+
+
+def test_pip_into_the_python_of_a_minion(newcomer, python):
+    one = newcomer(bind=[python.parents[1]])
+    one.python = python
+    one.configure(text=do(python, "-m", "saltext.klp", "masterless"))
+    one.arrived()
+    assert one.call("grains.get", "klp")[1]["transition"] == "ready"
+
+
+def test_pip_into_the_python_of_a_master(python, tmp_path):
+    root = tmp_path / "root"
+    (root / "var/cache/salt/master/proc").mkdir(parents=True)
+    (root / "etc/master.d").mkdir(parents=True)
+    (root / "etc/master").write_text(json.dumps({"root_dir": str(root), "default_include": "master.d/*.conf"}))
+    (root / "etc/master.d/salt-klp.conf").write_text(do(python, "-m", "saltext.klp", "master"))
+    run = [python, Path(sys.executable).parent / "salt-run", "-c", root / "etc", "--out=json"]
+    answer = json.loads(do(*run, "klp.status"))
+    assert (answer["retcode"], answer["campaigns"]) == (0, [])
+    assert "klp/patch.sls" in json.loads(do(*run, "fileserver.file_list"))
+
+
+def test_the_wheel_holds_all_that_is_needed_and_nothing_else(source, tmp_path):
+    do(sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "-w", tmp_path, source)
+    (wheel,) = tmp_path.glob("*.whl")
+    names = set(do(sys.executable, "-m", "zipfile", "-l", wheel).split())
+    found = {name.removeprefix("saltext/klp/") for name in names if name.startswith("saltext/klp/")}
+    wanted = {"__main__.py"}
+    for kind in ("modules", "states", "utils", "grains", "beacons", "runners", "output"):
+        folder = source / f"_{kind}"
+        wanted |= {f"{kind}/{path.relative_to(folder)}" for path in folder.rglob("*.py")}
+    formula = source / "salt"
+    wanted |= {f"formula/{path.relative_to(formula)}" for path in (formula / "klp").rglob("*") if path.is_file()}
+    assert found == wanted
+    assert not [name for name in names if name.endswith(".py") and not name.startswith("saltext/klp/")]
+
+
+def tree(folder):
+    """Return the relative paths of all files below a folder."""
+    return {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
+
+
+def test_an_rpm_that_zypper_installs(newcomer, source, tmp_path):
+    rpm = Path(do("tools/rpm.sh", cwd=source).strip())
+    repository = tmp_path / "repository"
+    repository.mkdir()
+    shutil.copy(rpm, repository)
+    do("createrepo_c", "-q", repository)
+    one = newcomer(bind=[repository])
+    one.host.add_repo("salt-klp", f"dir://{repository}")
+    done = one.host.zypper("install", "salt-klp")
+    assert done.returncode == 0, done.stdout + done.stderr
+    do("make", "install", f"DESTDIR={tmp_path}/root", cwd=source)
+    assert tree(one.host.path("/usr/share/salt-formulas")) == tree(tmp_path / "root/usr/share/salt-formulas")
+    one.configure(file_roots={"base": ["/usr/share/salt-formulas/states"]})
+    assert one.call("saltutil.sync_all")[0] == 0
+    one.arrived()
+
+
+def test_gitfs(newcomer, source):
+    url = f"file://{source}"
+    parts = [{url: [{"name": "sls"}, {"root": "salt"}]}]
+    for kind in ("modules", "states", "utils", "grains", "beacons", "runners", "output"):
+        parts.append({url: [{"name": kind}, {"root": f"_{kind}"}, {"mountpoint": f"salt://_{kind}"}]})
+    one = newcomer(bind=[source])
+    one.configure(
+        fileserver_backend=["gitfs"], gitfs_provider="gitpython", gitfs_remotes=parts, gitfs_base="main", file_roots={}
+    )
+    one.host.write("/root/.gitconfig", "[safe]\n\tdirectory = *\n")
+    assert one.call("saltutil.sync_all")[0] == 0
+    one.arrived()
+
+
+SSHD = """\
+Port {port}
+ListenAddress 127.0.0.1
+HostKey /etc/ssh/way_in_key
+PermitRootLogin prohibit-password
+UsePAM no
+StrictModes no
+PidFile none
+Subsystem sftp internal-sftp
+SetEnv LD_PRELOAD={preload} FAKE_UNAME_R={kernel} LD_LIBRARY_PATH=/usr/lib PATH=/usr/sbin:/usr/bin:/sbin:/bin
+"""
+
+
+@pytest.fixture
+def sshd(host, tmp_path):
+    """A host that is reached by ssh only; returns it and what a roster says of it."""
+    one, key = host("fresh"), tmp_path / "key"
+    do("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", key)
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    one.write("/root/.ssh/authorized_keys", key.with_suffix(".pub").read_text(), mode=0o600)
+    one.write("/etc/ssh/way_in_key", key.read_text(), mode=0o600)
+    one.write("/etc/ssh/way_in", SSHD.format(port=port, preload=PRELOAD, kernel=one.kernel))
+    one.write("/run/sshd/.keep", "")
+    for name in (".bashrc", ".profile"):  # those of the machine are not the host's
+        one.path(f"/root/{name}").unlink(missing_ok=True)
+    argv = one.argv(["/usr/sbin/sshd", "-D", "-e", "-f", "/etc/ssh/way_in"])
+    daemon = subprocess.Popen(argv, text=True, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    try:
+        assert "listening" in daemon.stderr.readline()
+        yield one, {"host": "127.0.0.1", "port": port, "user": "root", "priv": str(key)}
+    finally:
+        daemon.kill()
+        daemon.communicate()
+
+
+def test_salt_ssh(sshd, source, tmp_path):
+    host, roster = sshd
+    pillar, conf = tmp_path / "pillar", tmp_path / "conf"
+    pillar.mkdir()
+    conf.mkdir()
+    (pillar / "top.sls").write_text('{"base": {"*": ["lab"]}}')
+    (pillar / "lab.sls").write_text(json.dumps(PILLAR))
+    (conf / "roster").write_text(json.dumps({"sles1": roster}))
+    roots = {"file_roots": {"base": [str(source / "salt")]}, "pillar_roots": {"base": [str(pillar)]}}
+    (conf / "master").write_text(json.dumps({"root_dir": str(tmp_path), **roots}))
+
+    def call(*args):
+        options = ["-c", conf, "--roster-file", conf / "roster", "-i", "--out=json", "sles1"]
+        done = do(sys.executable, Path(sys.executable).parent / "salt-ssh", *options, *args)
+        return json.loads(done)["sles1"]
+
+    status = call("klp.status")
+    assert (status["kernel"], status["transition"]) == (host.kernel, "ready")
+    found = {state["__id__"]: state for state in call("state.apply", "klp", "test=True").values()}
+    assert found["klp-locks"]["changes"] == {"locked": {"old": [], "new": LOCKS}}
+    assert found["klp-enabled"]["result"] is None
+    assert host.locks() == ""
+
+
+def test_the_lock_action_of_suse_manager_takes_our_locks_and_they_come_back(sles):
+    host = sles("enabled", alarms={"repair_locks": True})
+    assert host.salt_call("state.apply", "klp").rc == 0
+    done = host.salt_call("state.single", "pkg.held", "name=locks", "pkgs=[curl]", "replace=True")
+    assert done.rc == 0, done.stdout + done.stderr
+    assert not [name for name in LOCKS if f"solvable_name: {name}\n" in host.locks()]
+    (edge,) = host.salt_call("klp_audit.edges").data
+    assert (edge["alarm"], edge["edge"]) == ("locks", "repaired")
+    assert all(f"solvable_name: {name}\n" in host.locks() for name in [*LOCKS, "curl"])
