@@ -1,7 +1,7 @@
 """
 Kernel live patches of SUSE Linux Enterprise hosts: what is active, what holds it up, and bringing in the next one.
 
-:depends: ``zypper``, ``rpm``; ``klp`` (package ``kernel-livepatch-tools``) for patches, blockers and verify; ``rmmod``
+:depends: ``zypper``, ``rpm``; ``klp`` (on SLES 12 ``kgr``) for patches, blockers and verify; ``rmmod``
 :pillar: ``klp`` (see ``docs/reference/pillar.md``)
 """
 
@@ -48,6 +48,10 @@ def _kernel():
     return _parse("kernel", os.uname().release)
 
 
+def _tool():
+    return __salt__["klp.family"]()["tool"]
+
+
 def rpms():
     """
     Return what is installed of kernel, live patch and tools, by one rpm query: ``{name: [editions]}``.
@@ -58,7 +62,7 @@ def rpms():
     """
     kernel = _kernel()
     names = [f"kernel-{kernel['flavour']}", _parse("package_name", kernel["release"])]
-    return __salt__["zypper.installed"](names + _settings()["tools"]["packages"])
+    return __salt__["zypper.installed"](names + __salt__["klp.tools"]()["packages"])
 
 
 def tools_missing():
@@ -69,7 +73,7 @@ def tools_missing():
 
         salt '*' klp.tools_missing
     """
-    tools, found = _settings()["tools"], rpms()
+    tools, found = __salt__["klp.tools"](), rpms()
     missing = [name for name in tools["packages"] if name not in found]
     pattern = tools["pattern"]
     if pattern and not __salt__["zypper.provided"](f"pattern() = {pattern}"):
@@ -110,7 +114,7 @@ def patches():
 
         salt '*' klp.patches
     """
-    return _parse("patches", _run(["klp", "-v", "patches"])["stdout"])
+    return _parse("patches", _run([_tool(), "-v", "patches"])["stdout"])
 
 
 def blockers():
@@ -126,7 +130,7 @@ def blockers():
     """
     if status()["transition"] == "ready":
         return []
-    found = _parse("blockers", _run(["klp", "-v", "blocking"])["stdout"])
+    found = _parse("blockers", _run([_tool(), "-v", "blocking"])["stdout"])
     return [_blocker(item) for item in found[:NAMED]]
 
 
@@ -277,7 +281,7 @@ def install(level="latest"):
 
         salt '*' klp.install latest
     """
-    if salt.utils.path.which("klp"):
+    if salt.utils.path.which(_tool()):
         patches()  # a tool whose answer nobody knows is found out before anything is installed
     now, here, edition = status(), package(), __salt__["klp.target"](level)
     if now["transition"] != "ready":
@@ -302,8 +306,11 @@ def bring(names, edition, force=False, older=False):
 
         salt '*' klp.bring '[kernel-livepatch-5_14_21-150500_55_7-default]' 3-150500.2.1
     """
+    refused = __salt__["klp.refusal"]()
+    if refused:
+        raise CommandExecutionError(refused)
     __utils__["klp_record.write"](UNFINISHED, {"edition": edition})
-    _unload(_parse("module_name", edition))
+    _unload(__salt__["klp.module"](edition))
     done = __salt__["zypper.install"](names, force=force, older=older)
     __utils__["klp_record.write"](UNFINISHED, {})
     return done
@@ -329,7 +336,8 @@ def loaded(edition):
 
         salt '*' klp.loaded 3-150500.2.1
     """
-    module, names = _parse("module_name", edition), [patch["name"] for patch in status()["patches"] if patch["enabled"]]
+    module = __salt__["klp.module"](edition)
+    names = [patch["name"] for patch in status()["patches"] if patch["enabled"]]
     if module not in names:
         raise CommandExecutionError(
             f"live patch {edition} is installed, but the kernel has not taken {module} (active: "

@@ -20,12 +20,6 @@ LOADERS = ["/boot/efi/loader", "/boot/loader"]
 CHOICES = ["/sys/firmware/efi/efivars/LoaderEntryOneShot-*", "/sys/firmware/efi/efivars/LoaderEntryDefault-*"]
 PURGE = "/boot/do_purge_kernels"
 MOUNTS = "/proc/self/mountinfo"
-ZYPP_CONF = [
-    "/usr/etc/zypp/zypp.conf",
-    "/usr/etc/zypp/zypp.conf.d/*.conf",
-    "/etc/zypp/zypp.conf",
-    "/etc/zypp/zypp.conf.d/*.conf",
-]
 
 
 def __virtual__():
@@ -146,7 +140,7 @@ def _package(release):
     except CommandExecutionError as exc:
         found["error"] = [str(exc)]
     if len(found["editions"]) == 1:
-        found["module"] = __utils__["klp_parse.module_name"](found["editions"][0])
+        found["module"] = __utils__["klp_parse.module_name"](found["editions"][0], release)
     return found
 
 
@@ -164,8 +158,9 @@ def _loaded(release, module):
         return None, []
     said = _initrd(release)
     lines = [line.strip() for line in said.get("value", "").splitlines()]
-    found = __utils__["klp_parse.modules"]("\n".join(lines)) if "kernel-livepatch" in lines else []
-    return __utils__["klp_checks.initrd"](said, [module]), sorted(set(found))
+    names = __utils__["klp_family.names"](release)
+    found = __utils__["klp_parse.modules"]("\n".join(lines)) if names["dracut"] in lines else []
+    return __utils__["klp_checks.initrd"](said, [module], names), sorted(set(found))
 
 
 def _active():
@@ -179,7 +174,7 @@ def _purge(release):
     """Return what purge-kernels does to the running kernel, and why it is not known."""
     running = os.uname().release
     parts = running.rsplit("-", 1)
-    keep = __utils__["klp_sys.option"](ZYPP_CONF, "main", "multiversion.kernels")
+    keep = __utils__["klp_sys.option"](__salt__["klp.family"]()["zypp_conf"], "main", "multiversion.kernels")
     try:
         locked = bool(__salt__["zypper.locked"]([f"kernel-{parts[-1]}"]))
     except CommandExecutionError:

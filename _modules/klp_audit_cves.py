@@ -63,7 +63,7 @@ def _told(status):
 def _changelog(package, status):
     """Return the CVEs in the changelog of the installed live patch, if that is what is active; else ``None``."""
     edition = package["edition"]
-    if edition is None or __utils__["klp_parse.module_name"](edition) != status["active"]:
+    if edition is None or __salt__["klp.module"](edition) != status["active"]:
         return None
     argv = ["rpm", "-q", "--changelog", f"{package['name']}-{edition}"]
     return __utils__["klp_parse.changelog"](_kept("changelog", argv, lambda: _run(argv)))
@@ -76,7 +76,7 @@ def _active(package, status, block):
     begin = f"{package['name']}-"
     told = block["rpm"][len(begin) :] if block and block["rpm"] and block["rpm"].startswith(begin) else None
     for edition in (package["edition"], told):
-        if edition and __utils__["klp_parse.module_name"](edition) == status["active"]:
+        if edition and __salt__["klp.module"](edition) == status["active"]:
             return edition
     return None
 
@@ -104,7 +104,8 @@ def kernel():
 
 
 def _advisories(kernel_name, reasons):
-    found = _try(reasons, __salt__["zypper.touching"], [kernel_name, "kernel-livepatch-*"])
+    names = __utils__["klp_family.names"](os.uname().release)
+    found = _try(reasons, __salt__["zypper.touching"], [kernel_name, f"{names['prefix']}*"])
     if found == []:
         reasons.append("no advisory of kernel or live patch is to be seen: are the update repositories enabled?")
     strange = sorted({cve for item in found or [] for cve in item["cves"] if not CVE.match(cve)})

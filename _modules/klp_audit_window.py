@@ -17,7 +17,6 @@ __virtualname__ = "klp_audit"
 # In the order of zypper-lifecycle: what is read later goes over what was read before.
 LIFECYCLE = ("/var/lib/lifecycle/data", "/usr/lib/lifecycle/data", "/usr/share/lifecycle/data")
 PRODUCTS = "/etc/products.d"
-ALWAYS = ("sle-live-patching", "sle-module-live-patching")  # a module may be there by its repositories only
 LARGEST = 4 * 1024 * 1024  # characters of one file
 
 
@@ -30,8 +29,10 @@ def __virtual__():
 
 
 def _products():
+    """Return the installed products, and all that hold live patches: one may be there by its repositories only."""
     names = os.listdir(PRODUCTS) if os.path.isdir(PRODUCTS) else []
-    return sorted({name[:-5] for name in names if name.endswith(".prod")} | set(ALWAYS))
+    always = __utils__["klp_family.products"]()
+    return sorted({name[:-5] for name in names if name.endswith(".prod")} | set(always))
 
 
 def lifecycle():

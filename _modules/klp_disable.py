@@ -23,7 +23,6 @@ SYSFS = "/sys/kernel/livepatch"
 BOOT = "/boot"
 PRODUCTS = "/etc/products.d"
 OWN_LOCKS = "locks"  # record of klp_record: what zypper.add_locks has locked
-METAPACKAGE = re.compile(r"^kernel-[a-z0-9_]+-livepatch\Z")  # brings the live patch of each new kernel
 
 FREE = "ordinary patching (zypper patch) may bring a new kernel from now on; it runs after a reboot"
 LOCKED = "still locked, by others or because pillar klp:disable:locks is false: {}; ordinary patching leaves them alone"
@@ -68,7 +67,7 @@ def remains(check=False):
         salt '*' klp.remains check=True
     """
     wanted, there = _settings(), __salt__["zypper.packages"]()
-    names = _tools(wanted["tools"]) if wanted["disable"]["tools"] else []
+    names = _tools(__salt__["klp.tools"]()) if wanted["disable"]["tools"] else []
     names += _live_patches(there) if wanted["disable"]["live_patches"] else []
     found = {
         "packages": {name: there[name] for name in sorted(names) if name in there},
@@ -76,7 +75,7 @@ def remains(check=False):
         "held": _held() if wanted["disable"]["live_patches"] else None,
     }
     if check and any(found.values()):
-        _refuse_in_transition()
+        _refuse()
         if found["packages"]:
             __salt__["zypper.removal"](list(found["packages"]))
     return found
@@ -88,8 +87,8 @@ def _tools(tools):
 
 
 def _live_patches(packages):
-    ours = __utils__["zypp_plan.live_patch_package"]
-    return [name for name in packages if ours(name) or METAPACKAGE.match(name)]
+    ours, brings = __utils__["zypp_plan.live_patch_package"], __utils__["zypp_plan.metapackage"]
+    return [name for name in packages if ours(name) or brings(name)]
 
 
 def _locks(extra):
@@ -106,7 +105,11 @@ def _held():
     return found["edition"] if found else None
 
 
-def _refuse_in_transition():
+def _refuse():
+    """Raise on a host of a family that is not live patched here, and while a transition runs."""
+    refused = __salt__["klp.family"]()["refused"]
+    if refused:
+        raise CommandExecutionError(refused)
     if _status()["transition"] != "ready":
         raise CommandExecutionError("a transition is still running: nothing is taken away; see klp.blockers")
 
@@ -129,7 +132,7 @@ def disable():
     before = remains()
     if not any(before.values()):
         return {"changed": {}, "notes": aftermath()}
-    _refuse_in_transition()
+    _refuse()
     fixes, notes = _fixes(before["packages"]), []
     if before["packages"]:
         notes += __salt__["zypper.remove"](list(before["packages"]))["notes"]
@@ -159,8 +162,9 @@ def _fixes(packages):
     """Return ``{"value": {live patch: [CVEs]}}`` of klp, which reads them in the package, or ``{"error": reason}``."""
     if os.uname().release not in _kernels(packages):
         return {"error": "its package is gone"}
-    if not salt.utils.path.which("klp"):
-        return {"error": "klp is not installed"}
+    tool = __salt__["klp.family"]()["tool"]
+    if not salt.utils.path.which(tool):
+        return {"error": f"{tool} is not installed"}
     try:
         return {"value": {patch["name"]: patch["cves"] for patch in __salt__["klp.patches"]()}}
     except CommandExecutionError as exc:
@@ -179,7 +183,7 @@ def _stays(fixes, removed):
 def _kernels(names):
     """Return the kernels (as ``uname -r`` has them) of the live patch packages among some packages."""
     ours = __utils__["zypp_plan.live_patch_package"]
-    return {re.sub(r"^(kernel-livepatch|kgraft-patch)-", "", name).replace("_", ".") for name in names if ours(name)}
+    return {__utils__["zypp_plan.kernel_of"](name) for name in names if ours(name)}
 
 
 def _loaded(name, fixes):
@@ -225,7 +229,7 @@ def _afterwards():
     wanted, kernel = _settings(), __salt__["klp.settings"]()["locks"]
     locked = __salt__["zypper.locked"](kernel) if kernel else []
     other = [name for name in _locks(wanted["locks"]["extra"])[1] if re.match(r"[\w.+-]+\Z", name)]
-    product = wanted["product"]["name"]
+    product = __salt__["klp.product"]()
     told = [LOCKED.format(", ".join(locked)) if locked else FREE]
     if other:
         told.append(f"locks made here on other packages stay: {', '.join(other)}; zypper.remove_locks takes them away")

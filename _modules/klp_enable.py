@@ -12,13 +12,11 @@ from salt.exceptions import CommandExecutionError
 
 __virtualname__ = "klp"
 
-ZYPP_CONF = [
-    "/usr/etc/zypp/zypp.conf",
-    "/usr/etc/zypp/zypp.conf.d/*.conf",
-    "/etc/zypp/zypp.conf",
-    "/etc/zypp/zypp.conf.d/*.conf",
-]
 PRODUCTS = "/etc/products.d"
+BY_HAND = (
+    "product {0} has to be activated by hand: the SUSEConnect of this system takes no registration code from standard "
+    "input, and none is given on a command line here; run: SUSEConnect --product {0} --regcode CODE"
+)
 
 
 def __virtual__():
@@ -54,7 +52,8 @@ def settings():
     Return the checked pillar of this host, without its secrets.
 
     Returns ``{"settings": {...}, "problems": [sentences], "locks": [packages to lock]}``; with problems the wrong
-    values are the defaults, and of an unknown kernel there is nothing to lock. ``klp.obstacles`` refuses both.
+    values are the defaults, and of an unknown kernel there is nothing to lock. ``klp.obstacles`` refuses both. The word
+    ``auto`` of product and tools is shown as what it means on this host.
 
     CLI Example::
 
@@ -65,7 +64,8 @@ def settings():
         locks = [] if problems else lock_list()
     except CommandExecutionError:
         locks = []
-    return {"settings": __utils__["klp_pillar.public"](found), "problems": problems, "locks": locks}
+    shown = __utils__["klp_family.resolved"](__utils__["klp_pillar.public"](found), __salt__["klp.family"]())
+    return {"settings": shown, "problems": problems, "locks": locks}
 
 
 def lock_list():
@@ -76,7 +76,8 @@ def lock_list():
 
         salt '*' klp.lock_list
     """
-    return __utils__["zypp_plan.lock_list"](_kernel()["flavour"], _settings()["locks"]["extra"])
+    extra, family = _settings()["locks"]["extra"], __salt__["klp.family"]()
+    return __utils__["zypp_plan.lock_list"](_kernel()["flavour"], extra, family)
 
 
 def unlocked():
@@ -100,9 +101,9 @@ def obstacles(refresh=False):
         live patch that pillar ``klp:level`` wants, and whether the klp tool is understood and agrees with the kernel;
         CommandExecutionError if not. The window of the kernel is looked at if pillar ``klp:window:refuse`` says so.
 
-    Pillar, a restoration that waits for a reboot, flavour and architecture, the kernel's live patching, the package of
-    the running kernel, the settings of purge-kernels, locks that would freeze the live patch, and a read-only /usr are
-    looked at without zypper.
+    Pillar, a restoration that waits for a reboot, the family of the host (``klp.family``), a read-only /usr, flavour
+    and architecture, the kernel's live patching, the package of the running kernel, the settings of purge-kernels, and
+    locks that would freeze the live patch are looked at without zypper.
 
     CLI Example::
 
@@ -116,20 +117,17 @@ def obstacles(refresh=False):
         return [
             f"backup {waiting['backup']} is being restored, what is changed now would be lost: restart the host first"
         ]
-    kernel = _kernel()  # raises for a release of unknown form
-    unsupported = __utils__["klp_parse.unsupported"](kernel["release"], os.uname().machine)
-    if unsupported:
-        return [unsupported]
+    refused = __salt__["klp.refusal"]()  # raises for a release of unknown form
+    if refused:
+        return [refused]
     __salt__["klp.status"]()  # raises where the kernel offers no live patching
     found = _kernel_problems() + _purge_problems() + _lock_problems()
-    if __utils__["klp_sys.read_only"]("/usr"):
-        found.append("/usr is read-only: transactional hosts are not supported")
     if refresh:
         found += __salt__["klp_audit.window_problems"]()
     if not found and refresh:
         __salt__["zypper.refresh"]()
         __salt__["klp.target"](_settings()["level"], search=False)
-        found = _tool_problems() if salt.utils.path.which("klp") else []
+        found = _tool_problems() if salt.utils.path.which(__salt__["klp.family"]()["tool"]) else []
     return found
 
 
@@ -156,7 +154,7 @@ def _kernel_problems():
 
 def _purge_problems():
     """purge-kernels may remove the running kernel if the settings do not name it."""
-    keep = __utils__["klp_sys.option"](ZYPP_CONF, "main", "multiversion.kernels")
+    keep = __utils__["klp_sys.option"](__salt__["klp.family"]()["zypp_conf"], "main", "multiversion.kernels")
     tokens = [token.strip() for token in (keep or "").split(",") if token.strip()]
     kernel = _kernel()
     if not tokens or "running" in tokens or any(token.startswith(kernel["version"]) for token in tokens):
@@ -166,7 +164,7 @@ def _purge_problems():
 
 def _lock_problems():
     """A lock of somebody else may freeze what has to be installed."""
-    names = [__utils__["klp_parse.package_name"](os.uname().release)] + _settings()["tools"]["packages"]
+    names = [__utils__["klp_parse.package_name"](os.uname().release)] + __salt__["klp.tools"]()["packages"]
     ours = (__salt__["klp.held"]() or {"locks": []})["locks"]
     return [
         f"{__utils__['zypp_locks.describe'](lock)} freezes {name}; remove it or make it narrower"
@@ -218,6 +216,8 @@ def _activate():
     product, code = missing_product(), _settings()["product"]["regcode"]
     if not product:
         return []
+    if code and not __salt__["klp.family"]()["code"]:
+        raise CommandExecutionError(BY_HAND.format(product))
     _connect(["--product", product] + (["--regcode", "-"] if code else []), stdin=code, secrets=[code] if code else [])
     return [f"product {product} activated"]
 
@@ -232,7 +232,7 @@ def missing_product():
 
         salt '*' klp.missing_product
     """
-    name = _settings()["product"]["name"]
+    name = __salt__["klp.product"]()
     if not name or os.path.exists(f"{PRODUCTS}/{name}.prod") or not salt.utils.path.which("SUSEConnect"):
         return None
     status = _connect(["--status"], quiet=True)
@@ -258,4 +258,4 @@ def goal(level="latest", search=False):
         clause = f"level {level}, once the product {product} is activated"
         return {"live patch": clause, "module": clause}
     edition = __salt__["klp.target"](level, search)
-    return {"live patch": edition, "module": __utils__["klp_parse.module_name"](edition)}
+    return {"live patch": edition, "module": __salt__["klp.module"](edition)}

@@ -5,6 +5,8 @@ Which live patch a level means on this host: the fourth file of the module ``klp
 :pillar: ``klp:level``
 """
 
+import os
+
 import salt.utils.path
 from salt.exceptions import CommandExecutionError, SaltInvocationError
 
@@ -19,9 +21,9 @@ def __virtual__():
     return __virtualname__
 
 
-def _parse(reader, text):
+def _parse(reader, *texts):
     try:
-        return __utils__[f"klp_parse.{reader}"](text)
+        return __utils__[f"klp_parse.{reader}"](*texts)
     except ValueError as exc:
         raise CommandExecutionError(str(exc)) from exc
 
@@ -47,7 +49,7 @@ def available():
 
 def module(edition):
     """
-    Return the name that sysfs has for the live patch of an edition.
+    Return the name that sysfs has for the live patch of an edition, of the running kernel.
 
     edition
         of a live patch package.
@@ -56,7 +58,7 @@ def module(edition):
 
         salt '*' klp.module 3-150500.2.1
     """
-    return __utils__["klp_parse.module_name"](edition)
+    return _parse("module_name", edition, os.uname().release)
 
 
 def find(level):

@@ -152,6 +152,9 @@ def downgrade(level=None, force=None):
     level, force = wanted["level"] if level is None else level, wanted["force"] if force is None else force
     if not isinstance(force, bool):
         raise SaltInvocationError(f"force: wanted true or false, found {force!r}")
+    refused = __salt__["klp.refusal"]()
+    if refused:
+        raise CommandExecutionError(refused)
     edition, here = earlier(level), __salt__["klp.package"]()
     if here["edition"] == edition and not here["unfinished"] and _active(edition):
         return {"changed": {}, "notes": _hold(here, edition)}
@@ -171,7 +174,7 @@ def downgrade(level=None, force=None):
 
 
 def _active(edition):
-    return __salt__["klp.status"]()["active"] == _parse("module_name", edition)
+    return __salt__["klp.status"]()["active"] == __salt__["klp.module"](edition)
 
 
 def _may_go(force):

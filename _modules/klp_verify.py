@@ -83,11 +83,12 @@ def sources():
 
         salt '*' klp.sources
     """
+    tool = __salt__["klp.family"]()["tool"]
     for _ in range(LOOKS):
         found = {
             "sysfs": __salt__["klp.status"]()["patches"],
-            "transition": _told("klp_parse.transition", ["klp", "status"]),
-            "patches": _told("klp_parse.patches", ["klp", "-v", "patches"]),
+            "transition": _told("klp_parse.transition", [tool, "status"]),
+            "patches": _told("klp_parse.patches", [tool, "-v", "patches"]),
         }
         if __salt__["klp.status"]()["patches"] == found["sysfs"]:
             break
@@ -108,8 +109,8 @@ def verify():
     """
     uname, answer = os.uname(), {"kernel": os.uname().release, "live_patch": None, "cves": [], "checks": []}
     try:
-        unsupported = __utils__["klp_parse.unsupported"](uname.release, uname.machine)
-    except ValueError as exc:
+        unsupported = __salt__["klp.refusal"]()
+    except CommandExecutionError as exc:
         unsupported = str(exc)
     if unsupported:
         checks = [__utils__["klp_checks.check"]("kernel", "unsupported", unsupported)]
@@ -131,7 +132,7 @@ def _checks(uname, package, said):
         name: __utils__[f"klp_checks.{name}"]
         for name in ("transition", "active", "package", "kernel", "locks", "uname", "taint", "initrd", "reboot")
     }
-    hold = __salt__["klp.held"]()
+    hold, names = __salt__["klp.held"](), __utils__["klp_family.names"](uname.release)
     return [
         judge["transition"](sysfs, said["transition"], __salt__["klp.blockers"]()),
         judge["active"](sysfs, said["patches"]),
@@ -140,7 +141,7 @@ def _checks(uname, package, said):
         judge["locks"](__salt__["klp.unlocked"]()),
         judge["uname"](uname.version),
         judge["taint"](__utils__["klp_sys.text"](TAINTED), wanted["unsigned_modules"]),
-        judge["initrd"](_initrd(uname.release, wanted["initrd"]), modules),
+        judge["initrd"](_initrd(uname.release, wanted["initrd"]), modules, names),
         judge["reboot"](__salt__["zypper.needs_rebooting"](), __salt__["root_backup.pending_restore"]()),
     ] + ([_held(package, hold)] if hold and hold["package"] == package["name"] else [])
 

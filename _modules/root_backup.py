@@ -175,12 +175,15 @@ def create():
     Make a backup for the current run, or return the one it has; nothing is returned that could not be verified.
 
     Returns ``{"run", "backend", "backup"}``. Raises CommandExecutionError if the backend fails, prints no id, or if the
-    backup cannot be verified.
+    backup cannot be verified, and on a transactional host, which has snapshots of its own.
 
     CLI Example::
 
         salt '*' root_backup.create
     """
+    refused = __utils__["zypp_cmd.transactional"]()
+    if refused:
+        raise CommandExecutionError(refused)
     name, found = backend()["backend"], usable()
     if found:
         return {"run": (current() or {}).get("run"), "backend": name, "backup": found}

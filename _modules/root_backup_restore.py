@@ -186,7 +186,8 @@ def restore(backup, confirm=""):
 
     Returns ``{"restored": id, "reboot": reason or None, "lost": as root_backup.losses has it}``. A second call before
     the reboot changes nothing, and after it proves that the packages are those of the backup. Raises
-    CommandExecutionError without the confirmation, for a backup that is not good, and while something else is going on.
+    CommandExecutionError without the confirmation, for a backup that is not good, on a transactional host, and while
+    something else is going on.
 
     CLI Example::
 
@@ -196,6 +197,9 @@ def restore(backup, confirm=""):
     if found["stage"] in ("prepared", "done"):
         reboot = _reboot(found["backup"]) if found["stage"] == "prepared" else None
         return {"restored": found["backup"], "reboot": reboot, "lost": nothing}
+    refused = __utils__["zypp_cmd.transactional"]()
+    if refused:
+        raise CommandExecutionError(refused)
     item = _item(backup)
     _ready(item)
     __salt__["root_backup.verify"](item["backup"])

@@ -25,7 +25,7 @@ PATIENCE = 120  # seconds to wait for another look to end
 PACKAGE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]*\Z")
 # What the way back has to have above all: so many files of each, before one of each of the others.
 ABOVE_ALL = re.compile(
-    r"(kernel-(default|azure|rt|64kb)|kernel-livepatch-\d.*|libzypp|zypper|rpm|systemd|glibc|bash)\Z"
+    r"(kernel-(default|azure|rt|64kb)|(?:kernel-livepatch|kgraft-patch)-\d.*|libzypp|zypper|rpm|systemd|glibc|bash)\Z"
 )
 SPREAD, EACH, FILES = 60, 3, 50
 ALGORITHMS = {"(none)": "md5", "1": "md5", "2": "sha1", "8": "sha256", "9": "sha384", "10": "sha512", "11": "sha224"}

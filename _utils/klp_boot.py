@@ -14,7 +14,7 @@ IMAGE = re.compile(r"(?:vmlinuz|vmlinux|[Ii]mage)-([0-9][0-9A-Za-z._+~-]*)\Z")
 PACKED = (".gz", ".xz", ".zst", ".sig", ".hmac")
 DEFAULT = re.compile(r"ID (\d+)(?: gen \d+ top level \d+ path (\S.*)| \(FS_TREE\))\Z")
 KEYWORD = re.compile(r"([A-Za-z][A-Za-z-]*)[ \t]+(\S.*)\Z")
-ACTIVE = re.compile(r"livepatch_([0-9]{1,9})_")
+ACTIVE = re.compile(r"[a-z_]+_([0-9]{1,9})_")
 
 
 def kernel_of(path):

@@ -196,26 +196,28 @@ def held(edition, above, hold, missing):
     return check("held", "ok", f"{since}; give newer ones free with klp.release")
 
 
-def initrd(answer, modules):
+def initrd(answer, modules, names):
     """
     Is the live patch in the initrd of the running kernel?
 
     answer
         ``{"value"}`` (text of lsinitrd), ``{"skipped"}`` or ``{"error"}``.
+    names
+        how live patches of that kernel are called, as ``klp_family.names`` has it.
     """
     if "skipped" in answer:
         return check("initrd", "skipped", answer["skipped"])
     if "error" in answer:
         return check("initrd", "unknown", answer["error"])
     lines = answer["value"].splitlines()
-    if "kernel-livepatch" not in [line.strip() for line in lines]:
-        return check("initrd", "failed", "the initrd has no dracut module kernel-livepatch")
-    names = {
+    if names["dracut"] not in [line.strip() for line in lines]:
+        return check("initrd", "failed", f"the initrd has no dracut module {names['dracut']}")
+    there = {
         re.sub(r"[-,.]", "_", line.rsplit("/", 1)[1].split(".ko")[0])
         for line in lines
-        if "/livepatch/" in line and ".ko" in line
+        if f"/{names['folder']}/" in line and ".ko" in line
     }
-    absent = [name for name in modules if name not in names]
+    absent = [name for name in modules if name not in there]
     if absent:
         return check("initrd", "failed", f"not in the initrd: {', '.join(absent)}")
     return check("initrd", "ok", ", ".join(modules))

@@ -6,7 +6,22 @@ Pure functions: text in; dict, list or str out. A line that nobody knows raises 
 Sources: klp(8); kgr(8); recorded samples in ``tests/data/klp``.
 """
 
+import importlib.util
+import os
 import re
+from typing import Any
+
+
+def _beside(name):
+    """Return a file of this folder as a module: utils have no ``__utils__``, and an import would stay stale."""
+    path = os.path.join(os.path.dirname(os.path.abspath(__file__)), name + ".py")
+    spec: Any = importlib.util.spec_from_file_location(name, path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+_FAMILY = _beside("klp_family")
 
 KERNEL = re.compile(r"^(?P<version>[0-9][0-9A-Za-z._+~-]*)-(?P<flavour>[0-9a-z_]*[a-z][0-9a-z_]*)\Z")
 NO_BLOCKERS = re.compile(r"^no (threads|processes) with k\w+_in_progress set$")
@@ -14,7 +29,8 @@ CVE = re.compile(r"CVE-\d{4}-\d{4,}")
 FIXED = re.compile(r"^\s*(?:KLP:|- Fix for)\s+(CVE-\d{4}-\d{4,})", re.MULTILINE)
 FIELD = re.compile(r"^\s+([^:]+):\s*(.*)$")
 BLOCKER = re.compile(r"^\s*(\d+)(?:[\s:]+(\S.*))?$")
-FLAVOURS = {"default": ("x86_64", "ppc64le", "s390x"), "rt": ("x86_64",)}
+FOLDERS = "|".join(names["folder"] for names in _FAMILY.NAMES.values())
+MODULE = re.compile(rf"/(?:{FOLDERS})/[^/]+\.ko(\.\w+)?$")
 
 
 def kernel(release):
@@ -39,28 +55,25 @@ def unsupported(release, arch):
     arch
         ``uname -m``.
     """
-    flavour = kernel(release)["flavour"]
-    if flavour not in FLAVOURS:
-        known = ", ".join(sorted(FLAVOURS))
-        return f"kernel {release}: there are no live patches for the flavour {flavour}, only for {known}"
-    if arch not in FLAVOURS[flavour]:
-        return f"kernel {release}: there are no live patches for the flavour {flavour} on {arch}"
-    return None
+    return _FAMILY.unsupported(release, kernel(release)["flavour"], arch)
 
 
 def package_name(release):
     """Return the name of the live patch package of the kernel ``release`` (``uname -r``)."""
     parts = kernel(release)
-    return f"kernel-livepatch-{parts['version'].replace('.', '_')}-{parts['flavour']}"
+    return f"{_FAMILY.names(release)['prefix']}{parts['version'].replace('.', '_')}-{parts['flavour']}"
 
 
-def module_name(edition):
+def module_name(edition, release=None):
     """
     Return the kernel module of a live patch package's ``edition`` (``version-release``).
 
+    release
+        of its kernel (``uname -r``); default: any kernel since SLES 15.
+
     ``6-150400.2.2`` is in the file ``livepatch-6_150400_2_2.ko`` and in sysfs as ``livepatch_6_150400_2_2``.
     """
-    return "livepatch_" + re.sub(r"[-.,]", "_", edition)
+    return _FAMILY.names(release)["module"] + re.sub(r"[-.,]", "_", edition)
 
 
 def level(edition):
@@ -173,7 +186,7 @@ def installed(text):
 
 def modules(text):
     """Return the kernel modules among the files of a package (``rpm -ql``), as sysfs names them."""
-    files = [line.strip() for line in text.splitlines() if re.search(r"/livepatch/[^/]+\.ko(\.\w+)?$", line.strip())]
+    files = [line.strip() for line in text.splitlines() if MODULE.search(line.strip())]
     return [re.sub(r"[-,.]", "_", name.rsplit("/", 1)[1].split(".ko")[0]) for name in files]
 
 

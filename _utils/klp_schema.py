@@ -79,8 +79,9 @@ SCHEMA = {
         {
             "name": _str(
                 "name",
-                "sle-module-live-patching",
-                "Product identifier for SUSEConnect; empty: never touch the registration.",
+                "auto",
+                "Product identifier for SUSEConnect; auto: as the host's family has it; empty: never touch the "
+                "registration.",
             ),
             "regcode": _secret(
                 "Registration code of that product, if it needs one; given to SUSEConnect on standard input."
@@ -90,8 +91,12 @@ SCHEMA = {
     "tools": _keys(
         "What has to be installed besides the live patch itself.",
         {
-            "packages": _list("name", ["kernel-livepatch-tools"], "Packages with the klp tool."),
-            "pattern": _str("name", "", "Pattern to install as well, e.g. lp_sles; empty: none."),
+            "packages": _list("name", ["auto"], "Packages with the klp tool; auto: as the host's family has it."),
+            "pattern": _str(
+                "name",
+                "",
+                "Pattern to install as well, e.g. lp_sles; auto: as the host's family has it; empty: none.",
+            ),
         },
     ),
     "locks": _keys(

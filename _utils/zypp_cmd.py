@@ -3,16 +3,31 @@ How zypper is called: options, patience with its locks, and the one table of its
 """
 
 import html
+import importlib.util
 import math
 import os
 import re
 import time
+from typing import Any
 
 import salt.utils.path
 import salt.utils.systemd
 from salt.exceptions import CommandExecutionError, SaltInvocationError
 
+
+def _beside(name):
+    """Return a file of this folder as a module: utils have no ``__utils__``, and an import would stay stale."""
+    path = os.path.join(os.path.dirname(os.path.abspath(__file__)), name + ".py")
+    spec: Any = importlib.util.spec_from_file_location(name, path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+_FAMILY, _SYS = _beside("klp_family"), _beside("klp_sys")
+
 LOCKS = "/etc/zypp/locks"
+OS_RELEASE, USR = "/etc/os-release", "/usr"
 NAME = re.compile(r"(pattern:)?[A-Za-z0-9][A-Za-z0-9._+-]{0,127}(=[A-Za-z0-9][A-Za-z0-9._+~:-]{0,127})?\Z")
 ADVISORY = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._+-]|:[A-Za-z0-9]){0,127}\Z")
 LOCK = re.compile(
@@ -143,6 +158,11 @@ def scope():
     return []
 
 
+def transactional():
+    """Return why nothing is changed in place on this host, a transactional one; ``None`` on any other."""
+    return _FAMILY.transactional(_FAMILY.family(_SYS.text(OS_RELEASE)), _SYS.read_only(USR))
+
+
 def zypper(run, run_all, patience, args, ok=(0,), writes=False, xml=True):
     """
     Run zypper with the patience that pillar ``klp:zypper`` gives.
@@ -152,8 +172,12 @@ def zypper(run, run_all, patience, args, ok=(0,), writes=False, xml=True):
     writes
         the call changes packages or locks: text instead of XML, in a scope of its own.
 
-    Returns and raises what ``call`` does. Nothing is started on a lock file that would make zypper spin for ever.
+    Returns and raises what ``call`` does. Nothing is started on a lock file that would make zypper spin for ever, and
+    nothing that writes on a transactional host.
     """
+    refused = transactional() if writes else None
+    if refused:
+        raise CommandExecutionError(refused)
     if os.path.isdir(LOCKS):
         raise CommandExecutionError(f"{LOCKS} is a directory, zypper would never end: remove it")
     return call(

@@ -3,10 +3,28 @@ What a maintenance run installs, and what it leaves out for which reason. Pure d
 """
 
 import fnmatch
+import importlib.util
+import os
 import re
+from typing import Any
 
-KERNEL = re.compile(r"^kernel(-(?!livepatch-|firmware)(?!.*-livepatch(-devel)?$).*)?$")
-LIVE_PATCH = re.compile(r"^(kernel-livepatch|kgraft-patch)-(?!tools)")
+
+def _beside(name):
+    """Return a file of this folder as a module: utils have no ``__utils__``, and an import would stay stale."""
+    path = os.path.join(os.path.dirname(os.path.abspath(__file__)), name + ".py")
+    spec: Any = importlib.util.spec_from_file_location(name, path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+_FAMILY = _beside("klp_family")
+PREFIXES = "|".join(names["prefix"] for names in _FAMILY.NAMES.values())
+METAPACKAGES = "|".join(names["metapackage"].split("{}")[1] for names in _FAMILY.NAMES.values())
+
+KERNEL = re.compile(rf"^(?!{PREFIXES})kernel(-(?!firmware)(?!.*(?:{METAPACKAGES})(-devel)?$).*)?$")
+LIVE_PATCH = re.compile(rf"^(?:{PREFIXES})(?!tools)")
+METAPACKAGE = re.compile(rf"^kernel-[a-z0-9_]+(?:{METAPACKAGES})\Z")
 RUNNING = "installed by klp.patched"
 
 # Reasons. A hard one also keeps a package back that another advisory would bring.
@@ -31,15 +49,31 @@ def live_patch_package(name):
     return LIVE_PATCH.match(name) is not None
 
 
-def lock_list(flavour, extra=()):
+def kernel_of(name):
+    """Return the kernel (as ``uname -r`` has it) of a live patch package."""
+    return LIVE_PATCH.sub("", name).replace("_", ".")
+
+
+def metapackage(name):
+    """Return whether this package brings the live patch of each new kernel."""
+    return METAPACKAGE.match(name) is not None
+
+
+def lock_list(flavour, extra=(), family=None):
     """
     Return the packages to lock for a kernel flavour, sorted.
 
+    extra
+        more packages.
+    family
+        what ``klp_family.family`` has; default: what most hosts have.
+
     An explicit list: a glob such as ``kernel-*`` would freeze the live patches as well.
     """
-    own = [f"kernel-{flavour}{part}" for part in ("", "-base", "-devel", "-extra", "-optional")]
+    family = family or _FAMILY.USUAL
+    own = [f"kernel-{flavour}{part}" for part in family["own"]]
     suffix = "" if flavour == "default" else f"-{flavour}"
-    common = [f"kernel-{part}{suffix}" for part in ("devel", "source", "syms")] + ["kernel-macros"]
+    common = [f"kernel-{part}{suffix}" for part in family["common"]] + ["kernel-macros"]
     return sorted(set(own + common + list(extra)))
 
 

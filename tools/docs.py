@@ -1,6 +1,7 @@
 """
 Make the pages that come from the schemas of the pillar keys klp, klp_campaign and klp_report: docs/reference/pillar.md,
-campaign.md and report.md, pillar/schema.yaml, campaign-schema.yaml and report-schema.yaml.
+campaign.md and report.md, pillar/schema.yaml, campaign-schema.yaml and report-schema.yaml; and docs/reference/hosts.md,
+which comes from the table of families.
 
 ``python tools/docs.py`` writes them, ``python tools/docs.py --check`` fails if they are not what it would write.
 """
@@ -22,6 +23,7 @@ CAMPAIGN_PAGE = ROOT / "docs" / "reference" / "campaign.md"
 CAMPAIGN_SCHEMA = ROOT / "pillar" / "campaign-schema.yaml"
 REPORT_PAGE = ROOT / "docs" / "reference" / "report.md"
 REPORT_SCHEMA = ROOT / "pillar" / "report-schema.yaml"
+HOSTS_PAGE = ROOT / "docs" / "reference" / "hosts.md"
 RUNNER = ROOT / "_runners" / "klp.py"
 HEAD = """# Pillar
 
@@ -31,6 +33,24 @@ makes of its pillar. Every key may be left out, except that nothing is installed
 
 This page is made from the schema by `python tools/docs.py`; the same as JSON Schema is in `pillar/schema.yaml`, and
 tested examples are in `pillar/examples`.
+"""
+HOSTS_HEAD = """# Hosts
+
+What salt-klp knows of each family of hosts, and which it refuses. `salt '*' klp.family` shows what it takes a host for,
+`salt '*' klp.refusal` why it does not live patch it. A system that is not in this table is `unknown` and refused with
+its id; nothing is guessed. The word `auto` of the [pillar](pillar.md) keys `klp:product:name`, `klp:tools:packages` and
+`klp:tools:pattern` means what stands here.
+
+Each fact has a mark: **recorded** (seen in the output of such a host), **documented** (by SUSE, or in its public
+sources and advisories), **inferred** (likely, said by nobody: look before you rely on it). None of it was run on a host
+of SUSE by this project.
+
+This page is made from `_utils/klp_family.py` by `python tools/docs.py`; the unit tests run over the same table.
+"""
+HOSTS_KERNELS = """## Kernels
+
+Names of packages and modules, flavours and architectures go by the running kernel: a host that was migrated has kernels
+of two families. Any other flavour and architecture is refused, such as `azure`, `64kb` and `coco`, and aarch64.
 """
 REPORT_HEAD = """# Pillar of the report
 
@@ -285,6 +305,49 @@ class Indented(yaml.SafeDumper):
         return True
 
 
+def hosts(family):
+    """Return the page of the families: what is supported, their facts with the mark of each, their kernels."""
+    supported = [f"| {row['name']} | {verdict(family, row)} |" for row in family.FAMILIES]
+    lines = ["## What is supported\n", "| family | supported |", "|---|---|", *supported, ""]
+    for row in family.FAMILIES:
+        whole, head = family.USUAL | row, ["| fact | | mark |", "|---|---|---|"]
+        told = ["systems"] if whole["refused"] == family.NONE_MADE else family.FACTS
+        facts = [fact_row(family, whole, fact) for fact in told if whole[fact] is not None]
+        lines += [f"## {row['name']}\n", *head, *facts, ""]
+    lines += [HOSTS_KERNELS]
+    lines += ["| kernels of | live patch package | flavours and architectures |", "|---|---|---|"]
+    for row in family.KERNELS:
+        made = [f"`{flavour}` on {', '.join(arches)}" for flavour, arches in row["flavours"].items()]
+        said = "; ".join([*made, *(row[key] for key in ("note", "refused") if key in row)])
+        lines.append(f"| {row['of']} | `{family.NAMES[row['names']]['prefix']}...` | {said} |")
+    return "\n".join([HOSTS_HEAD, *lines]) + "\n"
+
+
+def verdict(family, row):
+    """Return in words whether a family is supported."""
+    refused = family.refused(family.USUAL | row | {"system": ""}, False)
+    return f"no: {refused.split(': ', 1)[1]}" if refused else "yes"
+
+
+def fact_row(family, row, fact):
+    """Return one row of the table of a family."""
+    value = row[fact]
+    if fact == "systems":
+        shown = "; ".join(
+            f"`{', '.join(ids)}` `{versions}`".replace("|", "\\|") + (f" (`{variant}`)" if variant else "")
+            for ids, versions, variant in value
+        )
+    elif fact == "names":
+        shown = ", ".join(f"`{name.format('FLAVOUR')}`" for name in family.NAMES[value].values())
+    elif fact == "code":
+        shown = "yes, since late 2024" if value else "no: it is activated by hand"
+    elif fact in ("own", "common"):
+        shown = ", ".join(f"`kernel-FLAVOUR{item}`" if fact == "own" else f"`kernel-{item}`" for item in value)
+    else:
+        shown = ", ".join(f"`{item}`" for item in ([value] if isinstance(value, str) else value) if item) or "none"
+    return f"| {family.FACTS[fact]} | {shown} | {row['marks'].get(fact, 'documented')} |"
+
+
 def json_page(schema, forms, key):
     """Return the text of a file with a schema as JSON Schema."""
     whole = {"$schema": "https://json-schema.org/draft/2020-12/schema"} | json_schema(schema, forms)
@@ -304,6 +367,7 @@ def pages():
         REPORT_PAGE: f"{REPORT_HEAD}{table(report.SCHEMA, 'klp_report')}",
         REPORT_SCHEMA: json_page(told, pillar.FORMS, "klp_report"),
         CAMPAIGN_SCHEMA: json_page(known, pillar.FORMS, "klp_campaign"),
+        HOSTS_PAGE: hosts(load(ROOT / "_utils" / "klp_family.py")),
     }
 
 

@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import jsonschema
 import pytest
@@ -16,7 +17,7 @@ from tools import py36
 
 VENV = CHECKOUT / "build" / "venv" / "oldest"
 TOOLS = ("pip==21.3.1", "setuptools==59.6.0", "wheel==0.37.1")  # the last ones for Python 3.6
-INTERPRETER = py36.interpreter()
+INTERPRETER: Any = py36.interpreter()
 
 pytestmark = pytest.mark.skipif(INTERPRETER is None, reason="no Python 3.6 is installed here")
 
@@ -26,15 +27,15 @@ def oldest():
     """The environment, made once and kept: its folder and that of the interpreter."""
     ready, wanted = VENV / "ready", CHECKOUT / "tools" / "requirements" / "oldest.txt"
     if not ready.exists() or ready.read_text() != wanted.read_text():
-        run = {"check": True, "timeout": 580, "capture_output": True, "text": True}
+        run: Any = {"check": True, "timeout": 580, "capture_output": True, "text": True}
         subprocess.run([INTERPRETER, "-m", "venv", "--clear", VENV], **run)
-        pip = [VENV / "bin" / "python", "-m", "pip", "install", "--quiet"]
+        pip: Any = [VENV / "bin" / "python", "-m", "pip", "install", "--quiet"]
         env = {**os.environ, "PIP_DISABLE_PIP_VERSION_CHECK": "1"}
         for tool in TOOLS:
             subprocess.run([*pip, tool], env=env, **run)
         subprocess.run([*pip, "--no-build-isolation", "-r", wanted], env=env, **run)
         ready.write_text(wanted.read_text())
-    ask = [VENV / "bin" / "python", "-c", "import sys; print(sys.base_prefix)"]
+    ask: Any = [VENV / "bin" / "python", "-c", "import sys; print(sys.base_prefix)"]
     return [VENV, Path(subprocess.check_output(ask, text=True, timeout=60).strip())]
 
 

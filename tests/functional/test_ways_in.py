@@ -207,7 +207,7 @@ def sshd(host, tmp_path):
     argv = one.argv(["/usr/sbin/sshd", "-D", "-e", "-f", "/etc/ssh/way_in"])
     daemon = subprocess.Popen(argv, text=True, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE)
     try:
-        assert "listening" in daemon.stderr.readline()
+        assert daemon.stderr and "listening" in daemon.stderr.readline()
         yield one, {"host": "127.0.0.1", "port": port, "user": "root", "priv": str(key)}
     finally:
         daemon.kill()

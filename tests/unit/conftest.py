@@ -136,17 +136,17 @@ class Minion:
         zypper.REBOOT_FLAG = str(self.root / "reboot-needed")
         zypper.NEEDREBOOT = (str(self.root / "needreboot"), str(self.root / "needreboot.d") + "/")
         locks.LOCKS = self.util_modules["zypp_cmd"].LOCKS = str(self.root / "locks")
-        enable.ZYPP_CONF, enable.PRODUCTS = [str(self.root / "zypp.conf")], str(self.root / "products.d")
+        enable.PRODUCTS = str(self.root / "products.d")
         rollback, tainted = self.modules["klp_rollback"], self.write("tainted", "32768\n")
         rollback.TAINTED = self.modules["klp_verify"].TAINTED = tainted
         self.modules["klp"].MODULES = str(self.root / "modules")
         self._bind("klp_sys.kernel_log", path=self.write("kmsg", "6,0,0,-;Linux version\n"))
-        self._boot_files(enable.ZYPP_CONF)
+        self._boot_files()
         outlook = self.modules["klp_audit_outlook"]
         outlook.TAINTED, outlook.BOOT = tainted, self.write("random/boot_id", "b1\n")
         document, window = self.modules["klp_audit_host"], self.modules["klp_audit_window"]
         document.TAINTED, document.BOOT = outlook.TAINTED, outlook.BOOT
-        document.OS_RELEASE = self.write("os-release", '# a host\nID="sles"\nVERSION_ID="15.5"\n')
+        document.OS_RELEASE = self._family_files()
         window.PRODUCTS, window.LIFECYCLE = str(self.root / "products.d"), (str(self.root / "lifecycle"),)
         self.modules["klp_audit_cves"].LIVEPATCH = str(self.root / "sysfs")
         timed = ("klp_audit_outlook", "klp_audit_host", "klp_audit_window", "klp_audit_alarms", "root_backup")
@@ -154,13 +154,21 @@ class Minion:
             self.modules[name].time = self.clock
         self.util_modules["zypp_cmd"].time = self.clock
 
-    def _boot_files(self, zypp_conf):
+    def _family_files(self):
+        """Say which system this is, to those who ask, and return the path of that file."""
+        path = self.write("os-release", '# a host\nID="sles"\nVERSION_ID="15.5"\n')
+        zypp_cmd, family = self.util_modules["zypp_cmd"], self.salt["klp.family"]
+        self.salt["klp.family"] = lambda: dict(family(), zypp_conf=[str(self.root / "zypp.conf")])
+        zypp_cmd._SYS.read_only = lambda path: self.utils["klp_sys.read_only"](path)
+        self.modules["klp_host"].OS_RELEASE = zypp_cmd.OS_RELEASE = path
+        return path
+
+    def _boot_files(self):
         boot = self.modules["klp_audit_boot"]
         for name in ("BOOT", "GRUB", "SNAPSHOTS", "PURGE", "MOUNTS"):
             setattr(boot, name, str(self.root) + getattr(boot, name))
         for name in ("LOADERS", "CHOICES"):
             setattr(boot, name, [str(self.root) + path for path in getattr(boot, name)])
-        boot.ZYPP_CONF = zypp_conf
 
     def _bind(self, name, **defaults):
         function = self.utils[name]

@@ -144,6 +144,7 @@ def test_taint(text, allowed, verdict, detail):
 
 
 LIST = recorded("lsinitrd/enabled.txt")
+NAMES = load("_utils", "klp_family").names()
 
 
 @pytest.mark.parametrize(
@@ -159,7 +160,7 @@ LIST = recorded("lsinitrd/enabled.txt")
     ],
 )
 def test_initrd(answer, modules, verdict, detail):
-    judged(checks.initrd(answer, modules), "initrd", verdict, detail)
+    judged(checks.initrd(answer, modules, NAMES), "initrd", verdict, detail)
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ RPM_LOCKED = {"retcode": 8, "stdout": recorded("zypper/rpm-lock-held.txt"), "std
 def zypp_cmd():
     """The utils module with a clock that only sleeping moves."""
     module = load("_utils", "zypp_cmd")
-    module.time = Clock()
+    module.time, module._SYS.read_only = Clock(), lambda path: False
     return module
 
 

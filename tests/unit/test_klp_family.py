@@ -1,0 +1,345 @@
+"""Every family of hosts: names, tool, programs that are asked, and the sentence of those that are refused."""
+
+import re
+
+import pytest
+from salt.exceptions import CommandExecutionError
+
+from tests.unit.loader import DATA, ROOT, load, recorded
+
+klp_family, klp_parse = load("_utils", "klp_family"), load("_utils", "klp_parse")
+zypp_plan, zypp_cmd = load("_utils", "zypp_plan"), load("_utils", "zypp_cmd")
+FAMILIES = {row["name"]: row for row in klp_family.FAMILIES}
+HOSTS = [line.split("\t") for line in recorded("family/hosts.tsv").splitlines() if not line.startswith("#")]
+IDS = [f"{host[0]}:{host[1]}" for host in HOSTS]
+SAMPLES = sorted(path.stem for path in (DATA / "family").glob("*.os-release"))
+UNKNOWN = ["debian-12", "no-id", "sles-17.0"]
+# what live patching a host with this family's usual pillar asks for: (tool, package of it, product)
+USUAL = {
+    "SLES 12 SP4 and SP5": ("kgr", "kgraft", "sle-live-patching"),
+    "SLES 15 and its SP1 to SP7": ("klp", "kernel-livepatch-tools", "sle-module-live-patching"),
+    "SLES 16": ("klp", "kernel-livepatch-tools", ""),
+    "openSUSE Leap 15.3 to 15.6": ("klp", "kernel-livepatch-tools", ""),
+}
+REMOVAL = """<stream><install-summary packages-to-change="1"><to-remove>
+<solvable type="package" name="curl" edition="8-1" arch="x86_64" summary="-"/></to-remove></install-summary></stream>"""
+SENTENCES = {
+    "SLES 12 up to SP3": r"^sles 12(\.3)? \(.*\) is not supported: .*/sys/kernel/kgraft.*migrate to SLES 12 SP5 or",
+    "SL Micro 6.2, transactional SLES 16": r"^sles 16.0 is transactional: .*pattern kernel_livepatching, then",
+    "SLE Micro 5": r"^sle-micro 5.5 is transactional: .*install -t pattern lp_sles, then restart the host$",
+    "SL Micro 6.0 and 6.1": r"^sl-micro 6\.[01] is transactional: .*install kernel-default-livepatch, then",
+    "other openSUSE": r"^opensuse-\S+ \S+ \(other openSUSE\) is not supported: no live patches are made for it$",
+}
+
+
+def row_of(sample):
+    return klp_family.family(recorded(f"family/{sample}.os-release"))
+
+
+FULL = [host for host in HOSTS if klp_family.refused(row_of(host[0]), False) is None]
+REFUSED = [host for host in HOSTS if host not in FULL]
+TRANSACTIONAL = [host for host in REFUSED if row_of(host[0])["transactional"]]
+
+
+def on(hosts):
+    """Run a test on a minion of each of these hosts."""
+    return pytest.mark.parametrize("host", hosts, ids=[f"{host[0]}:{host[1]}" for host in hosts], indirect=True)
+
+
+def test_every_family_has_a_sample_and_is_either_done_or_refused():
+    assert {row_of(sample)["name"] for sample in SAMPLES} == {*FAMILIES, "unknown"}
+    assert {row_of(host[0])["name"] for host in FULL} == set(USUAL)
+    assert {row_of(host[0])["name"] for host in REFUSED} == set(SENTENCES)
+    assert {host[0] for host in HOSTS} | set(UNKNOWN) == set(SAMPLES)
+
+
+@pytest.mark.parametrize("row", FAMILIES.values(), ids=list(FAMILIES))
+def test_a_row_has_known_facts_only_and_marks_of_three_kinds(row):
+    whole = dict(klp_family.USUAL, **row)
+    assert set(row) <= {*klp_family.USUAL, "name", "systems"} and set(klp_family.FACTS) <= set(whole)
+    assert whole["names"] in klp_family.NAMES and set(whole["marks"]) <= set(klp_family.FACTS)
+    assert all(re.match("documented|inferred|recorded", mark) for mark in whole["marks"].values())
+
+
+def test_a_kernel_of_each_kind_has_names_and_a_sample():
+    assert all(row["names"] in klp_family.NAMES for row in klp_family.KERNELS)
+    seen = [klp_family.kernel(host[1])["of"] for host in HOSTS] + [klp_family.kernel("4.12.14-16.100-azure")["of"]]
+    assert set(seen) == {row["of"] for row in klp_family.KERNELS}
+
+
+@pytest.mark.parametrize(("sample", "release", "arch", "edition", "package", "module"), HOSTS, ids=IDS)
+def test_names_go_by_the_kernel(sample, release, arch, edition, package, module):
+    names = klp_family.names(release)
+    assert klp_parse.package_name(release) == package == names["prefix"] + release.replace(".", "_")
+    assert klp_parse.module_name(edition, release) == module
+    file = f"/lib/modules/{release}/{names['folder']}/{names['prefix'][:-1]}-{edition.replace('.', '_')}.ko"
+    file = file.replace("kernel-livepatch-", "livepatch-")
+    assert klp_parse.modules(f"{file}\n") == [module]
+    assert zypp_plan.live_patch_package(package) and not zypp_plan.kernel_package(package)
+    assert zypp_plan.kernel_of(package) == release
+    assert klp_family.names(release)["module"] == klp_family.NAMES[row_of(sample)["names"]]["module"]
+
+
+@pytest.mark.parametrize("names", klp_family.NAMES.values(), ids=list(klp_family.NAMES))
+def test_what_is_matched_elsewhere_knows_every_name(names):
+    looked, boot = load("_utils", "klp_backup_look"), load("_utils", "klp_boot")
+    assert looked.ABOVE_ALL.match(f"{names['prefix']}4_12_14-122_46-default")
+    assert boot.ACTIVE.match(f"{names['module']}12_2_1").group(1) == "12"
+    for flavour in ("default", "rt"):
+        brings = names["metapackage"].format(flavour)
+        assert zypp_plan.metapackage(brings) and not zypp_plan.kernel_package(brings)
+        assert not zypp_plan.kernel_package(f"{brings}-devel")
+
+
+def test_no_module_name_is_made_without_its_kernel():
+    calls = [line for path in (ROOT / "_modules").glob("*.py") for line in path.read_text().splitlines()]
+    calls = [line for line in calls if 'klp_parse.module_name"' in line or '_parse("module_name"' in line]
+    assert calls and all("release)" in line for line in calls)
+
+
+@pytest.mark.parametrize("sample", UNKNOWN)
+def test_a_system_that_nobody_knows_is_refused_with_its_id(sample):
+    row = row_of(sample)
+    said = {"debian-12": "debian 12", "no-id": "no ID", "sles-17.0": "sles 17.0"}[sample]
+    assert klp_family.refused(row, False).startswith(f"{said} (unknown) is not supported: ")
+    assert (row["name"], klp_family.family(None)["name"]) == ("unknown", "unknown")
+
+
+@pytest.mark.parametrize(
+    ("release", "arch", "said"),
+    [
+        ("5.14.21-150500.33.3-azure", "x86_64", "flavour azure, only for default, rt"),
+        ("6.4.0-150600.8.5-azure", "aarch64", "flavour azure, only for default, rt"),
+        ("6.12.0-160000.7-64kb", "aarch64", "flavour 64kb, only for default, rt"),
+        ("6.4.0-150600.1.1-coco", "x86_64", "flavour coco, only for default, rt"),
+        ("6.12.0-160000.7-default", "aarch64", "flavour default on aarch64"),
+        ("6.12.0-160000.5-rt", "ppc64le", "flavour rt on ppc64le"),
+        ("4.12.14-197.10-default", "s390x", "flavour default on s390x"),
+        ("4.12.14-122.46-xen", "x86_64", "flavour xen, only for default"),
+        ("4.12.14-16.100-azure", "x86_64", "only the default kernels of SLES 12 SP4, SP5, SLES 15 and SP1"),
+        ("4.12.14-10.5-rt", "x86_64", "only the default kernels of SLES 12 SP4, SP5, SLES 15 and SP1"),
+        ("4.4.180-94.150-default", "x86_64", "/sys/kernel/kgraft"),
+    ],
+)
+def test_flavours_and_architectures_without_live_patches_are_refused(release, arch, said):
+    assert said in klp_parse.unsupported(release, arch)
+
+
+@pytest.mark.parametrize(
+    ("sample", "release", "said"),
+    [
+        ("sles-15.5", "4.12.14-122.46-default", "one of SLES 12 SP4 and SP5, and this host is sles 15.5: restart it"),
+        ("sles-12.5", "4.4.180-94.150-default", "one of SLES 12 up to SP3, and this host is sles 12.5: restart it"),
+        ("sles-12.5", "5.3.18-24.34-default", "into a kernel of SLES 12 SP4 and SP5 first"),
+        ("sles-12.5", "4.12.14-16.100-azure", "is not supported"),
+    ],
+)
+def test_a_host_that_was_migrated_and_not_restarted_is_refused(minion, uname, sample, release, said):
+    minion.write("os-release", recorded(f"family/{sample}.os-release"))
+    uname(release=release)
+    assert said in minion.salt["klp.refusal"]()
+
+
+def test_the_word_auto_is_what_the_family_has():
+    settings = load("_utils", "klp_pillar").defaults()
+    for name, (_, package, product) in USUAL.items():
+        row = dict(klp_family.USUAL, **FAMILIES[name])
+        found = klp_family.resolved(settings, row)
+        assert found["tools"] == {"packages": [package], "pattern": ""} and found["product"]["name"] == product
+        tools = {"packages": ["auto", "more"], "pattern": "auto"}
+        given = dict(settings, tools=tools, product={"name": "mine", "regcode": "x"})
+        found = klp_family.resolved(given, row)
+        assert found["tools"] == {"packages": [package, "more"], "pattern": row["pattern"]}
+        assert found["product"] == {"name": "mine", "regcode": "x"} and found["level"] == "latest"
+    none = klp_family.resolved(dict(settings, tools={"packages": [], "pattern": "x"}, product={"name": ""}), row)
+    assert (none["tools"], none["product"]) == ({"packages": [], "pattern": "x"}, {"name": ""})
+
+
+def test_products_of_all_families_are_looked_for():
+    assert klp_family.products() == ["sle-live-patching", "sle-module-live-patching"]
+
+
+def block(module, package, edition, arch):
+    return f"{module}\n    active: 1\n    RPM: {package}-{edition}.{arch}\n    CVE: CVE-2023-1077\n"
+
+
+@pytest.fixture
+def host(request, minion, uname, paths):
+    """A minion of each family, with what it needs installed, and its one live patch active."""
+    sample, release, arch, edition, package, module = request.param
+    uname(release=release, machine=arch)
+    minion.write("os-release", recorded(f"family/{sample}.os-release"))
+    minion.sample = request.param
+    minion.pillar["klp"] = {"backup": {"backend": "none"}}
+    tool, (needed,) = row_of(sample)["tool"], row_of(sample)["packages"]
+    paths.discard("klp")
+    paths.add(tool)
+    flavour, names = release.rsplit("-", 1)[1], klp_family.names(release)
+    version = release.rsplit("-", 1)[0]
+    minion.rpm_q(
+        [f"kernel-{flavour}", package, needed], {f"kernel-{flavour}": version, package: edition, needed: "1-1"}
+    )
+    minion.locked(*minion.salt["klp.lock_list"]())
+    minion.live_patch(module)
+    minion.write("repos.d/a.repo", "[a]\n")
+    minion.programs.on([tool, "status"], "ready\n")
+    minion.programs.on([tool, "-v", "patches"], block(module, package, edition, arch))
+    file = f"lib/modules/{release}/{names['folder']}/{module.replace('_', '-', 1)}.ko"
+    minion.programs.on(["rpm", "-ql", package], f"/{file}\n")
+    minion.programs.on(["lsinitrd", f"/boot/initrd-{release}"], f"dracut modules:\n{names['dracut']}\n{file}\n")
+    return minion
+
+
+@pytest.fixture
+def family(host):
+    return host.salt["klp.family"]()
+
+
+@on(FULL)
+def test_a_whole_host_asks_its_own_programs(host, family, programs):
+    sample, release, _, edition, package, module = host.sample
+    tool, needed, product = USUAL[family["name"]]
+    found = host.salt["klp.settings"]()
+    assert (found["settings"]["tools"]["packages"], found["settings"]["product"]) == ([needed], {"name": product})
+    assert f"kernel-{release.rsplit('-', 1)[1]}" in found["locks"] and not any("{" in name for name in found["locks"])
+    assert host.salt["klp.obstacles"]() == [] and host.salt["klp.refusal"]() is None
+    assert host.salt["klp.package"]()["name"] == package and host.salt["klp.package"]()["edition"] == edition
+    assert host.salt["klp.goal"]() == {"live patch": edition, "module": module}
+    verified = host.salt["klp.verify"]()
+    assert {item["check"]: item["verdict"] for item in verified["checks"] if item["verdict"] != "ok"} == {}
+    assert (verified["verdict"], verified["cves"]) == ("ok", ["CVE-2023-1077"])
+    assert host.salt["klp.enable"]() == {"changed": {}, "notes": []}
+    asked = {argv[0] for argv in programs.calls}
+    assert asked == {"rpm", tool, "lsinitrd"} and [tool, "status"] in programs.calls
+    assert programs.started("rpm", "-ql") == [["rpm", "-ql", package]]
+
+
+@on(FULL[:3] + FULL[-2:])
+def test_blockers_are_asked_of_the_own_tool(host, family, programs):
+    tool = USUAL[family["name"]][0]
+    host.live_patch(host.sample[5], transition=1)
+    programs.on([tool, "-v", "blocking"], recorded("klp/kgraft-blocking-none.txt"))
+    assert host.salt["klp.blockers"]() == [] and programs.calls == [[tool, "-v", "blocking"]]
+
+
+@on(FULL[:3] + FULL[-2:])
+def test_the_product_is_the_familys(host, family, paths, programs):
+    product = USUAL[family["name"]][2]
+    paths.add("SUSEConnect")
+    programs.on(["SUSEConnect", "--status"], recorded("SUSEConnect/status.json").replace("sle-module-live", "x-module"))
+    missing = host.salt["klp.missing_product"]()
+    assert missing == (f"{product}/15.5/x86_64" if product else None)
+    assert bool(programs.started("SUSEConnect")) is bool(product)
+
+
+@on([host for host in FULL if host[0] == "sles-12.5"][:1])
+def test_no_code_is_given_to_a_program_that_wants_it_on_its_command_line(host, paths, programs):
+    paths.add("SUSEConnect")
+    host.pillar["klp"]["product"] = {"regcode": "SECRET-1"}
+    programs.on(["SUSEConnect", "--status"], recorded("SUSEConnect/status.json"))
+    with pytest.raises(
+        CommandExecutionError, match="sle-live-patching/15.5/x86_64 has to be activated by hand"
+    ) as error:
+        host.modules["klp_enable"]._activate()
+    assert programs.calls == [["SUSEConnect", "--status"]] and "SECRET" not in str(error.value)
+
+
+@on([host for host in FULL if host[0] in ("sles-12.5", "sles-15.5")])
+def test_what_a_restart_would_load_is_read_by_the_familys_names(host):
+    release = host.sample[1]
+    edition, package, module = host.sample[3:]
+    host.rpm_q([package], {package: edition})
+    boot = host.modules["klp_audit_boot"]
+    assert boot._package(release)["module"] == module
+    check, found = boot._loaded(release, module)
+    assert (check["verdict"], found) == ("ok", [module])
+
+
+def writes(host):
+    """Return what changes a host, each of it without a look at the obstacles before."""
+    name, edition = host.sample[4], host.sample[3]
+    return {
+        "klp.install": lambda: host.salt["klp.install"](),
+        "klp.bring": lambda: host.salt["klp.bring"]([name], edition),
+        "klp.enable": lambda: host.salt["klp.enable"](),
+        "klp.downgrade": lambda: host.salt["klp.downgrade"](1),
+        "klp.disable": lambda: host.salt["klp.disable"](),
+    }
+
+
+def zypper_writes(host):
+    """Return what changes packages, locks or the root volume of any host."""
+    return {
+        "zypper.update": lambda: host.salt["zypper.update"](),
+        "zypper.install": lambda: host.salt["zypper.install"](["curl"]),
+        "zypper.remove": lambda: host.salt["zypper.remove"](["curl"]),
+        "zypper.add_locks": lambda: host.salt["zypper.add_locks"](["curl"]),
+        "root_backup.create": lambda: host.salt["root_backup.create"](),
+        "root_backup.restore": lambda: host.salt["root_backup.restore"]("42", "42"),
+    }
+
+
+def reads_work(host, programs):
+    """Answer every reading that one of the writes makes first."""
+    read = ["zypper", "--non-interactive", "--xmlout"]
+    name, edition = host.sample[4], host.sample[3]
+    host.rpm_qa({"curl": "8-1", name: edition})
+    host.rpm_q(["curl"], {"curl": "8-1"})
+    programs.on(read + ["install", "--dry-run", ...], recorded("zypper/install-live-patch.xml"))
+    programs.on(read + ["remove", "--dry-run", "curl"], REMOVAL)
+    programs.on(read + ["list-patches", "--all"], recorded("zypper/list-patches-all.xml"))
+    programs.on(read + ["list-updates"], recorded("zypper/list-updates.xml"))
+    programs.on(read + ["update", "--dry-run", ...], recorded("zypper/update-with-locks.xml"))
+    programs.on(["zypper", "--non-interactive", "info", ...], recorded("zypper/info-patches.txt"))
+
+
+def changing(programs):
+    """Return the calls that change something."""
+    asks = {"--xmlout", "info"}
+    return [
+        argv
+        for argv in programs.calls
+        if argv[0] in ("SUSEConnect", "rmmod", "snapper") or argv[0] == "zypper" and not asks & set(argv)
+    ]
+
+
+@on(REFUSED)
+def test_a_refused_family_is_told_why_and_nothing_is_changed(host, family, programs):
+    (said,) = host.salt["klp.obstacles"](refresh=True)
+    assert re.match(SENTENCES[family["name"]], said) and "\n" not in said
+    found = host.salt["klp.verify"]()
+    assert (found["verdict"], found["checks"][0]["detail"]) == ("unsupported", said)
+    assert programs.calls == []
+    reads_work(host, programs)
+    for name, write in writes(host).items():
+        with pytest.raises(CommandExecutionError) as error:
+            write()
+        assert str(error.value) == said, name
+    assert changing(programs) == [] and not (host.root / "record").exists()
+
+
+@on(TRANSACTIONAL)
+def test_no_zypper_writes_on_a_transactional_host(host, family, programs):
+    reads_work(host, programs)
+    for name, write in zypper_writes(host).items():
+        with pytest.raises(CommandExecutionError, match="transactional-update pkg install"):
+            write()
+        assert changing(programs) == [], name
+
+
+@on([host for host in FULL if host[0] in ("sles-12.5", "sles-15.5", "sles-16.0")])
+def test_no_zypper_writes_below_a_read_only_usr(host, family, programs):
+    host.utils["klp_sys.read_only"] = lambda path: path == "/usr"
+    reads_work(host, programs)
+    pattern = f"install -t pattern {family['pattern']}, then restart"
+    for name, write in {**writes(host), **zypper_writes(host)}.items():
+        with pytest.raises(CommandExecutionError, match="^/usr is read-only: ") as error:
+            write()
+        assert pattern in str(error.value) and changing(programs) == [], name
+
+
+def test_the_state_refuses_what_is_no_host_of_the_family(minion, programs):
+    minion.write("os-release", recorded("family/debian-12.os-release"))
+    found = minion.states["klp"].ready("klp-ready")
+    assert found["result"] is False and found["comment"].startswith("debian 12 (unknown) is not supported: ")
+    assert programs.calls == []
