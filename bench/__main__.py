@@ -69,6 +69,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     kinds = parser.add_subparsers(dest="kind")
     kinds.add_parser("real", help="over real minions")
+    kinds.add_parser("host", help="one host: this formula beside Salt's own states")
     part = kinds.add_parser("part", help="one part, as JSON; what the others are made of")
     part.add_argument("name")
     part.add_argument("size", type=int)
@@ -77,6 +78,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     if given.kind == "part":
         print(json.dumps(in_process(given.name, given.size, given.folder)))
         return 0
+    if given.kind == "host":
+        from . import host
+
+        return host.main()
     if given.kind == "real":
         from . import real
 
