@@ -10,16 +10,18 @@ PYTEST_ARGS ?=
 COVERAGE ?= 95
 FUNCTIONAL ?= tests/functional
 INTEGRATION ?= tests/integration
+SYSTEM ?= tests/system
 
 VENV := $(CURDIR)/build/venv/$(SALT)
 PY := $(VENV)/bin/python
 LINT := $(CURDIR)/build/venv/lint/bin
+DOCS_PY := $(CURDIR)/build/venv/docs/bin/python
 PYTEST := $(PY) -m pytest $(PYTEST_ARGS)
 
 # What Salt loads (SYNCED), and of it what a minion loads and so has to run on Python 3.6 (MINION).
 SYNCED := $(wildcard _modules _states _utils _grains _beacons _runners _output)
 MINION := $(filter-out _runners _output,$(SYNCED))
-TOOLS := $(wildcard tools tests demo bench)
+TOOLS := $(wildcard tools tests demo bench install)
 SCRIPTS := $(wildcard .ci/run tests/lab/nshost tests/lab/vm/guest/init tests/lab/vm/guest/*initrd tests/lab/vm/guest/install-* \
 	pillar/examples/*-root-snapshot tools/*.sh)
 
@@ -29,7 +31,7 @@ FORMULAS := $(DESTDIR)$(PREFIX)/share/salt-formulas
 DOCS := $(DESTDIR)$(PREFIX)/share/doc/packages/salt-klp
 
 .PHONY: help setup setup-lint setup-system setup-browser demo bench bench-real pictures \
-	check lint-python lint-types lint-py36 lint-yaml lint-shell lint-house lint-docs \
+	check lint-python lint-types lint-py36 lint-yaml lint-shell lint-house lint-docs setup-docs docs \
 	test test-unit test-simulation test-browser test-functional test-integration test-system test-matrix coverage install clean
 
 help: ## this list
@@ -54,7 +56,7 @@ bench: setup ## what campaigns cost, over up to 100,000 simulated hosts; fails i
 bench-real: setup ## what a campaign adds on a real master with real minions
 	@$(PY) -m bench real
 
-check: lint-python lint-types lint-py36 lint-yaml lint-shell lint-house lint-docs ## all linters
+check: lint-python lint-types lint-py36 lint-yaml lint-shell lint-house lint-docs docs ## all linters, and the documentation
 
 lint-python: setup-lint
 	@echo "== ruff: $$($(LINT)/ruff --version)"
@@ -88,12 +90,24 @@ lint-shell: setup-lint
 lint-docs: setup-lint
 	@echo "== generated pages"
 	@$(LINT)/python tools/docs.py --check
+	@$(LINT)/python tools/reference.py --check
 
 docs/reference/pillar.md docs/reference/campaign.md docs/reference/report.md pillar/schema.yaml \
     pillar/campaign-schema.yaml pillar/report-schema.yaml: \
     _utils/klp_schema.py _utils/klp_pillar.py _runners/klp.py _runners/klp/schema.py _runners/klp/reporting.py tools/docs.py \
     | setup-lint
 	@$(LINT)/python tools/docs.py
+
+setup-docs:
+	@tools/packages.sh docs
+	@tools/venv.sh docs
+
+# Every warning is an error: a link that points nowhere, a page that no menu leads to, code that cannot be read.
+docs: setup-docs ## the documentation as web pages in build/docs; every warning is an error
+	@echo "== documentation: $$($(DOCS_PY) -m sphinx --version)"
+	@$(DOCS_PY) -m sphinx --fail-on-warning --keep-going --nitpicky --fresh-env --quiet \
+	    --conf-dir tools/sphinx --doctree-dir build/doctrees . build/docs
+	@echo "build/docs/index.html"
 
 lint-house: setup-lint
 	@echo "== house rules"
@@ -130,7 +144,7 @@ setup-system: setup
 test-system: setup-system ## the formula on a real kernel, in virtual machines; takes about twenty minutes
 	@echo "== the virtual machine is built, if not kept from the last time (takes a minute or two)"
 	@$(PY) -m tests.lab vm
-	$(PYTEST) tests/system -n 2 --dist loadfile -o timeout=3600
+	$(PYTEST) $(SYSTEM) -n 2 --dist loadfile -o timeout=3600
 
 test-matrix: ## unit, functional and integration tests on every Salt series
 	@for series in $(SALT_SERIES); do \

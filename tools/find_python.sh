@@ -1,11 +1,11 @@
 #!/bin/bash
-# Print the path of a Python that can make the environment NAME (3006, 3007, 3008 or lint); exit 1 if there is none.
+# Print the path of a Python that can make the environment NAME (3006, 3007, 3008, lint or docs); exit 1 if there is none.
 # usage: tools/find_python.sh NAME          PYTHON=/path/to/python is tried first.
 set -euo pipefail
 
-case "${1:?usage: find_python.sh 3006|3007|3008|lint}" in
+case "${1:?usage: find_python.sh 3006|3007|3008|lint|docs}" in
     3006) versions="3.11 3.10" ;;
-    3007 | 3008 | lint) versions="3.11 3.12 3.13 3.10" ;;
+    3007 | 3008 | lint | docs) versions="3.11 3.12 3.13 3.10" ;;
     *) echo "find_python.sh: unknown environment: $1" >&2; exit 2 ;;
 esac
 
@@ -15,7 +15,7 @@ answer() {
     "$1" - "$2" "$3" <<'PY' 2>/dev/null
 import os, sys, sysconfig, venv, ensurepip
 headers = os.path.exists(os.path.join(sysconfig.get_paths()["include"], "Python.h"))
-if "%d.%d" % sys.version_info[:2] == sys.argv[1] and (headers or sys.argv[2] == "lint"):
+if "%d.%d" % sys.version_info[:2] == sys.argv[1] and (headers or sys.argv[2] in ("lint", "docs")):
     print(sys.executable)
 PY
 }

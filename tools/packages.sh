@@ -1,16 +1,17 @@
 #!/bin/bash
-# Install the missing system packages for the environment NAME (3006, 3007, 3008 or lint), and only those;
+# Install the missing system packages for the environment NAME (3006, 3007, 3008, lint or docs), and only those;
 # NAME is system for what the virtual machine of the system tests needs on top, browser for those of the report's page.
 # usage: tools/packages.sh NAME
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-name=${1:?usage: packages.sh 3006|3007|3008|lint|system|browser}
+name=${1:?usage: packages.sh 3006|3007|3008|lint|docs|system|browser}
 # The hosts of the tests: a real zypper with real repositories, in namespaces, with a busybox as their userland;
 # the compiler makes the small library that gives such a host its own kernel release.
 lab="zypper rpm createrepo-c libzypp-config lsof busybox-static gcc libc6-dev make git iproute2 util-linux procps
     openssh-server openssh-client"
 [ "$name" = lint ] && lab="git"
+[ "$name" = docs ] && lab=""
 # The emulator with its firmware; what root file system, disk images and initrd are made with; what modules of
 # Debian's kernel are built with, whose headers are only unpacked.
 [ "$name" = system ] && lab="qemu-system-x86 qemu-utils seabios ipxe-qemu mmdebstrap btrfs-progs kmod cpio
@@ -33,7 +34,7 @@ for package in $lab; do
 done
 if ! has_python; then
     missing+=(python3 python3-venv)
-    [ "$name" = lint ] || missing+=(libpython3-dev)
+    [ "$name" = lint ] || [ "$name" = docs ] || missing+=(libpython3-dev)
 fi
 # The guest's kernel is not installed but fetched: apt has to know it.
 unknown_kernel() { [ "$name" = system ] && ! apt-cache show linux-image-cloud-amd64 >/dev/null 2>&1; }

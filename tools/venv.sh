@@ -1,10 +1,10 @@
 #!/bin/bash
-# Make the virtual environment build/venv/NAME (3006, 3007, 3008 or lint); say nothing when it is up to date.
+# Make the virtual environment build/venv/NAME (3006, 3007, 3008, lint or docs); say nothing when it is up to date.
 # usage: tools/venv.sh NAME
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-name=${1:?usage: venv.sh 3006|3007|3008|lint}
+name=${1:?usage: venv.sh 3006|3007|3008|lint|docs}
 venv=build/venv/$name
 log=build/log/venv-$name.log
 wanted=tools/requirements/$name.txt
@@ -34,5 +34,5 @@ if ! { "$python" -m venv "$venv" && "$venv/bin/python" -m pip install --no-input
     exit 1
 fi
 key >"$venv/ready"
-tail -n 1 "$log" | tr ' ' '\n' | grep -E '^(salt|pytest|ruff|mypy)-[0-9]' | tr '\n' ' ' || true
+tail -n 1 "$log" | tr ' ' '\n' | grep -E '^(salt|pytest|ruff|mypy|sphinx|myst_parser|furo)-[0-9]' | tr '\n' ' ' || true
 echo "are installed."
