@@ -114,11 +114,7 @@ def _verdict(problems, errors):
     extra = [__utils__["klp_checks.check"]("errors", "failed", sentence) for sentence in errors]
     checks = found["checks"] + extra
     word = found["verdict"] if found["verdict"] == "unsupported" else __utils__["klp_checks.verdict"](checks)
-    return word, [f"{item['check']}: {item['verdict']}: {item['detail']}" for item in checks if _counts(item)]
-
-
-def _counts(item):
-    return item["verdict"] not in ("ok", "skipped")
+    return word, __utils__["klp_checks.summary"](checks)
 
 
 def _group(problems):

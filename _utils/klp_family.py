@@ -115,34 +115,30 @@ FACTS = {
     "common": "other kernel packages that are locked",
     "transactional": "transactional: what its transactional-update installs",
 }
+# What all of SLES 12 has.
+TWELVE: dict = {
+    "names": "kgraft",
+    "tool": "kgr",
+    "packages": ("kgraft",),
+    "product": "sle-live-patching",
+    "code": False,
+    "pattern": "lp_sles",
+    "zypp_conf": ETC,
+    "own": OWN_12,
+    "marks": {"systems": MIXED, "pattern": "inferred", "code": "inferred"},
+}
 # systems: (IDs, VERSION_ID, VARIANT_ID or None for any). The first row that matches counts.
 FAMILIES: tuple = (
     {
         "name": "SLES 12 up to SP3",
         "systems": ((SLE, r"12(\.[0-3](\.\d+)?)?", None),),
         "refused": KGRAFT,
-        "names": "kgraft",
-        "tool": "kgr",
-        "packages": ("kgraft",),
-        "product": "sle-live-patching",
-        "code": False,
-        "pattern": "lp_sles",
-        "zypp_conf": ETC,
-        "own": OWN_12,
-        "marks": {"systems": MIXED, "pattern": "inferred", "code": "inferred"},
+        **TWELVE,
     },
     {
         "name": "SLES 12 SP4 and SP5",
         "systems": ((SLE, r"12\.[45]", None),),
-        "names": "kgraft",
-        "tool": "kgr",
-        "packages": ("kgraft",),
-        "product": "sle-live-patching",
-        "code": False,
-        "pattern": "lp_sles",
-        "zypp_conf": ETC,
-        "own": OWN_12,
-        "marks": {"systems": MIXED, "pattern": "inferred", "code": "inferred"},
+        **TWELVE,
     },
     {
         "name": "SLES 15 and its SP1 to SP7",

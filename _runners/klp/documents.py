@@ -8,10 +8,10 @@ import re
 import sys
 
 from . import answers
+from .fleet import SEVERITIES
 
 NAME, VERSION = "salt-klp/host", 1
 VERDICTS = ("ok", "blocked", "reboot_needed", "unsupported", "failed", "unknown")
-SEVERITIES = ("critical", "important", "moderate", "low", "unspecified")
 CVE = re.compile(r"CVE-\d{4}-\d{4,19}\Z")
 DATE = re.compile(r"\d{4}-\d{2}-\d{2}\Z")
 LONGEST = 20000  # CVEs of one list
