@@ -142,7 +142,7 @@ def edges():
 
         salt '*' klp_audit.edges
     """
-    if any(name.startswith("state.") for name in _running()):
+    if __salt__["klp_audit.busy"]():
         return []
     record = dict(__utils__["klp_record.read"](RECORD, {}))
     before = record.get("raised", {}), record.get("unknown", {})
@@ -155,13 +155,6 @@ def edges():
     now = dict(record, raised=raised, unknown=unknown)
     if now != __utils__["klp_record.read"](RECORD, {}):
         __utils__["klp_record.write"](RECORD, now)
-    return found
-
-
-def _running():
-    found = []
-    for job in __salt__["saltutil.running"]():
-        found += job["fun"] if isinstance(job["fun"], (list, tuple)) else [job["fun"]]
     return found
 
 

@@ -75,8 +75,14 @@ def health(services=None):
     }
 
 
-def _busy():
-    """Return the jobs that are changing this host now, by name and id; one job may be of several functions."""
+def busy():
+    """
+    Return the jobs that are changing this host now, ``NAME JID`` each; one job may be of several functions.
+
+    CLI Example::
+
+        salt '*' klp_audit.busy
+    """
     found = []
     for job in __salt__["saltutil.running"]():
         names = job["fun"] if isinstance(job["fun"], (list, tuple)) else [job["fun"]]
@@ -115,7 +121,7 @@ def standing(run="", services=None):
         "held": held["edition"] if held and held["package"] == package["name"] else None,
         "restoring": bool(__salt__["root_backup.pending_restore"]()),
         "run": __salt__["klp.run"](str(run)) if run else None,
-        "busy": _busy(),
+        "busy": busy(),
         "health": health(services),
     }
 
