@@ -30,7 +30,7 @@ PREFIX ?= /usr
 FORMULAS := $(DESTDIR)$(PREFIX)/share/salt-formulas
 DOCS := $(DESTDIR)$(PREFIX)/share/doc/packages/salt-klp
 
-.PHONY: help setup setup-lint setup-system setup-browser demo bench bench-real pictures \
+.PHONY: help setup setup-lint setup-system setup-browser demo bench bench-host bench-fleet bench-real pictures \
 	check lint-python lint-types lint-py36 lint-yaml lint-shell lint-house lint-docs setup-docs docs \
 	test test-unit test-simulation test-browser test-functional test-integration test-system test-matrix coverage install clean
 
@@ -50,7 +50,12 @@ setup-lint:
 demo: setup ## show what salt-klp does, on hosts that are made for it
 	@$(PY) -m demo
 
-bench: setup ## what campaigns cost, over up to 100,000 simulated hosts; fails if it is worse than linear
+bench: bench-host bench-fleet ## what this costs; fails if it is more than was promised
+
+bench-host: setup ## what a run costs on one host, beside Salt's own states, with 33 and with 20,000 packages
+	@$(PY) -m bench host
+
+bench-fleet: setup ## what campaigns cost, over up to 100,000 simulated hosts; fails if it is worse than linear
 	@$(PY) -m bench
 
 bench-real: setup ## what a campaign adds on a real master with real minions

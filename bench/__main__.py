@@ -1,8 +1,9 @@
 """
-Measure what campaigns cost.
+Measure what runs and campaigns cost.
 
 ``python -m bench`` simulates fleets of 1,000, 10,000 and 100,000 hosts, and exits with 1 if something is worse than
-linear in their number. ``python -m bench real`` runs a campaign over real minions, and the same without a campaign.
+linear in their number. ``python -m bench host`` runs the formula on one host beside Salt's own states, and exits with 1
+if it costs more than was promised. ``python -m bench real`` runs a campaign over real minions, and once without one.
 """
 
 from __future__ import annotations

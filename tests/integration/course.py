@@ -36,6 +36,8 @@ EXCEPTIONS: dict[str | tuple[str, str], str] = {
     "install -d -m 0700 -o salt /var/lib/salt-klp": "The machine of the tests has no user salt.",
     "make demo": "It takes its own minute; tests/unit/test_demo.py has what it judges by.",
     "make bench": "It takes many minutes, and measures; tests/unit/test_bench.py has what it judges by.",
+    "make bench-host": "It takes six minutes, and measures; tests/functional/test_bench_host.py runs a part of it.",
+    "make bench-fleet": "It takes many minutes, and measures; tests/unit/test_bench.py has what it judges by.",
     "make bench-real": "It takes many minutes, and measures.",
     "make install": "It writes below /usr; with DESTDIR it is run by tests/functional/test_ways_in.py.",
     "salt-pip install .": WAYS_IN,

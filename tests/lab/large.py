@@ -78,16 +78,22 @@ def write(folder: Path, packages: int = 20000, advisories: int = 3000) -> None:
     (data / "repomd.xml").write_text(head + "".join(parts) + "</repomd>\n")
 
 
-def enlarge(host: Host, work: Path, installed: int = 1500) -> None:
-    """Install so many packages more in a host, and give it the large repository; ``work`` is the machine's folder."""
-    write(work / ALIAS)
-    spec = Spec("bulk", "bulk", BUILT, [Package(f"there-{index:04}", "1", "1") for index in range(installed)])
-    build_all([spec], work / "rpmbuild", work / "rpms", work)
-    target = host.path("/srv/large")
-    subprocess.run(["cp", "-a", str(work / ALIAS), str(target)], check=True)
-    rpms = [path.name for path in (work / "rpms" / "bulk" / "x86_64").iterdir()]
-    subprocess.run(["cp", "-a", str(work / "rpms" / "bulk" / "x86_64"), str(host.path("/srv/rpms"))], check=True)
+def furnish(work: Path, installed: int = 1500) -> Path:
+    """Make the repository and so many packages in the machine's folder, once; return the folder of the packages."""
+    rpms = work / "rpms" / "bulk" / "x86_64"
+    if not rpms.exists():
+        write(work / ALIAS)
+        spec = Spec("bulk", "bulk", BUILT, [Package(f"there-{index:04}", "1", "1") for index in range(installed)])
+        build_all([spec], work / "rpmbuild", work / "rpms", work)
+    return rpms
+
+
+def enlarge(host: Host, work: Path) -> None:
+    """Install 1,500 packages more in a host, and give it the large repository; ``work`` is the machine's folder."""
+    rpms = furnish(work)
+    for source, target in ((work / ALIAS, "/srv/large"), (rpms, "/srv/rpms")):
+        subprocess.run(["cp", "-a", str(source), str(host.path(target))], check=True)
     done = host.run(["sh", "-c", "cd /srv/rpms && rpm -i --nodeps --noscripts *.rpm"], count=False, timeout=600)
     if done.returncode:
-        raise RuntimeError(f"rpm -i of {len(rpms)} packages: {done.stderr[-500:]}")
+        raise RuntimeError(f"rpm -i of the many packages: {done.stderr[-500:]}")
     host.add_repo(ALIAS, "dir:///srv/large")

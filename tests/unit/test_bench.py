@@ -3,7 +3,7 @@
 import pytest
 
 from bench import __main__ as bench
-from bench import parts, real, table
+from bench import host, parts, real, table
 
 ROWS = [
     "klp.plan: made",
@@ -107,3 +107,41 @@ def test_the_table_of_real_minions():
     lines = real.text(costs, 10).splitlines()
     assert lines[4].split() == ["what", "klp.run", "adds", "5.00", "0.50", "0.50", "0.05"]
     assert lines[-1] == "klp.run adds 0.50 s a host, 20 % of the whole; klp.plan before it, 1.50 s a host."
+
+
+def runs(ours, theirs, empty=0.5, zypper=(0, 5), code=0):
+    """Return three runs of each formula; the machine is slower each time."""
+
+    def cost(seconds, zypper=0, code=0):
+        return [host.Cost(seconds + noise, seconds, zypper, 30, 0, code) for noise in (0, 5, 9)]
+
+    return {host.OURS: cost(ours, zypper[0], code), host.THEIRS: cost(theirs, zypper[1]), host.EMPTY: cost(empty)}
+
+
+@pytest.mark.parametrize(
+    ("size", "what", "found", "wrong"),
+    [
+        (host.LARGE, "nothing to do", runs(0.59, 2.5), ""),
+        (host.LARGE, "nothing to do", runs(0.61, 2.5), "0.11 s more than an empty run, at most 0.1 s are promised"),
+        (host.LARGE, "nothing to do", runs(0.59, 1.3), "0.09 s, the others 0.80 s: not ten times cheaper"),
+        (host.SMALL, "nothing to do", runs(0.61, 1.3), ""),
+        (host.SMALL, "nothing to do", runs(0.59, 1.3, zypper=(1, 5)), "1 zypper, none is promised"),
+        (host.LARGE, "first run", runs(3, 3, zypper=(13, 13)), ""),
+        (host.LARGE, "first run", runs(3, 4, zypper=(14, 13)), "14 zypper, the others 13"),
+        (host.LARGE, "first run", runs(4, 3), "9.00 s, the others 8.00 s"),
+        (host.SMALL, "one new live patch", runs(4, 3), ""),
+        (host.SMALL, "one new live patch", runs(1, 3, code=2), "exit code 2"),
+    ],
+)
+def test_one_run_is_judged_by_what_was_promised(size, what, found, wrong):
+    """The runs beside each other are compared: that the machine gets slower meanwhile says nothing."""
+    expected = [f"{size} packages, {what}: {wrong}"] if wrong else []
+    assert host.problems({(size, what): found}) == expected
+
+
+def test_the_table_has_medians_and_what_comes_over_an_empty_run():
+    assert host.row(host.LARGE, "nothing to do", runs(0.59, 2.5)) == [
+        "| 20,000 | nothing to do | salt-klp | 5.59 | 0.09 | 0.59 | 0 | 30 | 0.00 | 0 | 1.3 |",
+        "| 20,000 | nothing to do | Salt's states | 7.50 | 2.00 | 2.50 | 5 | 30 | 0.00 | 0 |  |",
+        "| 20,000 | nothing to do | empty run | 5.50 |  | 0.50 | 0 | 30 | 0.00 | 0 |  |",
+    ]
