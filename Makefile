@@ -11,6 +11,8 @@ COVERAGE ?= 95
 FUNCTIONAL ?= tests/functional
 INTEGRATION ?= tests/integration
 SYSTEM ?= tests/system
+MINUTES ?= 10
+SEED ?=
 
 VENV := $(CURDIR)/build/venv/$(SALT)
 PY := $(VENV)/bin/python
@@ -32,7 +34,7 @@ DOCS := $(DESTDIR)$(PREFIX)/share/doc/packages/salt-klp
 
 .PHONY: help setup setup-lint setup-system setup-browser demo bench bench-host bench-fleet bench-real pictures \
 	check lint-python lint-types lint-py36 lint-yaml lint-shell lint-house lint-docs setup-docs docs \
-	test test-unit test-simulation test-browser test-functional test-integration test-system test-matrix coverage install clean
+	test fuzz test-unit test-simulation test-browser test-functional test-integration test-system test-matrix coverage install clean
 
 help: ## this list
 	@echo "make TARGET [SALT=3006|3007|3008] [PYTEST_ARGS=...]      SALT is $(SALT) unless it is named"
@@ -126,6 +128,9 @@ test-unit: setup ## parsers and decisions, without any host; measures coverage
 
 test-simulation: setup ## campaigns over simulated hosts, killed at every step
 	$(PYTEST) tests/simulation -s
+
+fuzz: setup ## every parser and pillar with new texts, for MINUTES; SEED=... repeats a round
+	@$(PY) tools/fuzz.py --minutes $(MINUTES) $(if $(SEED),--seed $(SEED))
 
 setup-browser: setup
 	@tools/packages.sh browser

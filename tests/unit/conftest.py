@@ -10,10 +10,14 @@ import salt.modules.cmdmod
 import salt.utils.path
 import salt.utils.systemd
 from hypothesis import settings
+from hypothesis.database import DirectoryBasedExampleDatabase
 
 from tests.unit import loader
 
 settings.register_profile("unit", derandomize=True, max_examples=80, deadline=None, database=None)
+# For `make fuzz`: other texts each time; what fails is kept in build/hypothesis and comes first the next time.
+KEPT = DirectoryBasedExampleDatabase(loader.ROOT / "build" / "hypothesis")
+settings.register_profile("fuzz", max_examples=2000, deadline=None, database=KEPT, print_blob=True)
 settings.load_profile("unit")
 
 KERNEL = "5.14.21-150500.55.7-default"

@@ -1,5 +1,6 @@
 """What holds for any text and any plan, not only for recorded ones."""
 
+import inspect
 import json
 
 import pytest
@@ -14,6 +15,10 @@ PARSERS = [
     ("klp_parse", "kernel", "6.1.0-13-default"),
     ("klp_parse", "package_name", "6.1.0-13-default"),
     ("klp_parse", "level", "3-150500.2.1"),
+    ("klp_parse", "age", "3-150500.2.1"),
+    ("klp_family", "system", recorded("family/sle-micro-5.5.os-release")),
+    ("klp_family", "family", recorded("family/opensuse-leap-15.6.os-release")),
+    ("klp_backup", "host_id", "0123456789abcdef0123456789abcdef\n"),
     ("klp_parse", "transition", "ready\n"),
     ("klp_parse", "patches", recorded("klp/patches-initial.txt")),
     ("klp_parse", "blockers", recorded("klp/blocking-stacks.txt")),
@@ -44,6 +49,13 @@ PARSERS = [
     ("klp_backup_look", "files", "8\tabc\t3\t0\t3\t33188\t0\tbash\t/usr/bin/bash\n"),
     ("klp_register", "products", recorded("SUSEConnect/status.json")),
 ]
+# Functions of texts that are tested elsewhere in the same way, and why not here.
+OTHERS = {
+    "klp_checks.taint": "any text at all is an answer: test_klp_checks.py",
+    "klp_lifecycle.read": "it wants a name as well: test_klp_lifecycle.py",
+    "zypp_cmd.check_capability": "it refuses an argument of a person: test_zypp_cmd.py",
+    "zypp_locks.records": "no text is an error, as for libzypp: below",
+}
 
 
 @st.composite
@@ -68,6 +80,18 @@ def test_a_parser_answers_or_raises_a_value_error(module, name, sample):
             assert str(exc)
 
     anything()
+
+
+def test_no_parser_is_left_out():
+    """By what the house calls it: the first argument of a parser is ``text``."""
+    found = {
+        f"{name}.{function}"
+        for name, module in UTILS.items()
+        for function, value in vars(module).items()
+        if inspect.isfunction(value) and value.__module__ == module.__name__ and not function.startswith("_")
+        if next(iter(inspect.signature(value).parameters), "") == "text"
+    }
+    assert found - {f"{module}.{name}" for module, name, _ in PARSERS} == set(OTHERS)
 
 
 JSON = st.recursive(
