@@ -5,7 +5,8 @@ SHELL := /bin/bash
 .NOTPARALLEL:
 
 SALT ?= 3008
-SALT_SERIES := 3006 3007 3008
+MINIONS ?= oldest
+CELLS ?=
 PYTEST_ARGS ?=
 COVERAGE ?= 95
 FUNCTIONAL ?= tests/functional
@@ -34,7 +35,7 @@ DOCS := $(DESTDIR)$(PREFIX)/share/doc/packages/salt-klp
 
 .PHONY: help setup setup-lint setup-system setup-browser demo bench bench-host bench-fleet bench-real pictures \
 	check lint-python lint-types lint-py36 lint-yaml lint-shell lint-house lint-docs setup-docs docs \
-	test fuzz test-unit test-simulation test-browser test-functional test-integration test-system test-matrix coverage install clean
+	test fuzz test-unit test-simulation test-browser test-functional test-integration test-system test-minions test-matrix coverage install clean
 
 help: ## this list
 	@echo "make TARGET [SALT=3006|3007|3008] [PYTEST_ARGS=...]      SALT is $(SALT) unless it is named"
@@ -156,11 +157,11 @@ test-system: setup-system ## the formula on a real kernel, in virtual machines; 
 	@$(PY) -m tests.lab vm
 	$(PYTEST) $(SYSTEM) -n 2 --dist loadfile -o timeout=3600
 
-test-matrix: ## unit, functional and integration tests on every Salt series
-	@for series in $(SALT_SERIES); do \
-	    echo "== Salt $$series"; \
-	    $(MAKE) --no-print-directory SALT=$$series test-unit test-simulation test-functional test-integration; \
-	done
+test-minions: setup ## the life of a host on minions with a Python of their own: MINIONS="oldest 3007-3.9"
+	MINIONS="$(MINIONS)" $(PYTEST) tests/functional/test_minions.py
+
+test-matrix: ## the tests on every Salt series with every Python that it runs on; takes two hours
+	@tools/matrix.sh $(CELLS)
 
 coverage: ## the coverage of the last unit tests; fails under COVERAGE percent of the lines
 	@$(PY) tools/coverage_gate.py build/coverage/report.json $(COVERAGE)
