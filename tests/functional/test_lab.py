@@ -1,5 +1,6 @@
 """The lab tested by itself: real zypper and rpm, the fake kernel, faults, counted programs, isolation."""
 
+import hashlib
 import json
 import os
 import subprocess
@@ -38,6 +39,7 @@ def test_fresh_host_has_every_update_pending_and_no_live_patching(host):
     assert not fresh.exists("/usr/sbin/klp")
     assert not fresh.exists("/run/systemd/system")
     assert not fresh.exists("/run/reboot-needed")
+    assert fresh.read("/etc/machine-id") == hashlib.md5(fresh.name.encode(), usedforsecurity=False).hexdigest() + "\n"
     listed = fresh.zypper("lp", "-a").stdout
     for number in ("2871", "2990", "3210", "3242", "3300", "3310", "3410", "3500"):
         assert ADVISORY + number in listed
