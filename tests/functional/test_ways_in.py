@@ -10,12 +10,14 @@ import sysconfig
 from pathlib import Path
 
 import pytest
+from salt.version import __saltstack_version__
 
 from tests.functional.conftest import LOCKS
 from tests.lab.build import CHECKOUT
 from tests.lab.host import PRELOAD
 from tests.lab.saltcall import MINION, decode
 
+SERIES = __saltstack_version__.major
 PILLAR = {"klp": {"backup": {"backend": "none"}}}
 BASE = {key: setting for key, setting in MINION.items() if key != "file_roots"}
 ENV = {**os.environ, "GIT_CONFIG_GLOBAL": "/dev/null", "GIT_AUTHOR_NAME": "a", "GIT_AUTHOR_EMAIL": "a@example.com"}
@@ -214,6 +216,7 @@ def sshd(host, tmp_path):
         daemon.communicate()
 
 
+@pytest.mark.skipif(SERIES < 3007, reason="salt-ssh of Salt 3006 does not send _utils")
 def test_salt_ssh(sshd, source, tmp_path):
     host, roster = sshd
     pillar, conf = tmp_path / "pillar", tmp_path / "conf"
