@@ -22,6 +22,9 @@ from .turning import GoneError
 WISH = 5  # seconds after which it is looked at the latest what a person wants of a campaign
 PUBLISH = 30  # seconds that the master may take to accept a job
 REST = 10  # after a look at the job cache: so many times its duration until the next one
+# They change nothing and may be asked twice: after a restart of the master (seen with Salt 3007) an answer may
+# be lost, or the question.
+LIGHT = ("test.ping", "saltutil.is_running", "klp_audit.standing", "klp_audit.host", "klp.verify")
 TAG = "salt-klp"
 TOLD = 1000  # hosts that an event names
 
@@ -85,18 +88,31 @@ class Hands:
         return {host: found[host] for host in hosts if host in found}
 
     def ask(self, hosts, fun, arg, timeout):
-        """Ask hosts and wait for all answers, ``timeout`` seconds at most: ``{host: what it returned}``."""
-        jid, left, found = self.new_jid(), set(hosts), {}
-        self.send(jid, hosts, fun, arg)
+        """
+        Ask hosts and wait for all answers, ``timeout`` seconds at most: ``{host: what it returned}``.
+
+        Who is silent at half time is asked once more if the question is a light one.
+        """
+        jids, left, found = [self._question(hosts, fun, arg)], set(hosts), {}
         deadline = time.monotonic() + timeout
+        half = deadline - timeout / 2 if fun in LIGHT else deadline
         while left and time.monotonic() < deadline:
-            for host, answer in self.answers(jid, left).items():
-                found[host] = answer["return"] if isinstance(answer, dict) and "return" in answer else answer
-                left.discard(host)
+            for jid in jids:
+                for host, answer in self.answers(jid, left).items():
+                    found[host] = answer["return"] if isinstance(answer, dict) and "return" in answer else answer
+                    left.discard(host)
+            if left and time.monotonic() >= half:
+                jids, half = [*jids, self._question(sorted(left), fun, arg)], deadline
             if left:
-                self._listen(max(0.02, min(1.0, deadline - time.monotonic())), jid)
-        self._next.pop(jid, None)
+                self._listen(max(0.02, min(1.0, deadline - time.monotonic())), jids)
+        for jid in jids:
+            self._next.pop(jid, None)
         return found
+
+    def _question(self, hosts, fun, arg):
+        jid = self.new_jid()
+        self.send(jid, hosts, fun, arg)
+        return jid
 
     def wait(self, seconds):
         """Wait until something has come from a host, or so many seconds; a person is never kept waiting for longer."""
@@ -109,15 +125,15 @@ class Hands:
             time.sleep(min(pause, seconds))
         self._news.clear()
 
-    def _listen(self, seconds, jid):
-        """Listen to the bus until an answer comes (to the job ``jid``, if given); returns whether one did."""
+    def _listen(self, seconds, jids):
+        """Listen to the bus until an answer comes (to one of these jobs, if given); returns whether one did."""
         deadline = time.monotonic() + seconds
         while True:
             event = self._bus.get_event(wait=max(0.01, deadline - time.monotonic()), tag="salt/job/", full=True)
             parts = event["tag"].split("/") if event else []
             if len(parts) == 5 and parts[3] == "ret":
                 self._news.add(parts[2])
-                if jid is None or parts[2] == jid:
+                if jids is None or parts[2] in jids:
                     return True
             if time.monotonic() >= deadline:
                 return False

@@ -72,15 +72,19 @@ class Story:
         self.crew, self.plan, self.kills = crew, plan, []
         self.journal = crew.folder() / "campaigns" / plan["id"] / "journal"
         self.driver: subprocess.Popen | None = None
-        self.log = tempfile.TemporaryFile("w")
+        self.log = tempfile.TemporaryFile("w+")
 
     def entries(self):
         """Return what the journal has, which reads whole at any moment."""
         return journal.read(self.journal) if self.journal.exists() else []
 
     def wait_for(self, condition, what):
-        """Wait until the journal is as wanted."""
-        wait_until(lambda: condition(self.entries()), 240, what)
+        """Wait until the journal is as wanted; what it and the drivers have to say is told where it never is."""
+        try:
+            wait_until(lambda: condition(self.entries()), 240, what)
+        except TimeoutError:
+            self.log.seek(0)
+            raise AssertionError(f"{what}: {self.entries()[-20:]}\n{self.log.read()[-5000:]}") from None
 
     def drive(self):
         """Let a process drive the campaign."""
@@ -172,7 +176,7 @@ def story(crew):
 def test_the_end_is_that_of_an_undisturbed_campaign(crew, story):
     print(len(story.kills), "kills:", "; ".join(story.kills))
     assert len(story.kills) >= 10
-    assert story.entries()[-1]["result"] == "done"
+    assert story.entries()[-1]["result"] == "done", story.entries()[-20:]
     assert crew.editions(LP) == dict.fromkeys(HOSTS, [THIRD])
     code, found, _ = crew.run("klp.status", story.plan["id"])
     assert (code, found["campaign"]["verified"]) == (0, len(HOSTS))

@@ -141,7 +141,8 @@ def test_a_question_ends_with_the_last_answer(salty):
     assert Client.sent[0][:2] == (["web1", "web2"], "test.ping")
 
 
-def test_a_question_ends_at_its_deadline(salty):
+def let_time_pass(salty):
+    """Let every look at the bus take as long as it may."""
     get_event = salty.buses[0].get_event
 
     def wait(**kwargs):
@@ -149,6 +150,36 @@ def test_a_question_ends_at_its_deadline(salty):
         return get_event(**kwargs)
 
     salty.buses[0].get_event = wait
+
+
+@pytest.mark.parametrize("late", ["J0", "J1"])
+@pytest.mark.parametrize("fun", hands.LIGHT)
+def test_who_is_silent_at_half_time_is_asked_again_and_any_answer_counts(salty, fun, late):
+    """After a restart of the master an answer may be lost, or the question."""
+    let_time_pass(salty)
+
+    def get_jid(jid):
+        found = {"web1": {"return": "a"}} if jid == "J0" else {}
+        return {**found, "web2": {"return": "b"}} if jid == late and len(Client.sent) == 2 else found
+
+    salty._get_jid = get_jid
+    begun = salty.clock[0]
+    assert salty.ask(["web1", "web2"], fun, [1], 30) == {"web1": "a", "web2": "b"}
+    assert [(hosts, named, given["arg"]) for hosts, named, given in Client.sent] == [
+        (["web1", "web2"], fun, [1]),
+        (["web2"], fun, [1]),
+    ]
+    assert 15 <= salty.clock[0] - begun < 17
+
+
+def test_a_question_that_is_not_light_is_asked_once(salty):
+    let_time_pass(salty)
+    assert salty.ask(["web1"], "klp_audit.outlook", [], 30) == {}
+    assert len(Client.sent) == 1
+
+
+def test_a_question_ends_at_its_deadline(salty):
+    let_time_pass(salty)
     salty.buses[0].events = [event("other", "web1")]
     begun = salty.clock[0]
     assert salty.ask(["web1"], "test.ping", [], 30) == {}
