@@ -41,7 +41,8 @@ def restart(host):
 
 def mounted(host):
     """Return what is mounted at the place where backups are looked into."""
-    return [line for line in host.run(["cat", "/proc/self/mounts"]).stdout.splitlines() if "salt-klp" in line]
+    mounts = host.run(["cat", "/proc/self/mounts"]).stdout.splitlines()
+    return [line for line in mounts if line.split()[1].startswith(("/run/salt-klp", "/var/lib/salt-klp"))]
 
 
 def clean(host):
