@@ -9,6 +9,7 @@ import re
 import time
 
 import salt.utils.path
+import salt.utils.systemd
 from salt.exceptions import CommandExecutionError, SaltInvocationError
 
 __virtualname__ = "klp_audit"
@@ -38,8 +39,8 @@ def _log():
 
 
 def _service(name):
-    """Return whether a service runs; ``None`` where this host cannot tell."""
-    if "service.status" not in __salt__:
+    """Return whether a service runs; ``None`` where this host cannot tell: without systemd Salt looks for processes."""
+    if "service.status" not in __salt__ or not salt.utils.systemd.booted():
         return None
     try:
         found = __salt__["service.status"](name)

@@ -186,7 +186,7 @@ def test_errors_of_the_kernel_are_seen_by_their_numbers(sles):
     one.write("/dev/kmsg", one.read("/dev/kmsg") + f"6,41,8,-;usb 1-1: new device\n1,42,9,-;{OOPS}\n SUBSYSTEM=cpu\n")
     found = ask(one, "health", ["no-such-service"])
     assert (found["log"], found["errors"]) == (42, [{"number": 42, "text": OOPS}])
-    assert found["services"]["no-such-service"] in (False, None)
+    assert found["services"] == {"no-such-service": None}  # there is no systemd in these hosts
     reason = (
         f"the kernel has had errors since it was started: kernel log: {OOPS}; plan a reboot, or force it with pillar "
         "klp:rollback:force"

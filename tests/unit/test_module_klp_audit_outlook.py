@@ -3,6 +3,7 @@
 import json
 
 import pytest
+import salt.utils.systemd
 from salt.exceptions import CommandExecutionError, SaltInvocationError
 
 from _runners.klp import answers
@@ -71,7 +72,19 @@ def test_what_cannot_be_read_is_not_known(host):
     assert host.salt["klp_audit.health"]() == dict(WELL, boot=None, log=None, errors=None, tainted=None)
 
 
-def test_services_run_or_not_or_nobody_knows(host):
+@pytest.fixture
+def systemd(monkeypatch):
+    """The host was started by systemd, as every SLES is."""
+    monkeypatch.setattr(salt.utils.systemd, "booted", lambda *args: True)
+
+
+def test_without_systemd_nobody_knows_about_services(host):
+    """What Salt says there is true for every name that is somewhere on a command line, also on its own."""
+    host.salt["service.status"] = lambda name: True
+    assert host.salt["klp_audit.health"](["sshd"])["services"] == {"sshd": None}
+
+
+def test_services_run_or_not_or_nobody_knows(host, systemd):
     assert host.salt["klp_audit.health"](["sshd"])["services"] == {"sshd": None}
     said = {"sshd": True, "cron": False, "many": {"a": True}}
 
@@ -121,7 +134,7 @@ def test_a_host_says_how_it_stands_with_one_rpm(host, programs):
     assert [argv[0] for argv in programs.calls] == ["rpm"]
 
 
-def test_what_else_may_be_told_of_a_host(host):
+def test_what_else_may_be_told_of_a_host(host, systemd):
     run = {"run": "c1", "opened": 5, "finished": 9, "backend": "none", "backup": None, "created": None}
     host.write("record/runs.json", json.dumps([run]))
     host.utils["klp_record.write"]("unfinished", {"edition": ONE})
