@@ -121,10 +121,9 @@ def where(folder, codes):
     found = set()
     for place, _, names in os.walk(folder):
         for path in (os.path.join(place, name) for name in names):
-            if stat.S_ISREG(os.lstat(path).st_mode):
-                with contextlib.suppress(FileNotFoundError):  # Salt's own, that comes and goes
-                    content = Path(path).read_bytes()
-                    found |= {path} if any(code.encode() in content for code in codes) else set()
+            with contextlib.suppress(FileNotFoundError):  # Salt's own, that comes and goes
+                content = Path(path).read_bytes() if stat.S_ISREG(os.lstat(path).st_mode) else b""
+                found |= {path} if any(code.encode() in content for code in codes) else set()
     return found
 
 
