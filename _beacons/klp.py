@@ -1,8 +1,8 @@
 """
 Alarms about live patching, as events: each one when it is raised and when it is cleared, and not in between.
 
-An event is ``salt/beacon/MINION/klp/ALARM`` with ``{"alarm", "edge", "text"}``; see ``klp_audit.edges`` for the alarms.
-What raises one, and whether lost locks are set again, is said by pillar ``klp:window`` and ``klp:alarms``:
+An event is ``salt/beacon/MINION/klp/ALARM`` with ``{"alarm", "edge", "text"}``; ``klp_audit.alarms`` tells which alarms
+there are. What raises one, and whether lost locks are set again, is said by pillar ``klp:window`` and ``klp:alarms``:
 
 .. code-block:: yaml
 
@@ -39,11 +39,11 @@ def validate(config):
 
 def beacon(config):
     """Return the events of what has changed."""
-    if "klp_audit.edges" not in __salt__:
-        log.error("beacon klp: module klp_audit is missing here, run saltutil.sync_all")
+    if "klp_audit.alarm_events" not in __salt__:
+        log.error("beacon klp: the module klp_audit is not loaded here; it says why: salt-call klp_audit.alarms")
         return []
     try:
-        return [dict(edge, tag=edge["alarm"]) for edge in __salt__["klp_audit.edges"]()]
+        return [dict(edge, tag=edge["alarm"]) for edge in __salt__["klp_audit.alarm_events"]()]
     except (CommandExecutionError, SaltInvocationError) as exc:
         log.error("beacon klp: %s", exc)
         return []

@@ -1,84 +1,61 @@
 """
-Kernel live patches of SUSE Linux Enterprise hosts: what is active, what holds it up, and bringing in the next one.
+Kernel live patches of SUSE Linux Enterprise hosts: what is active, what holds it up, bringing in and going back.
 
-:depends: ``zypper``, ``rpm``; ``klp`` (on SLES 12 ``kgr``) for patches, blockers and verify; ``rmmod``
+Reads are nouns and change nothing; writes are imperatives, make the checks that the states make, and return what they
+changed. What each family of hosts has is one table (``docs/reference/hosts.md``).
+
+:depends: ``zypper``, ``rpm``; ``klp`` (on SLES 12 ``kgr``) for patches, blockers and verify; ``rmmod``; ``SUSEConnect``
+    where the host is registered and the product is missing; ``lsinitrd`` for what the next boot loads
 :pillar: ``klp`` (see ``docs/reference/pillar.md``)
 """
 
-import logging
-import os
-import time
-
 import salt.utils.path
-from salt.exceptions import CommandExecutionError, SaltInvocationError
 
-log = logging.getLogger(__name__)
+VERSION = "0.2.0"
+try:
+    import klp_fresh
 
-NAMED = 20  # blockers that are looked at closely
-POLL = 0.5  # seconds between two looks at sysfs
-MODULES = "/sys/module"
-UNFINISHED = "unfinished"  # record of klp_record: the live patch whose installation was begun
+    klp_fresh.renew()
+    import klp_disable
+    import klp_enable
+    import klp_hold
+    import klp_host
+    import klp_install
+    import klp_level
+    import klp_live
+    import klp_preflight
+    import klp_rollback
+    import klp_updates
+    import klp_verify
+    import klp_version
+
+    PROBLEM = klp_version.problem(VERSION, __file__)
+except ImportError as exc:
+    CURE = "install salt-klp again with pip" if "saltext" in __file__ else "run saltutil.sync_all"
+    PROBLEM = f"salt-klp: {exc}: {CURE}"
 
 
 def __virtual__():
-    if "klp_parse.patches" not in __utils__:
-        return False, "klp: _utils/klp_parse.py is missing here, run saltutil.sync_all"
+    if PROBLEM:
+        return False, PROBLEM
     if not salt.utils.path.which("zypper"):
         return False, "klp: command zypper not found, this is not a SUSE host"
     return True
 
 
-def _run(argv, ok=(0,), timeout=60, **kwargs):
-    return __utils__["klp_cmd.run"](__salt__["cmd.run_all"], argv, ok, timeout=timeout, **kwargs)
+def _host():
+    return klp_host.of(__salt__, __pillar__, __grains__)
 
 
-def _parse(reader, text):
-    """Read ``text`` with a pure parser; unknown text is an error, never 'nothing'."""
-    try:
-        return __utils__[f"klp_parse.{reader}"](text)
-    except ValueError as exc:
-        raise CommandExecutionError(str(exc)) from exc
-
-
-def _settings():
-    return __utils__["klp_pillar.settings"](__pillar__.get("klp"))
-
-
-def _kernel():
-    return _parse("kernel", os.uname().release)
-
-
-def _tool():
-    return __salt__["klp.family"]()["tool"]
-
-
-def rpms():
+def version():
     """
-    Return what is installed of kernel, live patch and tools, by one rpm query: ``{name: [editions]}``.
+    Return the version of salt-klp on this host (str); modules and utils have the same.
 
     CLI Example::
 
-        salt '*' klp.rpms
+        salt '*' klp.version
     """
-    kernel = _kernel()
-    names = [f"kernel-{kernel['flavour']}", _parse("package_name", kernel["release"])]
-    return __salt__["zypper.installed"](names + __salt__["klp.tools"]()["packages"])
-
-
-def tools_missing():
-    """
-    Return the tools of pillar ``klp:tools`` that are not installed; a pattern as ``pattern:NAME``.
-
-    CLI Example::
-
-        salt '*' klp.tools_missing
-    """
-    tools, found = __salt__["klp.tools"](), rpms()
-    missing = [name for name in tools["packages"] if name not in found]
-    pattern = tools["pattern"]
-    if pattern and not __salt__["zypper.provided"](f"pattern() = {pattern}"):
-        missing.append(f"pattern:{pattern}")
-    return missing
+    return VERSION
 
 
 def status():
@@ -86,35 +63,28 @@ def status():
     Return what the kernel says, read from sysfs without a program.
 
     Returns ``{"kernel", "transition" (ready or in_progress), "active" (name or None), "patches": [{"name", "enabled",
-    "transition"}]}``; while a transition runs, ``active`` is the live patch that comes. Source: sysfs-kernel-livepatch.
+    "transition"}]}``; while a transition runs, ``active`` is the live patch that comes. Raises CommandExecutionError
+    where the kernel offers no live patching. Source: sysfs-kernel-livepatch.
 
     CLI Example::
 
         salt '*' klp.status
     """
-    patches_ = __utils__["klp_sys.live_patches"]()
-    moving = [patch["name"] for patch in patches_ if patch["transition"]]
-    enabled = [patch["name"] for patch in patches_ if patch["enabled"]]
-    names = moving or enabled
-    return {
-        "kernel": os.uname().release,
-        "transition": "in_progress" if moving else "ready",
-        "active": names[0] if len(names) == 1 else None,
-        "patches": patches_,
-    }
+    return klp_live.status(_host())
 
 
 def patches():
     """
     Return the live patches that the ``klp`` tool knows, with what they fix.
 
-    A list of ``{"name", "active" (bool), "rpm" (name-edition or None), "cves" (list)}``. Source: klp(8).
+    A list of ``{"name", "active" (bool), "rpm" (name-edition or None), "cves" (list)}``. Raises CommandExecutionError
+    for an answer that is not understood. Source: klp(8).
 
     CLI Example::
 
         salt '*' klp.patches
     """
-    return _parse("patches", _run([_tool(), "-v", "patches"])["stdout"])
+    return klp_live.patches(_host())
 
 
 def blockers():
@@ -128,27 +98,7 @@ def blockers():
 
         salt '*' klp.blockers
     """
-    if status()["transition"] == "ready":
-        return []
-    found = _parse("blockers", _run([_tool(), "-v", "blocking"])["stdout"])
-    return [_blocker(item) for item in found[:NAMED]]
-
-
-def _blocker(item):
-    task = __utils__["klp_sys.task"](item["pid"])
-    owner = None
-    if task["exe"]:
-        res = _run(["rpm", "-qf", "--qf", "%{NAME}\\n", task["exe"]], ok=None)
-        owner = res["stdout"].strip() if res["retcode"] == 0 else None
-    return {
-        "pid": item["pid"],
-        "command": item["command"],
-        "comm": task["comm"],
-        "unit": _parse("unit", task["cgroup"] or ""),
-        "package": owner,
-        "state": task["state"],
-        "stack": item["stack"] or task["stack"],
-    }
+    return klp_live.blockers(_host())
 
 
 def wait(timeout=None):
@@ -165,31 +115,7 @@ def wait(timeout=None):
 
         salt '*' klp.wait timeout=120
     """
-    timeout = _settings()["transition"]["timeout"] if timeout is None else timeout
-    if not isinstance(timeout, (int, float)) or isinstance(timeout, bool) or timeout < 0:
-        raise SaltInvocationError(f"timeout: wanted seconds, found {timeout!r}")
-    started, told = time.monotonic(), 0.0
-    while status()["transition"] != "ready":
-        spent = time.monotonic() - started
-        if spent >= timeout:
-            raise CommandExecutionError(_blocked(timeout))
-        if spent - told >= 15:
-            told = spent
-            log.info("salt-klp: the transition still runs, %d of at most %d seconds", spent, timeout)
-        time.sleep(POLL)
-    return {"transition": "ready", "seconds": round(time.monotonic() - started, 1)}
-
-
-def _blocked(timeout):
-    try:
-        found = [__utils__["klp_checks.blocker_line"](item) for item in blockers()]
-    except CommandExecutionError as exc:
-        found = [str(exc)]
-    names = "; ".join(found) or "no task that klp could name"
-    return (
-        f"the transition of the live patch did not end within {timeout} seconds, held up by: {names}; "
-        "nothing else was started; end or restart these and run the same command again"
-    )
+    return klp_live.wait(_host(), timeout)
 
 
 def package():
@@ -204,67 +130,96 @@ def package():
 
         salt '*' klp.package
     """
-    name = _parse("package_name", os.uname().release)
-    editions = sorted(rpms().get(name, []), key=__utils__["klp_parse.age"])
-    edition = editions[-1] if editions else None
-    begun = __utils__["klp_record.read"](UNFINISHED, {}).get("edition")
-    return {
-        "name": name,
-        "edition": edition,
-        "level": _parse("level", edition) if edition else None,
-        "unfinished": len(editions) > 1 or (edition is not None and edition == begun),
-    }
+    return klp_live.package(_host())
 
 
-def pending(sls="klp.patch"):
+def available():
     """
-    Return the package changes that an SLS of this formula would make now: ``{name: {"old", "new"}}``.
+    Return the live patches for the running kernel in the repositories, newest first.
 
-    sls
-        ``klp`` (steady state) or ``klp.patch`` (maintenance run).
+    A list of ``{"edition", "level", "installed", "repository"}``. Source: zypper(8) search.
 
     CLI Example::
 
-        salt '*' klp.pending klp.patch
+        salt '*' klp.available
     """
-    found = {}
-    for part in _pending(sls):
-        found.update(part)
-    return found
+    return klp_level.available(_host())
 
 
-def idle(sls="klp.patch"):
+def settings():
     """
-    Return whether an SLS of this formula has nothing to change here (bool); looks no further than the first change.
+    Return the checked pillar of this host, without its secrets.
 
-    sls
-        ``klp`` (steady state) or ``klp.patch`` (maintenance run).
+    Returns ``{"settings": {...}, "problems": [sentences], "locks": [packages to lock]}``; with problems the wrong
+    values are the defaults, and of an unknown kernel there is nothing to lock. ``klp.preflight`` refuses both. The word
+    ``auto`` of product and tools is shown as what it means on this host.
 
     CLI Example::
 
-        salt '*' klp.idle klp.patch
+        salt '*' klp.settings
     """
-    return not any(_pending(sls))
+    return klp_preflight.settings(_host())
 
 
-def _pending(sls):
-    if sls not in ("klp", "klp.patch"):
-        raise SaltInvocationError(f"sls: wanted klp or klp.patch, found {sls!r}")
-    if sls == "klp":
-        yield _pending_live_patch(search=False)
-        yield {name: {"old": None, "new": "newest"} for name in tools_missing()}
-    else:
-        yield {name: {"old": "not locked", "new": "locked"} for name in __salt__["klp.unlocked"]()}
-        yield __salt__["zypper.pending"]()["packages"]
-        yield _pending_live_patch(search=True)
+def preflight(refresh=False):
+    """
+    Return what speaks against live patching this host now, one sentence each; an empty list is the go-ahead.
+
+    refresh
+        bool: look at all that a maintenance run (SLS ``klp.patch``) needs. The repositories are refreshed, and have to
+        have the live patch that pillar ``klp:level`` wants; the klp tool has to be understood and to agree with the
+        kernel; the support window is looked at as pillar ``klp:window:refuse`` says. Starts zypper.
+
+    Without it no zypper is started: pillar, a restoration that waits for a restart, the family of the host, a read-only
+    /usr, flavour and architecture, the kernel's live patching, the package of the running kernel, the settings of
+    purge-kernels, and locks that would freeze the live patch. Raises CommandExecutionError where one of these cannot be
+    found out.
+
+    CLI Example::
+
+        salt '*' klp.preflight refresh=True
+    """
+    host = _host()
+    return klp_preflight.maintenance_problems(host) if refresh else klp_preflight.problems(host)
 
 
-def _pending_live_patch(search):
-    here, goal = package(), __salt__["klp.goal"](_settings()["level"], search=search)
-    same = here["edition"] == goal["live patch"]
-    if same and status()["active"] == goal["module"] and not here["unfinished"]:
-        return {}
-    return {here["name"]: {"old": None if same else here["edition"], "new": goal["live patch"]}}
+def pending():
+    """
+    Return what SLS ``klp.patch`` would install now, the live patch included, and what it would leave out.
+
+    A live patch that is installed and not in the kernel is among the packages: it is installed again.
+
+    Returns ``{"packages": {name: {"old", "new"}}, "locks": [kernel packages that are not locked yet], "unfinished":
+    {name: edition that was cut off}, "skipped": [{"item", "kind", "reason"}]}``. Source: zypper(8).
+
+    CLI Example::
+
+        salt '*' klp.pending
+    """
+    host = _host()
+    found = klp_updates.plan(host, level=host.settings["level"])
+    answer = {key: found[key] for key in ("unfinished", "skipped")}
+    packages = dict(found["packages"], **dict(found["live_patch"], **found["reload"]))
+    return dict(answer, packages=packages, locks=klp_preflight.unlocked(host))
+
+
+def enable(level="latest"):
+    """
+    Make this host live patched: product, tools, and the live patch package of the running kernel by its own name.
+
+    level
+        live patch level for a host that has none yet: ``latest``, a number or an edition.
+
+    Returns ``{"changed": {name: {"old", "new"}}, "notes": [sentences]}``. Raises CommandExecutionError if something
+    speaks against it, or if the kernel is not locked: a pattern may bring a new kernel otherwise.
+
+    CLI Example::
+
+        salt '*' klp.enable
+    """
+    host = _host()
+    with host.exclusive("klp.enable"):
+        return klp_enable.enable(host, level)
 
 
 def install(level="latest"):
@@ -274,73 +229,123 @@ def install(level="latest"):
     level
         ``latest``, a number or an edition, not lower than what is installed.
 
-    Returns ``{"changed": {name: {"old", "new"}}, "notes": [sentences]}``. Raises CommandExecutionError while a
-    transition runs, for a level that ``klp.target`` refuses, and if the kernel has not taken the module.
+    Returns ``{"changed": {name: {"old", "new"}}, "notes": [sentences]}``. Raises CommandExecutionError for what
+    ``klp.preflight`` tells, while a transition runs, for a level that is nowhere, below what is installed or held back,
+    and if the kernel has not taken the module.
 
     CLI Example::
 
         salt '*' klp.install latest
     """
-    if salt.utils.path.which(_tool()):
-        patches()  # a tool whose answer nobody knows is found out before anything is installed
-    now, here, edition = status(), package(), __salt__["klp.target"](level)
-    if now["transition"] != "ready":
-        raise CommandExecutionError("a transition is still running: no second live patch is started; see klp.blockers")
-    any_edition = level == "latest" and not __salt__["klp.held"]()
-    name = here["name"] if any_edition else f"{here['name']}={edition}"
-    done = bring([name], edition, force=edition == here["edition"])
-    loaded(edition)
-    return done
+    host = _host()
+    with host.exclusive("klp.install"):
+        return klp_install.install(host, level)
 
 
-def bring(names, edition, force=False, older=False):
+def downgrade(level=None, force=None):
     """
-    Install packages, the live patch package among them, so that an end half way is noticed: ``klp.package`` tells.
+    Go back to an earlier live patch of the running kernel and hold it; ``klp.wait`` waits for its transition.
 
-    names, force, older
-        as for ``zypper.install``, which the answer is of.
-    edition
-        of the live patch package.
+    level
+        ``previous``, a number or an edition; default: pillar ``klp:rollback:level``. On a host that is held already
+        ``previous`` is what it is held at: the same command again does not go further down.
+    force
+        bool: go back although kernel log or taint tell of earlier kernel errors; default: pillar
+        ``klp:rollback:force``.
+
+    Returns ``{"changed": {name: {"old", "new"}}, "notes": [sentences]}``. Raises CommandExecutionError before anything
+    is changed: while a transition runs, after kernel errors, where there is no earlier one, if zypper would change more
+    than this package; afterwards if the kernel has not taken the module. Interrupted anywhere, the same call finishes.
+    Source: zypper(8) install --oldpackage, addlock; measured.
 
     CLI Example::
 
-        salt '*' klp.bring '[kernel-livepatch-5_14_21-150500_55_7-default]' 3-150500.2.1
+        salt '*' klp.downgrade
     """
-    refused = __salt__["klp.refusal"]()
-    if refused:
-        raise CommandExecutionError(refused)
-    __utils__["klp_record.write"](UNFINISHED, {"edition": edition})
-    _unload(__salt__["klp.module"](edition))
-    done = __salt__["zypper.install"](names, force=force, older=older)
-    __utils__["klp_record.write"](UNFINISHED, {})
-    return done
+    host = _host()
+    with host.exclusive("klp.downgrade"):
+        return klp_rollback.downgrade(host, level, force)
 
 
-def _unload(module):
-    """A replaced copy of the module that is still loaded would make modprobe do nothing (measured): take it away."""
-    there = os.path.isdir(f"{MODULES}/{module}")
-    if there and module not in [patch["name"] for patch in status()["patches"]]:
-        _run(["rmmod", module], ok=None)
-
-
-def loaded(edition):
+def held():
     """
-    Check that the kernel has taken a live patch that was just installed; its transition may still run.
+    Return the live patch that this host is held at since it went back, or ``None``.
 
-    edition
-        of the live patch package.
-
-    Returns the name of the module. Raises CommandExecutionError if it is not enabled.
+    A dict: ``package``, ``edition`` (the newest that may come), ``from`` (edition before), ``since`` (seconds since
+    1970), ``locks`` (what keeps newer ones away).
 
     CLI Example::
 
-        salt '*' klp.loaded 3-150500.2.1
+        salt '*' klp.held
     """
-    module = __salt__["klp.module"](edition)
-    names = [patch["name"] for patch in status()["patches"] if patch["enabled"]]
-    if module not in names:
-        raise CommandExecutionError(
-            f"live patch {edition} is installed, but the kernel has not taken {module} (active: "
-            f"{', '.join(names) or 'none'}); look at the end of /var/log/zypp/history and at: dmesg | grep livepatch"
-        )
-    return module
+    return klp_hold.held()
+
+
+def hold():
+    """
+    Renew the locks that keep newer live patches away from a host that went back; new advisories may have come since.
+
+    Returns the list of locks that were added; empty on a host that is not held.
+
+    CLI Example::
+
+        salt '*' klp.hold
+    """
+    host = _host()
+    with host.exclusive("klp.hold"):
+        return klp_hold.hold(host)
+
+
+def unhold():
+    """
+    Let newer live patches come to a host that went back: its own locks go, and the next ``klp.patch`` brings them.
+
+    Returns ``{"edition" (it was held at, or None), "locks": [taken away], "notes": [sentences]}``. Locks of others
+    stay, and are told if they keep newer ones away.
+
+    CLI Example::
+
+        salt '*' klp.unhold
+    """
+    host = _host()
+    with host.exclusive("klp.unhold"):
+        return klp_hold.unhold(host)
+
+
+def disable():
+    """
+    End live patching: remove the packages, end a hold, take our locks away, as pillar ``klp:disable`` says.
+
+    The live patch that is loaded stays in the kernel until the next restart. Locks of others stay. No backup is made:
+    ``state.apply klp`` brings everything back.
+
+    Returns ``{"changed": {name: {"old", "new"}}, "notes": [sentences]}``; ``locked`` and ``held`` stand among the names
+    of the packages. Raises CommandExecutionError before anything is changed while a transition runs, and if anything
+    but these packages would go.
+
+    CLI Example::
+
+        salt '*' klp.disable
+    """
+    host = _host()
+    with host.exclusive("klp.disable"):
+        return klp_disable.disable(host)
+
+
+def verify():
+    """
+    Compare what rpm, sysfs and the klp tool say about this host, and what a restart would find.
+
+    Returns ``{"verdict", "kernel", "live_patch" (edition or None), "cves" (list), "checks": [{"check", "verdict",
+    "detail"}]}``. ``verdict`` is ``ok``, ``blocked``, ``reboot_needed``, ``unsupported``, ``failed`` or ``unknown``;
+    with any but ``ok`` the return code of the job is not 0. Source: the checks of SUSE's kernel QA (openQA,
+    lib/klp.pm).
+
+    CLI Example::
+
+        salt '*' klp.verify
+    """
+    found = klp_verify.verify(_host())
+    if found["verdict"] != "ok":
+        __context__["retcode"] = 1
+    return found

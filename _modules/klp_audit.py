@@ -1,45 +1,199 @@
 """
-What this host's live patch is, and what keeps it there. Reads only.
+What is known about a host: CVEs, support window, what a restart would bring, alarms, and the one document. Reads only.
 
-:depends: ``zypper``, ``rpm``
+:depends: ``zypper``, ``rpm``, ``klp``; ``lsinitrd``; ``btrfs`` where the root is btrfs; ``grub2-editenv`` where GRUB
+    keeps variables outside of its environment block
 :pillar: ``klp`` (see ``docs/reference/pillar.md``)
 """
 
 import salt.utils.path
 
+VERSION = "0.2.0"
+try:
+    import klp_fresh
+
+    klp_fresh.renew()
+    import klp_alarms
+    import klp_audit_cves
+    import klp_document
+    import klp_health
+    import klp_host
+    import klp_reboot
+    import klp_summary
+    import klp_version
+    import klp_window
+
+    PROBLEM = klp_version.problem(VERSION, __file__)
+except ImportError as exc:
+    CURE = "install salt-klp again with pip" if "saltext" in __file__ else "run saltutil.sync_all"
+    PROBLEM = f"salt-klp: {exc}: {CURE}"
+
 
 def __virtual__():
-    if "klp_parse.age" not in __utils__:
-        return False, "klp_audit: _utils/klp_parse.py is missing here, run saltutil.sync_all"
+    if PROBLEM:
+        return False, PROBLEM
     if not salt.utils.path.which("zypper"):
         return False, "klp_audit: command zypper not found, this is not a SUSE host"
     return True
 
 
-def level():
-    """
-    Return the live patch of the running kernel with the newest one there is, and what holds newer ones away.
+def _host():
+    return klp_host.of(__salt__, __pillar__, __grains__)
 
-    Returns ``{"kernel", "package", "edition" (installed, or None), "module" (active in the kernel, or None), "newest"
-    (in the repositories, or None), "held" (as klp.held, or None), "held_away" (editions that are not let in), "locks"
-    (records of the lock file that touch the package, one line each)}``. Starts one zypper.
+
+def host():
+    """
+    Return the one document about this host, from which grains, reports, metrics and evidence are made.
+
+    Its schema is ``docs/reference/host.schema.json``, version 2, with an example beside it. What cannot be found out is
+    ``null`` or ``unknown``, with a sentence in ``problems``; this function does not fail for it. With any verdict but
+    ``ok`` the return code of the job is not 0. Answers of zypper, klp and lsinitrd are kept until what they depend on
+    changes. The document is written to ``/var/lib/salt-klp/host.json``, mode 0600, for the grain.
 
     CLI Example::
 
-        salt '*' klp_audit.level
+        salt '*' klp_audit.host
     """
-    package, status, held = __salt__["klp.package"](), __salt__["klp.status"](), __salt__["klp.held"]()
-    held = held if held and held["package"] == package["name"] else None
-    age = __utils__["klp_parse.age"]
-    there = [item["edition"] for item in __salt__["klp.available"]()]
-    touches, describe = __utils__["zypp_locks.touches"], __utils__["zypp_locks.describe"]
-    return {
-        "kernel": status["kernel"],
-        "package": package["name"],
-        "edition": package["edition"],
-        "module": status["active"],
-        "newest": there[0] if there else None,
-        "held": held,
-        "held_away": [item for item in there if held and age(item) > age(held["edition"])],
-        "locks": [describe(lock) for lock in __salt__["zypper.locks"]() if touches(lock, package["name"])],
-    }
+    found = klp_document.document(_host())
+    __context__["retcode"] = 0 if found["verdict"] == "ok" else 1
+    return found
+
+
+def cves():
+    """
+    Return each CVE of kernel and live patch advisories that this host can see, with its state for the running kernel.
+
+    Returns ``{"kernel", "live_patch" (active edition, "" for none, None for not known), "transition" (bool: one runs),
+    "cves": {cve: {"state", "severity" (of the advisory, or None), "klp", "changelog" (bool or None), "advisories":
+    [ids]}}, "contradictions": [lines], "reasons": [why this may be incomplete]}``. States are ``fixed_live``,
+    ``fixed_kernel``, ``pending`` (a newer live patch is available), ``reboot`` (only a newer kernel has it) and
+    ``unknown``, which is also what sources that contradict each other give. Slow answers are kept until packages or
+    repositories change. Sources: klp(8), rpm(8) --changelog, zypper(8) list-patches.
+
+    CLI Example::
+
+        salt '*' klp_audit.cves
+    """
+    return klp_audit_cves.cves(_host())
+
+
+def window():
+    """
+    Return how long live patches are made for the running kernel.
+
+    Returns ``{"state" (open, expired or unknown), "first" (build date of the kernel's package), "last", "days" (until
+    then), "estimate": {"last", "days"} or None, "limit": {"max_level", "reached"} or None, "source" (FILE:LINE),
+    "reason"}``; dates are ``YYYY-MM-DD``. Without a line for this kernel the state is ``unknown``, and the estimate is
+    one year from the build. Source: the lifecycle data of the installed products, read as zypper-lifecycle does.
+
+    CLI Example::
+
+        salt '*' klp_audit.window
+    """
+    return klp_window.window(_host())
+
+
+def reboot_safety():
+    """
+    Return what would come up if this host were restarted now; changes nothing, and does not restart anything.
+
+    Returns ``{"verdict", "entry" (title in the boot loader, or None), "kernel" (release, or None), "live_patch"
+    (edition, or None), "initrd" (bool: its module is in there, or None), "purge": {"pending" (bool), "keep", "kept"
+    (bool or None: the running kernel stays)}, "snapshot" (another one that would be mounted, or None), "reasons"}``.
+    ``verdict`` is ``ok`` (it comes up live patched), ``failed`` (without a live patch, or with an older one than is
+    active now) or ``unknown``. Starts one rpm and one lsinitrd, no zypper.
+
+    CLI Example::
+
+        salt '*' klp_audit.reboot_safety
+    """
+    return klp_reboot.reboot_safety(_host())
+
+
+def health(services=None):
+    """
+    Return what tells whether this host is well, without a judgement: the one who asks compares two moments.
+
+    services
+        list of services that have to run.
+
+    Returns ``{"boot" (id of this boot), "log" (number of the kernel's newest message, or None), "errors" (the newest
+    20 of the kernel log: [{"number", "text"}], or None), "tainted" (text), "services": {name: bool or None}}``.
+
+    CLI Example::
+
+        salt '*' klp_audit.health '[sshd]'
+    """
+    return klp_health.health(_host(), services)
+
+
+def alarms():
+    """
+    Return what is wrong with this host now; changes nothing, starts no zypper.
+
+    Returns ``{"raised": {alarm: sentence}, "unknown": {alarm: why it cannot be told}}``. Alarms are ``locks`` (a lock
+    that was made here is gone), ``transition`` (stalled), ``window`` (over, or nearly), ``inactive`` (a live patch is
+    installed, none is active), ``level`` (another one than installed or declared) and ``taint`` (errors of the kernel).
+
+    CLI Example::
+
+        salt '*' klp_audit.alarms
+    """
+    return klp_alarms.alarms(_host())
+
+
+def alarm_events():
+    """
+    Return what has changed about the alarms since this was called last: what the beacon reports.
+
+    A list of ``{"alarm", "edge": "raised", "cleared", "unknown" or "repaired", "text"}``. What cannot be told within a
+    second is reported once, and clears nothing. While a state run is at work nothing is looked at. Lost locks are set
+    again if pillar ``klp:alarms:repair_locks`` says so, without waiting for the zypp lock. What was reported is in
+    ``/var/lib/salt-klp/alarms.json``.
+
+    CLI Example::
+
+        salt '*' klp_audit.alarm_events
+    """
+    return klp_alarms.events(_host())
+
+
+def state_summary(run="", services=None):
+    """
+    Return how this host stands now; starts one rpm and no zypper.
+
+    run
+        id of a run or campaign that is asked about (str); empty: of none.
+    services
+        as for ``klp_audit.health``.
+
+    Returns ``{"version": 1, "host", "time" (seconds since 1970), "kernel", "transition", "package" (live patch package
+    of the running kernel), "live_patch" (edition installed, or None), "active" (module, or None), "unfinished" (bool),
+    "held" (edition, or None), "restoring" (bool), "run": {"opened", "finished", "backup"} or None, "busy" (jobs that
+    change this host), "health"}``.
+
+    CLI Example::
+
+        salt '*' klp_audit.state_summary
+    """
+    return klp_summary.state_summary(_host(), run, services)
+
+
+def run_preview(kind="patch", level="previous"):
+    """
+    Return how this host stands and what a run would change; refreshes the repositories, changes nothing else.
+
+    kind
+        ``patch`` (SLS klp.patch) or ``rollback`` (SLS klp.rollback).
+    level
+        for a rollback: ``previous``, a number or an edition.
+
+    Returns what ``klp_audit.state_summary`` does, and ``"changes"`` (``{package: new edition}``), ``"target"`` (edition
+    of the live patch afterwards), ``"refusals"`` (sentences; none is the go-ahead) and ``"seconds"`` (that the last run
+    took, or None).
+
+    CLI Example::
+
+        salt '*' klp_audit.run_preview
+    """
+    return klp_summary.run_preview(_host(), kind, level)

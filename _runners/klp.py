@@ -14,15 +14,27 @@ import os
 
 from salt.exceptions import CommandExecutionError, SaltInvocationError
 
+VERSION = "0.2.0"
+try:
+    import klp_fresh
+
+    klp_fresh.renew()
+    import klp_checks  # noqa: F401 - for its parts: nothing finds a util any more when they are imported
+    import klp_pillar
+    import klp_version
+
+    PROBLEM = klp_version.problem(VERSION, __file__)
+except ImportError as exc:
+    CURE = "install salt-klp again with pip" if "saltext" in __file__ else "run: salt-run saltutil.sync_all"
+    PROBLEM = f"salt-klp: {exc}: {CURE}"
+
 # The folder beside this file holds the parts. It has no __init__.py: Salt's loader would take it for a runner, and
 # breaks when it loads a package for the second time in one process, as every orchestration does (measured).
 __path__ = [os.path.join(os.path.dirname(os.path.abspath(__file__)), "klp")]
 
 
 def __virtual__():
-    if "klp_pillar.compare" not in __utils__:
-        return False, "klp: _utils/klp_pillar.py is missing here, run: salt-run saltutil.sync_all"
-    return True
+    return (False, PROBLEM) if PROBLEM else True
 
 
 def _part(name):
@@ -33,7 +45,7 @@ def _part(name):
 def _call(method, *args):
     """Call one of the commands; what it refuses is answered in one sentence."""
     try:
-        commands = _part("survey").Survey(__opts__, __utils__["klp_pillar.compare"], __salt__["mine.get"])
+        commands = _part("survey").Survey(__opts__, klp_pillar.compare, __salt__["mine.get"])
         found = getattr(commands, method)(*args)
     except (CommandExecutionError, SaltInvocationError) as exc:
         found = _part("commands").refusal(exc)

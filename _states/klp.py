@@ -1,36 +1,59 @@
 """
-Declares kernel live patching on SUSE Linux Enterprise: enabled, patched to a level, settled, verified.
+Declares kernel live patching on SUSE Linux Enterprise: enabled, patched to a level, held, settled, verified, disabled.
 
-Each state reads, compares, predicts under ``test=True``, acts, reads again and reports what it saw.
+Each state reads, compares, predicts under ``test=True``, acts, reads again and reports what it saw. What it predicts is
+what it does: an edition is resolved once.
 """
-
-import contextvars
 
 from salt.exceptions import CommandExecutionError, SaltInvocationError
 
+VERSION = "0.2.0"
+try:
+    import klp_fresh
+
+    klp_fresh.renew()
+    import klp_campaign
+    import klp_checks
+    import klp_disable
+    import klp_enable
+    import klp_hold
+    import klp_host
+    import klp_install
+    import klp_live
+    import klp_preflight
+    import klp_rollback
+    import klp_runlock
+    import klp_state
+    import klp_updates
+    import klp_verify
+    import klp_version
+
+    PROBLEM = klp_version.problem(VERSION, __file__)
+except ImportError as exc:
+    CURE = "install salt-klp again with pip" if "saltext" in __file__ else "run saltutil.sync_all"
+    PROBLEM = f"salt-klp: {exc}: {CURE}"
+
+ERRORS = (CommandExecutionError, SaltInvocationError)
+
 
 def __virtual__():
-    if "klp.status" in __salt__ and "klp_state.converge" in __utils__:
-        return True
-    return False, "klp: module klp or _utils/klp_state.py missing here, run saltutil.sync_all"
+    if PROBLEM:
+        return False, PROBLEM
+    if "klp.status" not in __salt__:
+        return False, "klp: the module klp is not loaded here; it says why: salt-call klp.status"
+    return True
 
 
-def _here(function):
-    """Return a function that finds what Salt gives to this file: called back by a util, none does before 3006."""
-    context = contextvars.copy_context()
-    return lambda *args: context.run(function, *args)
-
-
-def _converge(name, **kwargs):
-    functions = {key: _here(value) if callable(value) else value for key, value in kwargs.items()}
-    return __utils__["klp_state.converge"](name, __opts__["test"], **functions)
+def _host():
+    return klp_host.of(__salt__, __pillar__, __grains__, __context__, __instance_id__)
 
 
 def ready(name, refresh=False):
     """
     Ensure nothing speaks against live patching this host: pillar, kernel, settings, locks of others. Changes nothing.
 
-    A run that a campaign sent is refused too if it comes too late.
+    A run that a campaign sent is refused too if it comes too late. A run of salt-call keeps all others off from here to
+    its end, a run of a minion during each change.
 
     refresh
         also refresh the repositories and refuse if one of them cannot be read, or if they have what a campaign has not
@@ -42,14 +65,37 @@ def ready(name, refresh=False):
           klp.ready:
             - refresh: true
     """
+    host = _host()
     try:
-        problems = __salt__["klp.obstacles"](refresh=refresh)
-        problems = problems or __salt__["klp.unshown" if refresh else "klp.late"]()
-    except (CommandExecutionError, SaltInvocationError) as exc:
+        if not __opts__["test"]:
+            _keep_others_off()
+        problems = klp_preflight.maintenance_problems(host) if refresh else klp_preflight.problems(host)
+        problems = problems or [item for item in [_unshown(host) if refresh else klp_campaign.late(host)] if item]
+    except ERRORS as exc:
         problems = [str(exc)]
     if problems:
-        return __utils__["klp_state.result"](name, result=False, comment="\n".join(problems))
-    return __utils__["klp_state.result"](name, comment="Nothing speaks against live patching this host")
+        return klp_state.result(name, result=False, comment="\n".join(problems))
+    return klp_state.result(name, comment="Nothing speaks against live patching this host")
+
+
+def _keep_others_off():
+    """
+    Take the lock of this host to the end of this run; a job of a running minion only looks whether it is free.
+
+    Such a job may be over for half a minute when its process or thread ends (measured on 3007). Salt refuses a second
+    state run by itself, and each change takes the lock.
+    """
+    taken = klp_runlock.take("a run of the formula klp")
+    if taken and "salt-call" not in __opts__.get("__cli", ""):
+        klp_runlock.release()
+
+
+def _unshown(host):
+    """Return what the plan of a campaign has not shown; only a campaign's plan is worth asking the repositories for."""
+    if not host.settings["campaign"]["shown"]:
+        return None
+    changes = klp_updates.changes(klp_updates.plan(host, level=host.settings["level"]))
+    return klp_campaign.unshown(host, {key: change["new"] for key, change in changes.items() if change["new"]})
 
 
 def enabled(name, level="latest"):
@@ -67,25 +113,35 @@ def enabled(name, level="latest"):
             - require:
               - zypper: klp-locks
     """
-    notes = []
+    host, goal, notes = _host(), {}, []
 
     def read():
-        missing = __salt__["klp.tools_missing"]()
-        live_patch = __salt__["klp.package"]()
-        return {"missing tools": missing, live_patch["name"]: live_patch["edition"]}
+        package = klp_live.package(host)
+        found = {"missing tools": klp_live.missing_tools(host), package["name"]: package["edition"]}
+        cut_off = klp_enable.unfinished_tools(host)
+        return dict(found, unfinished=cut_off) if cut_off else found
 
     def wanted(old):
-        package = __salt__["klp.package"]()
-        edition = package["edition"] or __salt__["klp.goal"](level)["live patch"]
-        return {"missing tools": [], package["name"]: edition}
+        package = klp_live.package(host)
+        goal.update({"product": None} if package["edition"] else klp_enable.goal(host, level))
+        if goal["product"]:
+            notes.append(f"Product {goal['product']} is activated first; which live patch that brings is known then")
+        edition = package["edition"] or goal["edition"]
+        return {"missing tools": [], package["name"]: edition or {"level": level, "product": goal["product"]}}
 
-    return _converge(
+    def apply(_wanted):
+        del notes[:]
+        notes.extend(klp_enable.enable_goal(host, level, goal)["notes"])
+
+    return klp_state.converge(
         name,
+        __opts__["test"],
+        host,
         read=read,
         wanted=wanted,
-        apply=lambda: notes.extend(__salt__["klp.enable"](level)["notes"]),
-        done=lambda new: not new["missing tools"] and None not in new.values(),
-        told=lambda now: f"tools and a live patch package of {__salt__['klp.status']()['kernel']} are installed",
+        apply=apply,
+        done=lambda new: not new["missing tools"] and None not in new.values() and "unfinished" not in new,
+        told=lambda now: f"tools and a live patch package of {host.release} are installed",
         notes=lambda: notes,
     )
 
@@ -107,26 +163,48 @@ def patched(name, level="latest", search=False):
             - level: latest
             - search: true
     """
-    notes = []
+    host, notes = _host(), []
 
     def read():
-        package, status = __salt__["klp.package"](), __salt__["klp.status"]()
-        found = {"live patch": package["edition"], "module": status["active"]}
+        package = klp_live.package(host)
+        found = {"live patch": package["edition"], "module": klp_live.status(host)["active"]}
         return dict(found, unfinished=True) if package["unfinished"] else found
 
-    return _converge(
+    def wanted(old):
+        goal = klp_enable.goal(host, level, search)
+        if goal["product"]:
+            notes.append(f"Known once product {goal['product']} is activated, which klp.enabled does")
+            return {"live patch": {"level": level, "product": goal["product"]}, "module": None}
+        return {"live patch": goal["edition"], "module": goal["module"]}
+
+    def apply(goal):
+        edition = goal["live patch"]
+        if isinstance(edition, dict):
+            raise CommandExecutionError(
+                f"product {edition['product']} is not activated: klp.enabled does that, run state.apply klp"
+            )
+        notes.extend(klp_install.install_edition(host, edition, check=_shown(host))["notes"])
+
+    return klp_state.converge(
         name,
+        __opts__["test"],
+        host,
         read=read,
-        wanted=lambda old: __salt__["klp.goal"](level, search),
-        apply=lambda: notes.extend(__salt__["klp.install"](level)["notes"]),
+        wanted=wanted,
+        apply=apply,
         told=lambda now: f"live patch {now['live patch']} is in the kernel as {now['module']}",
         notes=lambda: notes,
     )
 
 
+def _shown(host):
+    """Return the check of what is about to be installed: that the plan of a campaign has shown it."""
+    return lambda packages: klp_campaign.require_shown(host, packages)
+
+
 def rolled_back(name, level="previous", force=False):
     """
-    Ensure the live patch of the running kernel went back to an earlier one, and that newer ones are held away.
+    Ensure the live patch of the running kernel went back to an earlier one, and that newer ones are held back.
 
     level
         ``previous``, a number or an edition; on a host that is held already ``previous`` is what it is held at.
@@ -139,25 +217,27 @@ def rolled_back(name, level="previous", force=False):
           klp.rolled_back:
             - level: previous
     """
-    notes = []
+    host, notes = _host(), []
 
     def read():
-        package, hold = __salt__["klp.package"](), __salt__["klp.held"]() or {}
-        locked = hold and not __salt__["zypper.missing_locks"]([f"{hold['package']}>{hold['edition']}"])
-        found = {"live patch": package["edition"], "module": __salt__["klp.status"]()["active"]}
-        found["held at"] = hold["edition"] if locked and hold["package"] == package["name"] else None
+        package, hold = klp_live.package(host), klp_hold.of_kernel(host)
+        locked = hold and not klp_hold.recorded_missing(hold)
+        found = {"live patch": package["edition"], "module": klp_live.status(host)["active"]}
+        found["held at"] = hold["edition"] if locked else None
         return dict(found, unfinished=True) if package["unfinished"] else found
 
     def wanted(old):
-        edition = __salt__["klp.earlier"](level)
-        return {"live patch": edition, "module": __salt__["klp.module"](edition), "held at": edition}
+        edition = klp_rollback.resolve(host, level)
+        return {"live patch": edition, "module": host.module(edition), "held at": edition}
 
-    return _converge(
+    return klp_state.converge(
         name,
+        __opts__["test"],
+        host,
         read=read,
         wanted=wanted,
-        apply=lambda: notes.extend(__salt__["klp.downgrade"](level, force)["notes"]),
-        told=lambda now: f"live patch {now['live patch']} is in the kernel, newer ones are held away",
+        apply=lambda goal: notes.extend(klp_rollback.downgrade_to(host, goal["live patch"], force)["notes"]),
+        told=lambda now: f"live patch {now['live patch']} is in the kernel, newer ones are held back",
         notes=lambda: notes,
     )
 
@@ -171,12 +251,15 @@ def held(name):
         klp-held:
           klp.held: []
     """
-    return _converge(
+    host = _host()
+    return klp_state.converge(
         name,
-        read=lambda: {"missing locks": __salt__["klp.unheld"]()},
+        __opts__["test"],
+        host,
+        read=lambda: {"missing locks": klp_hold.missing_locks(host)},
         wanted=lambda old: {"missing locks": []},
-        apply=__salt__["klp.hold"],
-        told=lambda now: "no live patch comes that is held away",
+        apply=lambda goal: klp_hold.hold(host),
+        told=lambda now: "no newer live patch gets past the locks of a hold",
     )
 
 
@@ -193,11 +276,14 @@ def settled(name, timeout=300):
           klp.settled:
             - timeout: 300
     """
-    return _converge(
+    host = _host()
+    return klp_state.converge(
         name,
-        read=lambda: {"transition": __salt__["klp.status"]()["transition"]},
+        __opts__["test"],
+        host,
+        read=lambda: {"transition": klp_live.status(host)["transition"]},
         wanted=lambda old: {"transition": "ready"},
-        apply=lambda: __salt__["klp.wait"](timeout),
+        apply=lambda goal: klp_live.wait(host, timeout),
         told=lambda now: "no transition is running",
     )
 
@@ -212,12 +298,49 @@ def verified(name):
           klp.verified: []
     """
     try:
-        found = __salt__["klp.verify"]()
-    except (CommandExecutionError, SaltInvocationError) as exc:
-        return __utils__["klp_state.result"](name, result=False, comment=f"unknown: {exc}")
-    good = found["verdict"] in ("ok", "reboot_needed")
+        found = klp_verify.verify(_host())
+    except ERRORS as exc:
+        return klp_state.result(name, result=False, comment=f"unknown: {exc}")
     lines = [f"{found['verdict']}: {found['kernel']} with live patch {found['live_patch'] or 'none'}"]
-    lines += __utils__["klp_checks.summary"](found["checks"])
-    lines += [item["detail"] for item in found["checks"] if (item["check"], item["verdict"]) == ("held", "ok")]
+    lines += klp_checks.summary(found["checks"])
+    lines += [item["detail"] for item in found["checks"] if (item["check"], item["verdict"]) == ("held", klp_checks.OK)]
+    good = found["verdict"] in klp_checks.GOOD
     result = good if good or not __opts__["test"] else None
-    return __utils__["klp_state.result"](name, result=result, comment="\n".join(lines))
+    return klp_state.result(name, result=result, comment="\n".join(lines))
+
+
+def disabled(name):
+    """
+    Ensure nothing is left of live patching that pillar ``klp:disable`` takes away: packages, a hold, locks of ours.
+
+    The live patch that is loaded stays in the kernel until the next restart; the comment says so, as long as it is
+    loaded. Take ``klp.enabled`` (SLS ``klp``) out of the highstate first, or each undoes the other.
+
+    .. code-block:: yaml
+
+        klp-disabled:
+          klp.disabled: []
+    """
+    host, outcome = _host(), {}
+
+    def read():
+        found = klp_disable.leftovers(host)
+        return dict(found["packages"], locked=found["locks"], held=found["held"])
+
+    def wanted(old):
+        klp_disable.leftovers(host, check=True)
+        if not __opts__["test"]:
+            klp_disable.forget_gone_locks(host)
+        return {"locked": [], "held": None}
+
+    return klp_state.converge(
+        name,
+        __opts__["test"],
+        host,
+        read=read,
+        wanted=wanted,
+        apply=lambda goal: outcome.update(klp_disable.disable(host)),
+        told=lambda now: "nothing is left of live patching that pillar klp:disable takes away",
+        missing=lambda new: f"Still there: {', '.join(sorted(set(new) - {'locked', 'held'}) + new['locked'])}",
+        notes=lambda: outcome["notes"] if outcome else klp_disable.still_loaded(host),
+    )

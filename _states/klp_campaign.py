@@ -6,14 +6,29 @@ import json
 
 from salt.exceptions import CommandExecutionError
 
+VERSION = "0.2.0"
+try:
+    import klp_fresh
+
+    klp_fresh.renew()
+    import klp_state
+    import klp_version
+
+    PROBLEM = klp_version.problem(VERSION, __file__)
+except ImportError as exc:
+    CURE = "install salt-klp again with pip" if "saltext" in __file__ else "run: salt-run saltutil.sync_all"
+    PROBLEM = f"salt-klp: {exc}: {CURE}"
+
 SYNC = "the runner klp is not on this master yet, run: salt-run saltutil.sync_all"
 DONE, OPEN = 0, 8  # exit codes of the runner klp: all is verified; a plan that waits to be run
 
 
 def __virtual__():
-    if "saltutil.runner" in __salt__ and "klp_state.result" in __utils__:
-        return True
-    return False, "klp_campaign: _utils/klp_state.py missing here, run: salt-run saltutil.sync_all"
+    if PROBLEM:
+        return False, PROBLEM
+    if "saltutil.runner" not in __salt__:
+        return False, "klp_campaign: Salt's own saltutil.runner is not loaded here: campaigns are declared on a master"
+    return True
 
 
 def _runner(function, **kwargs):
@@ -32,7 +47,7 @@ def _pillar():
 
 
 def _result(name, **fields):
-    return __utils__["klp_state.result"](name, **fields)
+    return klp_state.result(name, **fields)
 
 
 def _campaign(name, kind):

@@ -2,24 +2,31 @@
 Declares the way back: a verified backup of the root volume for the current run.
 """
 
-import contextvars
+VERSION = "0.2.0"
+try:
+    import klp_fresh
+
+    klp_fresh.renew()
+    import klp_backup
+    import klp_host
+    import klp_restore
+    import klp_runs
+    import klp_state
+    import klp_uptodate
+    import klp_version
+
+    PROBLEM = klp_version.problem(VERSION, __file__)
+except ImportError as exc:
+    CURE = "install salt-klp again with pip" if "saltext" in __file__ else "run saltutil.sync_all"
+    PROBLEM = f"salt-klp: {exc}: {CURE}"
 
 
 def __virtual__():
-    if "root_backup.create" in __salt__ and "klp_state.converge" in __utils__:
-        return True
-    return False, "root_backup: module or _utils/klp_state.py missing here, run saltutil.sync_all"
+    return (False, PROBLEM) if PROBLEM else True
 
 
-def _here(function):
-    """Return a function that finds what Salt gives to this file: called back by a util, none does before 3006."""
-    context = contextvars.copy_context()
-    return lambda *args: context.run(function, *args)
-
-
-def _converge(name, **kwargs):
-    functions = {key: _here(value) if callable(value) else value for key, value in kwargs.items()}
-    return __utils__["klp_state.converge"](name, __opts__["test"], **functions)
+def _host():
+    return klp_host.of(__salt__, __pillar__, __grains__, __context__, __instance_id__)
 
 
 def taken(name, before=None):
@@ -37,28 +44,29 @@ def taken(name, before=None):
           root_backup.taken:
             - before: klp.patch
     """
-
-    seen = {}
+    host, seen = _host(), {}
 
     def read():
         if "idle" not in seen:
-            seen["idle"] = before is not None and __salt__["klp.idle"](before)
+            seen["idle"] = before is not None and klp_uptodate.up_to_date(host, before)
         if "made" in seen:  # verified a moment ago, when it was made
             return {"backup": seen["made"]}
-        return {"backup": None if seen["idle"] else __salt__["root_backup.usable"]()}
+        return {"backup": None if seen["idle"] else klp_runs.usable(host)}
 
     def told(now):
         if not now["backup"]:
             return "nothing will change, no backup needed"
-        way = __salt__["root_backup.backend"]()
+        way = klp_runs.backend(host)
         chosen = f" (backend {way['backend']}: {way['reason']})" if way["chosen"] else ""
         return f"backup {now['backup']} is verified{chosen}"
 
-    return _converge(
+    return klp_state.converge(
         name,
+        __opts__["test"],
+        host,
         read=read,
         wanted=lambda old: old if seen["idle"] or old["backup"] else {"backup": "a verified backup of this run"},
-        apply=lambda: seen.update(made=__salt__["root_backup.create"]()["backup"]),
+        apply=lambda goal: seen.update(made=klp_runs.create(host)["backup"]),
         done=lambda new: bool(new["backup"]),
         told=told,
     )
@@ -78,19 +86,21 @@ def finished(name):
             - require:
               - klp: klp-verified
     """
-    notes = []
+    host, notes = _host(), []
 
     def read():
-        run = __salt__["root_backup.current"]() or {}
+        run = klp_runs.current(host) or {}
         found = {"open run": run.get("run") if run.get("finished") is None else None}
-        return dict(found, backups=[item["backup"] for item in __salt__["root_backup.list"]() if item["backup"]])
+        return dict(found, backups=[item["backup"] for item in klp_runs.runs() if item["backup"]])
 
-    def apply():
-        __salt__["root_backup.finish"]()
-        notes.extend(__salt__["root_backup.prune"]()["notes"])
+    def apply(_goal):
+        klp_runs.finish(host)
+        notes.extend(klp_runs.prune(host)["notes"])
 
-    return _converge(
+    return klp_state.converge(
         name,
+        __opts__["test"],
+        host,
         read=read,
         wanted=lambda old: dict(old, **{"open run": None}),
         apply=apply,
@@ -116,19 +126,19 @@ def restored(name, backup, confirm=""):
             - backup: "42"
             - confirm: "42"
     """
-    seen, test, tell = {}, __opts__["test"], __utils__["klp_backup.told"]
+    host, seen, test = _host(), {}, __opts__["test"]
 
     def read():
-        seen.update(__salt__["root_backup.restoration"](backup))
+        seen.update(klp_restore.restoration(host, backup))
         return {"restored": seen["backup"] if seen["stage"] in ("prepared", "done") else None}
 
     def wanted(old):
         if not old["restored"] and test:
-            seen["lost"] = __salt__["root_backup.losses"](backup)
+            seen["lost"] = klp_restore.losses(host, backup)
         return {"restored": seen["backup"]}
 
-    def apply():
-        seen["lost"] = __salt__["root_backup.restore"](backup, confirm)["lost"]
+    def apply(_goal):
+        seen["lost"] = klp_restore.restore(host, backup, confirm)["lost"]
 
     def told(now):
         if seen["stage"] == "done":
@@ -136,10 +146,10 @@ def restored(name, backup, confirm=""):
         return f"backup {now['restored']} takes the place of the root volume when the host is started again"
 
     def notes():
-        lines = tell(seen["lost"]) if "lost" in seen else []
+        lines = klp_backup.told(seen["lost"]) if "lost" in seen else []
         if test and lines and str(confirm) != str(backup):
             lines.append(f"It needs pillar klp:restore:confirm: {backup}")
         waits = seen.get("stage") == "prepared"
         return lines + ["A reboot is needed: until then the running system stays as it is"] * waits
 
-    return _converge(name, read=read, wanted=wanted, apply=apply, told=told, notes=notes)
+    return klp_state.converge(name, test, host, read=read, wanted=wanted, apply=apply, told=told, notes=notes)

@@ -1,33 +1,49 @@
 """
-Declares package locks and package updates of SUSE hosts.
+Declares packages and package locks of SUSE hosts: locked, unlocked, updated.
 """
 
-import contextvars
+import functools
+
+from salt.exceptions import CommandExecutionError, SaltInvocationError
+
+VERSION = "0.2.0"
+try:
+    import klp_fresh
+
+    klp_fresh.renew()
+    import klp_campaign
+    import klp_host
+    import klp_state
+    import klp_updates
+    import klp_version
+    import zypp_lockfile
+    import zypp_packages
+    import zypp_plan
+
+    PROBLEM = klp_version.problem(VERSION, __file__)
+except ImportError as exc:
+    CURE = "install salt-klp again with pip" if "saltext" in __file__ else "run saltutil.sync_all"
+    PROBLEM = f"salt-klp: {exc}: {CURE}"
 
 
 def __virtual__():
-    if "zypper.locks" in __salt__ and "klp_state.converge" in __utils__:
-        return True
-    return False, "zypper: module or _utils/klp_state.py missing here, run saltutil.sync_all"
+    if PROBLEM:
+        return False, PROBLEM
+    if "zypper.locks" not in __salt__:
+        return False, "zypper: the module zypper is not loaded here; it says why: salt-call zypper.locks"
+    return True
 
 
-def _here(function):
-    """Return a function that finds what Salt gives to this file: called back by a util, none does before 3006."""
-    context = contextvars.copy_context()
-    return lambda *args: context.run(function, *args)
-
-
-def _converge(name, **kwargs):
-    functions = {key: _here(value) if callable(value) else value for key, value in kwargs.items()}
-    return __utils__["klp_state.converge"](name, __opts__["test"], **functions)
+def _host():
+    return klp_host.of(__salt__, __pillar__, __grains__, __context__, __instance_id__)
 
 
 def locked(name, packages):
     """
-    Ensure zypper keeps every version of some packages as it is; other locks stay untouched.
+    Ensure zypper locks packages in every version; other locks stay untouched.
 
     packages
-        list of package names, no globs. A lock for one version, one repository or a patch does not count.
+        list of package names.
 
     .. code-block:: yaml
 
@@ -35,11 +51,14 @@ def locked(name, packages):
           zypper.locked:
             - packages: [kernel-default, kernel-default-base]
     """
-    return _converge(
+    host = _host()
+    return klp_state.converge(
         name,
-        read=lambda: {"locked": __salt__["zypper.locked"](packages)},
+        __opts__["test"],
+        host,
+        read=lambda: {"locked": zypp_lockfile.locked(packages)},
         wanted=lambda old: {"locked": sorted(set(packages))},
-        apply=lambda: __salt__["zypper.add_locks"](packages),
+        apply=lambda goal: zypp_lockfile.add(host, packages),
         told=lambda now: f"{len(now['locked'])} packages are locked in every version",
         missing=lambda new: f"Not locked in every version: {', '.join(sorted(set(packages) - set(new['locked'])))}",
     )
@@ -58,52 +77,73 @@ def unlocked(name, packages):
           zypper.unlocked:
             - packages: [kernel-default]
     """
-    return _converge(
+    host = _host()
+    return klp_state.converge(
         name,
-        read=lambda: {"locked": __salt__["zypper.own_locks"](packages)},
+        __opts__["test"],
+        host,
+        read=lambda: {"locked": zypp_lockfile.own(packages)},
         wanted=lambda old: {"locked": []},
-        apply=lambda: __salt__["zypper.remove_locks"](packages),
+        apply=lambda goal: zypp_lockfile.remove(host, packages),
         told=lambda now: "none of our locks is on these packages",
     )
 
 
-def updated(name, update=None, locked=()):
+def updated(name, update=None, locked=(), live_patch=None):
     """
-    Ensure everything pending but the kernel and its live patch is installed.
+    Ensure everything pending but the kernel is installed, by one plan and one command.
 
     update
         settings below pillar ``klp:update`` (categories, severities, exclude, others, reboot, licenses); default: the
         pillar's. What is left out is listed in the comment with the reason.
     locked
         packages without whose locks nothing is updated. Under ``test=True`` nothing can be predicted without them.
+    live_patch
+        level of the live patch that the same command brings: ``latest``, a number or an edition; without it live patch
+        packages are left alone. If it cannot be installed here, ``klp.patched`` says why.
 
     .. code-block:: yaml
 
         klp-updates:
           zypper.updated:
             - locked: [kernel-default]
+            - live_patch: latest
     """
-    outcome = {}
+    host, outcome = _host(), {}
+
+    def read():
+        cut_off = klp_updates.unfinished(host)
+        return dict(zypp_packages.packages(host), **({"unfinished": cut_off} if cut_off else {}))
 
     def wanted(old):
-        plan = __salt__["zypper.pending"](update)
+        plan = klp_updates.plan(host, update, live_patch)
         outcome.update(skipped=plan["skipped"], notes=[])
-        return dict(old, **{item: change["new"] for item, change in plan["packages"].items()})
+        goal = dict(zypp_packages.packages(host))
+        for item, change in klp_updates.changes(plan).items():
+            goal[item] = change["new"] and zypp_plan.without_epoch(change["new"])
+        return {item: edition for item, edition in goal.items() if edition}
 
     def lines():
-        skipped = [f"Skipped {item['kind']} {item['item']}: {item['reason']}" for item in outcome["skipped"]]
-        return outcome["notes"] + skipped
+        skipped = [f"Skipped {item['kind']} {item['item']}: {item['reason']}" for item in outcome.get("skipped", [])]
+        return outcome.get("notes", []) + skipped
 
-    missing = sorted(set(locked) - set(__salt__["zypper.locked"](list(locked)))) if locked else []
+    check = functools.partial(klp_campaign.require_shown, host)
+    try:
+        missing = sorted(set(locked) - set(zypp_lockfile.locked(list(locked)))) if locked else []
+    except (CommandExecutionError, SaltInvocationError) as exc:
+        return klp_state.result(name, result=False, comment=str(exc))
     if missing:
         comment = f"Nothing can be said or done before these are locked: {', '.join(missing)}"
-        return __utils__["klp_state.result"](name, result=None if __opts__["test"] else False, comment=comment)
-    return _converge(
+        return klp_state.result(name, result=None if __opts__["test"] else False, comment=comment)
+    return klp_state.converge(
         name,
-        read=__salt__["zypper.packages"],
+        __opts__["test"],
+        host,
+        read=read,
         wanted=wanted,
-        apply=lambda: outcome.update(__salt__["zypper.update"](update)),
-        done=lambda new: True,
+        apply=lambda goal: outcome.update(klp_updates.update(host, update, live_patch, check)),
+        done=lambda new: "unfinished" not in new,
+        missing=lambda new: f"Not installed to its end: {', '.join(sorted(new['unfinished']))}",
         told=lambda now: f"nothing is left to install, {len(outcome['skipped'])} skipped",
         notes=lines,
     )

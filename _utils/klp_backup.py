@@ -1,5 +1,5 @@
 """
-Runs and their backups as they are remembered on a host. Pure functions, but for the way to a backend's programs.
+Runs and their backups as they are remembered on a host. Pure functions.
 
 A run is one maintenance of this host, from its first change to the verification at its end. It has at most one backup,
 however often it is interrupted.
@@ -84,27 +84,13 @@ def digest(packages):
     Return the SHA-256 of a list of packages: of its sorted lines ``NAME<tab>EDITION``.
 
     packages
-        ``{name: [editions]}``, or as ``zypper.packages`` has it ``{name: "edition,edition"}``.
+        ``{name: [editions]}``, or as ``zypp_packages.packages`` has it ``{name: "edition,edition"}``.
     """
     lines = set()
     for name, editions in packages.items():
         names = editions.split(",") if isinstance(editions, str) else editions
         lines.update(f"{name}\t{edition}\n" for edition in names)
     return hashlib.sha256("".join(sorted(lines)).encode("utf-8", "surrogateescape")).hexdigest()
-
-
-def caller(run, run_all, timeout, env):
-    """
-    Return how a backend starts a program: ``call(argv, ok=(0,))``, the answer is that of ``klp_cmd.run``.
-
-    run, run_all
-        ``klp_cmd.run`` and the caller's ``cmd.run_all``.
-    timeout
-        deadline of one program in seconds.
-    env
-        dict of variables.
-    """
-    return lambda argv, ok=(0,): run(run_all, argv, ok, timeout=timeout, env=env)
 
 
 def stage(wanted, record, trace, boot, runs):

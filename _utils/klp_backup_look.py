@@ -17,9 +17,11 @@ import time
 
 from salt.exceptions import CommandExecutionError
 
-PLACE = "/run/salt-klp"
-COPY = "/var/lib/salt-klp/rpmdb"
-TABLE = "/proc/self/mountinfo"
+import klp_backup
+import klp_cmd
+import klp_parse
+import klp_paths
+
 MOUNTINFO = re.compile(r"\d+ \d+ (\d+:\d+) (\S+) (/\S*) \S+ (?:\S+ )*?- (\S+) (\S*) \S+\Z")
 PATIENCE = 120  # seconds to wait for another look to end
 PACKAGE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]*\Z")
@@ -56,7 +58,8 @@ def _plain(text):
     return re.sub(r"\\([0-7]{3})", lambda match: chr(int(match.group(1), 8)), text)
 
 
-def _table(path=TABLE):
+def _table(path=None):
+    path = path or klp_paths.MOUNTS
     try:
         with open(path, encoding="utf-8", errors="surrogateescape") as handle:
             return mounts(handle.read())
@@ -70,20 +73,22 @@ def covering(found, path):
     return max(enumerate(inside), key=lambda pair: (len(pair[1]["point"]), pair[0]))[1]
 
 
-def root(table=TABLE, sysfs="/sys"):
+def root(table=None, sysfs=None):
     """Return the mount of ``/`` with ``volume`` (bool) on top: it is a logical volume of LVM."""
     item = covering(_table(table), "/")
     try:
-        with open(f"{sysfs}/dev/block/{item['device']}/dm/uuid", encoding="ascii", errors="replace") as handle:
+        with open(
+            f"{sysfs or klp_paths.SYSFS}/dev/block/{item['device']}/dm/uuid", encoding="ascii", errors="replace"
+        ) as handle:
             return dict(item, volume=handle.read().startswith("LVM-"))
     except OSError:
         return dict(item, volume=False)
 
 
-def untouched(table=TABLE):
+def untouched(table=None):
     """Return, sorted, the mount points of disks that are no part of the root volume, and so of no backup of it."""
     disks = [item for item in _table(table) if item["source"].startswith("/dev/") and item["point"] not in NO_DISK]
-    return sorted({item["point"] for item in disks if not item["point"].startswith(PLACE)})
+    return sorted({item["point"] for item in disks if not item["point"].startswith(klp_paths.RUN)})
 
 
 def files(text):
@@ -205,7 +210,7 @@ def _compare(point, item, live, altered):
     )
 
 
-def look(call, argv, reader, place=PLACE, copy=COPY, table=TABLE):
+def look(call, argv, reader, place=None, copy=None, table=None):
     """
     Mount a backup read-only, return ``reader(point)`` and unmount it again, whatever happens.
 
@@ -218,6 +223,7 @@ def look(call, argv, reader, place=PLACE, copy=COPY, table=TABLE):
     place, copy, table
         folders of our own and the table of mounts.
     """
+    place, copy = place or klp_paths.RUN, copy or klp_paths.RPMDB_COPY
     point = os.path.join(place, "backup")
     with _alone(place):
         _clean(call, point, copy, table)
@@ -268,19 +274,18 @@ def _clean(call, point, copy, table):
         shutil.rmtree(copy)
 
 
-def packages(call, installed, point, live="/", copy=COPY, table=TABLE):
+def packages(call, point, live="/", copy=None, table=None):
     """
     Return the packages in the rpm database of a mounted backup, ``{name: [editions]}``; a copy of it is read.
 
     call
         ``call(argv, ok)`` starts a program.
-    installed
-        ``klp_parse.installed``.
     point
         folder where it is mounted.
     live
         the root of the running system.
     """
+    copy = copy or klp_paths.RPMDB_COPY
     path = call(["rpm", "--eval", "%{_dbpath}"])["stdout"].strip()
     if not re.match(r"/[^\x00-\x1f\x7f]*\Z", path):
         raise CommandExecutionError(f"rpm --eval %{{_dbpath}}: wanted a path, found {path[:120]!r}")
@@ -291,10 +296,8 @@ def packages(call, installed, point, live="/", copy=COPY, table=TABLE):
     for name in names:
         if stat.S_ISREG(os.lstat(os.path.join(source, name)).st_mode):
             shutil.copyfile(os.path.join(source, name), os.path.join(copy, name), follow_symlinks=False)
-    try:
-        found = installed(_rpm(call, copy, ["-qa", "--qf", "%{NAME}\\t%{VERSION}-%{RELEASE}\\n"]))
-    except ValueError as exc:
-        raise CommandExecutionError(str(exc)) from exc
+    text = _rpm(call, copy, ["-qa", "--qf", "%{NAME}\\t%{VERSION}-%{RELEASE}\\n"])
+    found = klp_cmd.parsed(klp_parse.installed, text)
     if not found:
         raise CommandExecutionError(f"the rpm database {path} in it holds no packages")
     return found
@@ -308,7 +311,7 @@ def _rpm(call, database, args):
     return res["stdout"]
 
 
-def prove(call, argv, tools, expected, live="/", place=PLACE, copy=COPY, table=TABLE):
+def prove(call, argv, expected, live="/", place=None, copy=None, table=None):
     """
     Look into a backup and return what was found, or raise CommandExecutionError with what is wrong.
 
@@ -316,26 +319,22 @@ def prove(call, argv, tools, expected, live="/", place=PLACE, copy=COPY, table=T
         ``call(argv, ok)`` starts a program.
     argv
         of ``mount``, without the place.
-    tools
-        ``{"installed": klp_parse.installed, "digest": klp_backup.digest}``.
     expected
         ``host`` (machine id), ``packages`` (their digest, or ``None``), ``altered`` (``{path: digest}``: files that
         were not as rpm has them when the backup was made).
 
     Returns ``{"packages": {name: [editions]}, "files": number of files compared, "altered": {path: digest}}``.
     """
+    copy = copy or klp_paths.RPMDB_COPY
 
     def reader(point):
-        _same_host(inside(point, "/etc/machine-id"), expected["host"])
-        there = packages(call, tools["installed"], point, live, copy, table)
-        if expected["packages"] not in (None, tools["digest"](there)):
+        _same_host(inside(point, "etc/machine-id"), expected["host"])
+        there = packages(call, point, live, copy, table)
+        if expected["packages"] not in (None, klp_backup.digest(there)):
             raise CommandExecutionError(
                 f"the {len(there)} packages in its rpm database are not those that this host had when it was made"
             )
-        try:
-            known = files(_rpm(call, copy, ["-q", "--qf", FORMAT] + chosen(there)))
-        except ValueError as exc:
-            raise CommandExecutionError(str(exc)) from exc
+        known = klp_cmd.parsed(files, _rpm(call, copy, ["-q", "--qf", FORMAT] + chosen(there)))
         mounted = _table(table)
         taken = sample(known, lambda path: _on_root(path, live, mounted))
         if not taken:

@@ -8,7 +8,19 @@ has no means to answer; the detail says which).
 
 import re
 
-ORDER = ("blocked", "failed", "unknown", "reboot_needed")
+# The verdicts: of a check, of a host, of its document. The worst of a host's checks is its own.
+OK, BLOCKED, FAILED, UNKNOWN, REBOOT_NEEDED, UNSUPPORTED = (
+    "ok",
+    "blocked",
+    "failed",
+    "unknown",
+    "reboot_needed",
+    "unsupported",
+)
+VERDICTS = (OK, BLOCKED, REBOOT_NEEDED, UNSUPPORTED, FAILED, UNKNOWN)
+SKIPPED = "skipped"  # of a check only
+ORDER = (BLOCKED, FAILED, UNKNOWN, REBOOT_NEEDED)
+GOOD = (OK, REBOOT_NEEDED)  # a run that ends with one of them has reached what was declared
 UNSIGNED = 0x2000  # bit 13 of /proc/sys/kernel/tainted
 DEPTH = 5  # functions of a blocker's kernel stack that a message names
 FRAME = re.compile(r"(?:\[<\w+>\] )?([^\s+]+)\+0x")
@@ -37,16 +49,17 @@ def check(name, verdict, detail):
 def verdict(checks):
     """Return the worst verdict of all checks; skipped ones do not count."""
     found = {item["verdict"] for item in checks}
-    return next((word for word in ORDER if word in found), "ok")
+    return next((word for word in ORDER if word in found), OK)
+
+
+def wrong(checks):
+    """Return the checks that are not ok; skipped ones say nothing."""
+    return [item for item in checks if item["verdict"] not in (OK, SKIPPED)]
 
 
 def summary(checks):
     """Return what is not ok, one line each."""
-    return [
-        f"{item['check']}: {item['verdict']}: {item['detail']}"
-        for item in checks
-        if item["verdict"] not in ("ok", "skipped")
-    ]
+    return [f"{item['check']}: {item['verdict']}: {item['detail']}" for item in wrong(checks)]
 
 
 def transition(sysfs, tool, blockers):
@@ -132,6 +145,21 @@ def locks(missing):
     return check("locks", "ok", "all kernel packages are locked")
 
 
+def unfinished(packages):
+    """
+    Is every package that was begun installed to its end?
+
+    packages
+        ``{name: edition}``, as ``zypp_begun.unfinished`` has it.
+    """
+    if packages:
+        names = ", ".join(f"{name} {edition}" for name, edition in sorted(packages.items()))
+        return check(
+            "packages", FAILED, f"installation was cut off: {names}; run klp.patch again, it installs them anew"
+        )
+    return check("packages", OK, "none was cut off")
+
+
 def uname(version):
     """Does ``uname -v`` carry the mark of a live patch? Kernels without the hash of their build cannot answer."""
     match = BUILD.search(version)
@@ -186,14 +214,14 @@ def held(edition, above, hold, missing):
     edition, above
         installed, and whether that is newer than what is held.
     hold, missing
-        as ``klp.held`` and ``zypper.missing_locks`` have them.
+        as ``klp_hold.held`` and ``zypp_lockfile.missing`` have them.
     """
     since = f"held at {hold['edition']} since it went back from {hold['from']}"
     if above:
-        return check("held", "failed", f"{since}, but {edition} is installed; run klp.rollback or klp.release")
+        return check("held", "failed", f"{since}, but {edition} is installed; run klp.rollback or klp.unhold")
     if missing:
-        return check("held", "failed", f"{since}, but not locked: {', '.join(missing)}; run klp.hold or klp.release")
-    return check("held", "ok", f"{since}; give newer ones free with klp.release")
+        return check("held", "failed", f"{since}, but not locked: {', '.join(missing)}; run klp.hold or klp.unhold")
+    return check("held", "ok", f"{since}; let newer ones come with klp.unhold")
 
 
 def initrd(answer, modules, names):

@@ -1,7 +1,7 @@
 """
 The one place where salt-klp starts a program.
 
-Modules hand over their own ``__salt__["cmd.run_all"]``; nothing here knows which program it is.
+Callers hand over ``cmd.run_all`` of Salt; nothing here knows which program it is.
 """
 
 import logging
@@ -11,7 +11,19 @@ from salt.exceptions import CommandExecutionError
 
 log = logging.getLogger(__name__)
 
-TAIL = 1500  # characters of an answer that an error message quotes
+LONGEST = 1500  # characters of an answer that an error message quotes
+
+
+class CutOff(CommandExecutionError):
+    """A program did not come to its own end: it was killed, or ran into its deadline; its children may still run."""
+
+
+def parsed(reader, *args):
+    """Return ``reader(*args)`` of a pure parser; text that it does not know is an error, never "nothing"."""
+    try:
+        return reader(*args)
+    except ValueError as exc:
+        raise CommandExecutionError(str(exc)) from exc
 
 
 def detail(res):
@@ -21,8 +33,23 @@ def detail(res):
     res
         the dict of ``cmd.run_all``.
     """
-    said = (res["stderr"] or "").strip() or (res["stdout"] or "").strip() or "no output"
-    return said if len(said) <= TAIL else "..." + said[-TAIL:]
+    return shortened((res["stderr"] or "").strip() or (res["stdout"] or "").strip() or "no output")
+
+
+def shortened(text, longest=LONGEST):
+    """Return a text that is not longer than it may be: cut in the middle, at line ends where it has lines."""
+    if len(text) <= longest:
+        return text
+    half = longest // 2
+    head, tail = text[:half], text[-half:]
+    head = head.rsplit("\n", 1)[0] if "\n" in head else head
+    tail = tail.split("\n", 1)[1] if "\n" in tail else tail
+    return f"{head}\n... ({len(text) - len(head) - len(tail)} characters left out) ...\n{tail}"
+
+
+def ended(code):
+    """Return how a program ended: its exit code, or the signal that killed it."""
+    return f"exit {code}" if code >= 0 else f"was killed by signal {-code}"
 
 
 def _hide(text, secrets):
@@ -41,7 +68,7 @@ def run(run_all, argv, ok=(0,), timeout=60, stdin="", env=None, secrets=(), quie
     Start one program without a shell, wait for its end and return what it said.
 
     run_all
-        the caller's ``__salt__["cmd.run_all"]``.
+        ``cmd.run_all`` of Salt.
     argv
         list of strings; the first is looked up on PATH.
     ok
@@ -75,8 +102,8 @@ def run(run_all, argv, ok=(0,), timeout=60, stdin="", env=None, secrets=(), quie
     )
     res = dict(res, stdout=_hide(res["stdout"], secrets), stderr=_hide(res["stderr"], secrets))
     if _timed_out(res, timeout):
-        raise CommandExecutionError(f"{' '.join(argv)}: no end within {timeout} seconds")
+        raise CutOff(f"{' '.join(argv)}: no end within {timeout} seconds")
     if ok is not None and res["retcode"] not in ok:
         said = "its answer is not shown" if quiet else detail(res)
-        raise CommandExecutionError(f"{' '.join(argv)}: exit {res['retcode']}: {said}")
+        raise CommandExecutionError(f"{' '.join(argv)}: {ended(res['retcode'])}: {said}")
     return res

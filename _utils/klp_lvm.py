@@ -193,6 +193,18 @@ def verify(call, job, backup):
         )
 
 
+def spent(call, job, backup):
+    """
+    Return whether a snapshot of ours can never be good again (bool): a classic one that ran full is lost.
+
+    One that is being merged is none: it may be suspended for a moment, and its merge is tried again if it failed.
+    """
+    item = next((item for item in _list(call) if item["id"] == backup), None)
+    if not item or _owner(item, job) != "ours" or item["pool_lv"] or item["lv_attr"][0] == "S":
+        return False
+    return item["lv_attr"][4] in "IS" or (item["data_percent"] or 0) >= 100
+
+
 def mounting(call, job, backup):
     """Return how a snapshot is mounted read-only, its journal left alone: argv of ``mount`` without the place."""
     path = next((item["lv_path"] for item in _list(call) if item["id"] == backup), None)

@@ -6,22 +6,9 @@ Pure functions: text in; dict, list or str out. A line that nobody knows raises 
 Sources: klp(8); kgr(8); recorded samples in ``tests/data/klp``.
 """
 
-import importlib.util
-import os
 import re
-from typing import Any
 
-
-def _beside(name):
-    """Return a file of this folder as a module: utils have no ``__utils__``, and an import would stay stale."""
-    path = os.path.join(os.path.dirname(os.path.abspath(__file__)), name + ".py")
-    spec: Any = importlib.util.spec_from_file_location(name, path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-_FAMILY = _beside("klp_family")
+import klp_family
 
 KERNEL = re.compile(r"^(?P<version>[0-9][0-9A-Za-z._+~-]*)-(?P<flavour>[0-9a-z_]*[a-z][0-9a-z_]*)\Z")
 NO_BLOCKERS = re.compile(r"^no (threads|processes) with k\w+_in_progress set$")
@@ -29,7 +16,7 @@ CVE = re.compile(r"CVE-\d{4}-\d{4,}")
 FIXED = re.compile(r"^\s*(?:KLP:|- Fix for)\s+(CVE-\d{4}-\d{4,})", re.MULTILINE)
 FIELD = re.compile(r"^\s+([^:]+):\s*(.*)$")
 BLOCKER = re.compile(r"^\s*(\d+)(?:[\s:]+(\S.*))?$")
-FOLDERS = "|".join(names["folder"] for names in _FAMILY.NAMES.values())
+FOLDERS = "|".join(names["folder"] for names in klp_family.NAMES.values())
 MODULE = re.compile(rf"/(?:{FOLDERS})/[^/]+\.ko(\.\w+)?$")
 
 
@@ -55,13 +42,13 @@ def unsupported(release, arch):
     arch
         ``uname -m``.
     """
-    return _FAMILY.unsupported(release, kernel(release)["flavour"], arch)
+    return klp_family.unsupported(release, kernel(release)["flavour"], arch)
 
 
 def package_name(release):
     """Return the name of the live patch package of the kernel ``release`` (``uname -r``)."""
     parts = kernel(release)
-    return f"{_FAMILY.names(release)['prefix']}{parts['version'].replace('.', '_')}-{parts['flavour']}"
+    return f"{klp_family.names(release)['prefix']}{parts['version'].replace('.', '_')}-{parts['flavour']}"
 
 
 def module_name(edition, release=None):
@@ -73,7 +60,7 @@ def module_name(edition, release=None):
 
     ``6-150400.2.2`` is in the file ``livepatch-6_150400_2_2.ko`` and in sysfs as ``livepatch_6_150400_2_2``.
     """
-    return _FAMILY.names(release)["module"] + re.sub(r"[-.,]", "_", edition)
+    return klp_family.names(release)["module"] + re.sub(r"[-.,]", "_", edition)
 
 
 def level(edition):
@@ -88,6 +75,12 @@ def age(edition):
     """Return a key that sorts editions of one live patch package from old to new: level, then the release's numbers."""
     numbers = [int(part) if part.isdigit() else 0 for part in edition.replace("-", ".").split(".")]
     return [level(edition)] + numbers
+
+
+def newest_first(found):
+    """Return editions of one live patch package (dicts with ``edition``) with their ``level``, newest first."""
+    with_level = [dict(item, level=level(item["edition"])) for item in found]
+    return sorted(with_level, key=lambda item: age(item["edition"]), reverse=True)
 
 
 def transition(text):

@@ -6,25 +6,11 @@ The schema of the pillar key ``klp_campaign`` (``_runners/klp/schema.py``) is ch
 
 import copy
 import difflib
-import importlib.util
-import os
 import re
-from typing import Any
 
 from salt.exceptions import SaltInvocationError
 
-
-def _beside(name):
-    """Return a file of this folder as a module: utils have no ``__utils__``, and an import would stay stale."""
-    path = os.path.join(os.path.dirname(os.path.abspath(__file__)), name + ".py")
-    spec: Any = importlib.util.spec_from_file_location(name, path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-_DATA = _beside("klp_schema")
-SCHEMA, FORMS, CATEGORIES, SEVERITIES = _DATA.SCHEMA, _DATA.FORMS, _DATA.CATEGORIES, _DATA.SEVERITIES
+from klp_schema import FORMS, SCHEMA
 
 TYPE_NAMES = {
     "bool": "true or false",

@@ -8,17 +8,16 @@ import os
 
 from salt.exceptions import CommandExecutionError
 
-FOLDER = "/var/lib/salt-klp"
-CACHE = "/var/cache/salt-klp"
+import klp_paths
 
 
-def read(name, default, folder=FOLDER):
+def read(name, default, folder=None):
     """
     Return what was written under ``name``, or ``default`` where nothing was.
 
     A damaged file is an error that names it: it is never "nothing".
     """
-    path = os.path.join(folder, name + ".json")
+    path = os.path.join(folder or klp_paths.RECORDS, name + ".json")
     try:
         with open(path, encoding="utf-8") as handle:
             value = json.load(handle)
@@ -31,8 +30,9 @@ def read(name, default, folder=FOLDER):
     return value
 
 
-def write(name, value, folder=FOLDER):
+def write(name, value, folder=None):
     """Write ``value`` under ``name``: to a new file, flushed to the disk, then renamed over the old one."""
+    folder = folder or klp_paths.RECORDS
     path = os.path.join(folder, name + ".json")
     try:
         os.makedirs(folder, mode=0o700, exist_ok=True)
@@ -47,7 +47,7 @@ def write(name, value, folder=FOLDER):
         raise CommandExecutionError(f"{path}: cannot be written ({exc.strerror})") from exc
 
 
-def recall(name, world, folder=CACHE):
+def recall(name, world, folder=None):
     """
     Return ``{"answer"}`` of a slow reading that was remembered while ``world`` was the same, else ``None``.
 
@@ -59,17 +59,17 @@ def recall(name, world, folder=CACHE):
     A record that is damaged costs time and nothing else.
     """
     try:
-        there = read(name, {}, folder)
+        there = read(name, {}, folder or klp_paths.CACHE)
     except CommandExecutionError:
         return None
     same = "answer" in there and there.get("world") == json.loads(json.dumps(world))
     return {"answer": there["answer"]} if same else None
 
 
-def remember(name, world, answer, folder=CACHE):
+def remember(name, world, answer, folder=None):
     """Remember the answer of a slow reading for ``recall``, if this can be written; return it as plain data."""
     with contextlib.suppress(CommandExecutionError):
-        write(name, {"world": world, "answer": answer}, folder)
+        write(name, {"world": world, "answer": answer}, folder or klp_paths.CACHE)
     return json.loads(json.dumps(answer))
 
 

@@ -112,7 +112,7 @@ SCHEMA = {
         {
             "categories": _choices(CATEGORIES, "Categories of advisories to install."),
             "severities": _choices(SEVERITIES, "Severities of advisories to install."),
-            "exclude": _list("glob", [], "Ids of advisories to leave out; * and ? are wildcards."),
+            "exclude": _list("glob", [], "Ids of advisories, names of packages to leave out; * and ? are wildcards."),
             "others": _bool(True, "Also update packages that no advisory speaks of."),
             "reboot": _bool(
                 False, "Also install what asks for a reboot afterwards (never a kernel; this product never reboots)."
@@ -157,7 +157,8 @@ SCHEMA = {
                 1,
                 1000,
                 "backups",
-                "How many good backups of finished runs are kept; older ones that were made here are deleted.",
+                "How many good backups are kept, whether their runs have ended or not; older ones that were made here "
+                "are deleted.",
             ),
             "max_age": _int(
                 24,

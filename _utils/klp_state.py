@@ -22,7 +22,7 @@ def difference(old, new):
     return {key: {"old": old.get(key), "new": new.get(key)} for key in keys if old.get(key) != new.get(key)}
 
 
-def converge(name, test, read, wanted, apply, done=None, missing=None, notes=None, told=None):
+def converge(name, test, host, read, wanted, apply, done=None, missing=None, notes=None, told=None):
     """
     Bring what ``read`` returns to what is wanted, and report what was seen.
 
@@ -30,12 +30,14 @@ def converge(name, test, read, wanted, apply, done=None, missing=None, notes=Non
         the state's name.
     test
         the state's own ``__opts__["test"]``. Never read it here: with ``prereq`` Salt sets it only for states.
+    host
+        the change is made under its lock, so that two runs exclude each other.
     read
         called without arguments before and after; returns plain data.
     wanted
         called with a reading; returns the reading that is wanted. Equal to the reading: nothing to do.
     apply
-        called without arguments to make the change.
+        called with the reading that is wanted to make the change: what was predicted is what is done.
     done
         called with the reading after the change; returns whether it is as declared (default: equal to wanted).
     missing
@@ -56,7 +58,8 @@ def converge(name, test, read, wanted, apply, done=None, missing=None, notes=Non
         if test:
             predicted = result(name, result=None, changes=difference(old, goal), comment="Would change")
             return _noted(predicted, notes)
-        apply()
+        with host.exclusive(name):
+            apply(goal)
         new = read()
         reached = done(new) if done else new == goal
         comment = _told("Changed", told, new) if reached else _missed(missing, new, goal)

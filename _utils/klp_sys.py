@@ -10,9 +10,8 @@ import re
 
 from salt.exceptions import CommandExecutionError
 
-LIVEPATCH = "/sys/kernel/livepatch"
-PROC = "/proc"
-KMSG = "/dev/kmsg"
+import klp_paths
+
 RECORDS = 1000000  # more than any ring buffer holds
 RECORD = re.compile(r"\d+,(\d+),[^;]*;(.*)")  # priority, number, microseconds, flags; text
 
@@ -25,13 +24,14 @@ def _number(path):
     return text == "1"
 
 
-def live_patches(root=LIVEPATCH):
+def live_patches(root=None):
     """
     Return what the kernel says of its live patches, by name: ``[{"name", "enabled" (bool), "transition" (bool)}]``.
 
     A directory may vanish while it is read, then that patch is gone. Raises CommandExecutionError where the kernel
     has no live patching at all.
     """
+    root = root or klp_paths.LIVEPATCH
     try:
         names = sorted(os.listdir(root))
     except OSError as exc:
@@ -49,6 +49,13 @@ def live_patches(root=LIVEPATCH):
     return found
 
 
+def moving():
+    """Return the names of the live patches in transition; none on a kernel that offers no live patching."""
+    if not os.path.isdir(klp_paths.LIVEPATCH):
+        return []
+    return [patch["name"] for patch in live_patches() if patch["transition"]]
+
+
 def text(path):
     """Return the text of a file, or ``None`` where it cannot be read (a task may be gone, a stack hidden)."""
     try:
@@ -58,14 +65,14 @@ def text(path):
         return None
 
 
-def task(pid, proc=PROC):
+def task(pid, proc=None):
     """
     Return what procfs tells about a task: ``{"comm", "exe", "cgroup", "stack", "state"}``; ``None`` is "not readable".
 
     pid
         int.
     """
-    base = os.path.join(proc, str(pid))
+    base = os.path.join(proc or klp_paths.PROC, str(pid))
     try:
         exe = os.readlink(os.path.join(base, "exe")).replace(" (deleted)", "")
     except OSError:
@@ -120,14 +127,14 @@ def read_only(path):
     return bool(os.statvfs(path).f_flag & os.ST_RDONLY)
 
 
-def kernel_log(path=KMSG):
+def kernel_log(path=None):
     """
     Return the messages in the ring buffer of the kernel, oldest first: ``[(number, text)]``, numbers rise until a boot.
 
     Read without waiting for new ones; those that are overwritten meanwhile are left out. Raises OSError where it
     cannot be read. Source: the kernel's ABI/testing/dev-kmsg.
     """
-    handle, records = os.open(path, os.O_RDONLY | os.O_NONBLOCK), []
+    handle, records = os.open(path or klp_paths.KMSG, os.O_RDONLY | os.O_NONBLOCK), []
     try:
         while len(records) < RECORDS:
             try:

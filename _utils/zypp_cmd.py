@@ -3,36 +3,23 @@ How zypper is called: options, patience with its locks, and the one table of its
 """
 
 import html
-import importlib.util
 import math
 import os
 import re
 import time
-from typing import Any
 
 import salt.utils.path
 import salt.utils.systemd
 from salt.exceptions import CommandExecutionError, SaltInvocationError
 
+import klp_cmd
+import klp_paths
 
-def _beside(name):
-    """Return a file of this folder as a module: utils have no ``__utils__``, and an import would stay stale."""
-    path = os.path.join(os.path.dirname(os.path.abspath(__file__)), name + ".py")
-    spec: Any = importlib.util.spec_from_file_location(name, path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-_FAMILY, _SYS = _beside("klp_family"), _beside("klp_sys")
-
-LOCKS = "/etc/zypp/locks"
-OS_RELEASE, USR = "/etc/os-release", "/usr"
-NAME = re.compile(r"(pattern:)?[A-Za-z0-9][A-Za-z0-9._+-]{0,127}(=[A-Za-z0-9][A-Za-z0-9._+~:-]{0,127})?\Z")
-ADVISORY = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._+-]|:[A-Za-z0-9]){0,127}\Z")
-LOCK = re.compile(
-    r"(patch:[A-Za-z0-9]([A-Za-z0-9._+-]|:[A-Za-z0-9]){0,127}|[A-Za-z0-9][A-Za-z0-9._+-]{0,127}(>[0-9][A-Za-z0-9._+~-]{0,127})?)\Z"
-)
+PACKAGE_NAME = r"[A-Za-z0-9][A-Za-z0-9._+-]{0,127}"
+ADVISORY_ID = r"[A-Za-z0-9]([A-Za-z0-9._+-]|:[A-Za-z0-9]){0,127}"
+NAME = re.compile(rf"(pattern:)?{PACKAGE_NAME}(=[A-Za-z0-9][A-Za-z0-9._+~^:-]{{0,127}})?\Z")
+ADVISORY = re.compile(rf"{ADVISORY_ID}\Z")
+LOCK = re.compile(rf"(patch:{ADVISORY_ID}|{PACKAGE_NAME}(>[0-9][A-Za-z0-9._+~-]{{0,127}})?)\Z")
 CAPABILITY = re.compile(r"[A-Za-z0-9/][A-Za-z0-9/ ()._+:=<>~-]{0,255}\Z")
 
 NAMES = {"package": NAME, "advisory": ADVISORY, "lock": LOCK}
@@ -63,9 +50,27 @@ EXIT_CODES = {
     107: "installed, but the scriptlet of a package failed",
 }
 HOLDER = re.compile(r"locked by the application with pid (\d+) \((.*?)\)")
-MESSAGE = re.compile(r'<message type="(?:error|warning)">(.*?)</message>|<description>(.*?)</description>', re.DOTALL)
+MESSAGE = re.compile(
+    r'<message type="(?:error|warning)">(.*?)</message>|<prompt id="\d+">\s*<description>(.*?)</description>', re.DOTALL
+)
+PROMPT = re.compile(r'<prompt id="(\d+)">')
 RPM_LOCK = ".rpm.lock"
+REFUSED, ZYPP_LOCKED, NOT_FOUND = 4, 7, 104  # exit codes of zypper
+SOLVER, LICENCE = "1", "10"  # prompts of zypper (src/output/prompt.h): choose a solution, agree to a licence
+AGREE = "a licence has to be agreed to: install it once by hand, or allow it with pillar klp:update:licenses"
 RETRY = 2  # seconds between two tries while somebody else holds the rpm lock
+
+
+class NotInstallable(CommandExecutionError):
+    """
+    Nothing was installed because of one of the packages; without it the others may be.
+
+    ``why`` is the clause that says it. Exit code 4 alone does not: it is also that of a broken rpm database (measured).
+    """
+
+    def __init__(self, message, why):
+        super().__init__(message)
+        self.why = why
 
 
 def meaning(code):
@@ -73,14 +78,14 @@ def meaning(code):
     return EXIT_CODES.get(code, "an exit code that zypper(8) does not list")
 
 
-def call(run, args, ok=(0,), xml=True, prefix=(), timeout=300, lock_timeout=300):
+def call(run, args, ok=(0,), xml=True, prefix=(), timeout=300, lock_timeout=300, before=None):
     """
-    Run zypper once, or again while somebody else holds the rpm lock.
+    Run zypper once, or again while somebody else holds a lock of zypp or rpm.
 
     run
-        ``run(argv, ok, timeout, env)``, the caller's way to ``klp_cmd.run``.
+        ``run(argv, ok, timeout, env=...)``, as ``Host.run``.
     args
-        list: sub-command and what follows.
+        list: options, sub-command and what follows.
     ok
         exit codes that are no error.
     xml
@@ -88,19 +93,25 @@ def call(run, args, ok=(0,), xml=True, prefix=(), timeout=300, lock_timeout=300)
     prefix
         argv in front, e.g. ``systemd-run --scope``.
     timeout, lock_timeout
-        seconds for the work and for waiting for the lock.
+        seconds for the work and for waiting for a lock.
+    before
+        called before each try, and raises where zypper must not be started any more. Such a zypper does not wait for
+        the lock by itself: what was true when the waiting began may have changed when it ends.
 
     Returns the dict of the run. Raises CommandExecutionError with the meaning of any other exit code.
     """
     argv = list(prefix) + ["zypper", "--non-interactive"] + (["--xmlout"] if xml else []) + list(args)
     deadline = time.monotonic() + lock_timeout
     while True:
-        patience = max(1, math.ceil(deadline - time.monotonic()))
-        res = run(argv, None, timeout + patience, {"ZYPP_LOCK_TIMEOUT": str(patience)})
+        if before:
+            before()
+        patience = 0 if before else max(0, math.ceil(deadline - time.monotonic()))
+        res = run(argv, None, timeout + patience, env={"ZYPP_LOCK_TIMEOUT": str(patience)})
         if res["retcode"] in ok:
             return res
-        if not (_rpm_locked(res) and time.monotonic() + RETRY < deadline):
-            raise CommandExecutionError(_refusal(args, res, lock_timeout))
+        busy = _rpm_locked(res) or (before and res["retcode"] == ZYPP_LOCKED)
+        if not busy or time.monotonic() + RETRY > deadline:
+            raise _error(args, res, lock_timeout)
         time.sleep(RETRY)
 
 
@@ -120,18 +131,31 @@ def _rpm_locked(res):
     return res["retcode"] == 8 and RPM_LOCK in res["stdout"] + res["stderr"]
 
 
+def _error(args, res, lock_timeout):
+    message, prompts = _refusal(args, res, lock_timeout), set(PROMPT.findall(res["stdout"]))
+    asked = res["retcode"] == REFUSED and prompts & {SOLVER, LICENCE}
+    if not asked and res["retcode"] != NOT_FOUND:
+        return (klp_cmd.CutOff if res["retcode"] < 0 else CommandExecutionError)(message)
+    lines = messages(res["stdout"]).splitlines()
+    why = "; ".join([line.strip() for line in lines if line.startswith("Problem: ")] or lines[:1])
+    return NotInstallable(message, AGREE if LICENCE in prompts else why)
+
+
 def _refusal(args, res, lock_timeout):
     said = "\n".join(part for part in (messages(res["stdout"]), res["stderr"].strip()) if part)
-    code = res["retcode"]
-    if code == 7:
+    code, command = res["retcode"], next(word for word in args if not word.startswith("-"))
+    if code == ZYPP_LOCKED:
         pid, program = holder(said) or ("unknown", "unknown")
         return (
-            f"zypper {args[0]}: after {lock_timeout} seconds the zypp lock is still held by process {pid} ({program}); "
+            f"zypper {command}: after {lock_timeout} seconds the zypp lock is still held by process {pid} ({program}); "
             f"wait for its end or look at it with: ps -fp {pid}"
         )
     if _rpm_locked(res):
-        return f"zypper {args[0]}: after {lock_timeout} seconds somebody else still holds the rpm lock: {said[-600:]}"
-    return f"zypper {args[0]}: exit {code} ({meaning(code)}): {said[-1500:] or 'no output'}"
+        return f"zypper {command}: after {lock_timeout} seconds somebody else still holds the rpm lock: {said[-600:]}"
+    if code == REFUSED and LICENCE in PROMPT.findall(res["stdout"]):
+        return f"zypper {command}: exit {code}: {AGREE}"
+    how = f"exit {code} ({meaning(code)})" if code >= 0 else klp_cmd.ended(code)
+    return f"zypper {command}: {how}: {klp_cmd.shortened(said) or 'no output'}"
 
 
 def check_names(names, what="package"):
@@ -158,34 +182,28 @@ def scope():
     return []
 
 
-def transactional():
-    """Return why nothing is changed in place on this host, a transactional one; ``None`` on any other."""
-    return _FAMILY.transactional(_FAMILY.family(_SYS.text(OS_RELEASE)), _SYS.read_only(USR))
-
-
-def zypper(run, run_all, patience, args, ok=(0,), writes=False, xml=True):
+def zypper(run, patience, args, ok=(0,), writes=False, xml=True, before=None):
     """
     Run zypper with the patience that pillar ``klp:zypper`` gives.
 
-    run, run_all
-        ``klp_cmd.run`` and ``cmd.run_all`` of the calling module's loader.
+    run, before
+        as for ``call``.
+    patience
+        ``{"timeout", "lock_timeout"}`` in seconds.
     writes
         the call changes packages or locks: text instead of XML, in a scope of its own.
 
-    Returns and raises what ``call`` does. Nothing is started on a lock file that would make zypper spin for ever, and
-    nothing that writes on a transactional host.
+    Returns and raises what ``call`` does. Nothing is started on a lock file that would make zypper spin for ever.
     """
-    refused = transactional() if writes else None
-    if refused:
-        raise CommandExecutionError(refused)
-    if os.path.isdir(LOCKS):
-        raise CommandExecutionError(f"{LOCKS} is a directory, zypper would never end: remove it")
+    if os.path.isdir(klp_paths.LOCKS):
+        raise CommandExecutionError(f"{klp_paths.LOCKS} is a directory, zypper would never end: remove it")
     return call(
-        lambda argv, codes, timeout, env: run(run_all, argv, codes, timeout=timeout, env=env),
+        run,
         args,
         ok=ok,
         xml=xml and not writes,
         prefix=scope() if writes else (),
         timeout=patience["timeout"],
         lock_timeout=patience["lock_timeout"],
+        before=before,
     )

@@ -20,6 +20,7 @@ ACTIONS = (
     "change-arch",
     "change-vendor",
 )
+PENDING = ("needed", "optional")  # status of an advisory that can be installed
 LARGEST = 64 * 1024 * 1024  # characters of an answer; 3,000 advisories have 2 million
 SCRIPTLET = re.compile(r"%\w+\(([^)\s]+)\) scriptlet failed")
 SKIPPED_REPOSITORY = re.compile(r"Skipping repository '([^'\n]+)' because of the above error")
@@ -42,9 +43,10 @@ def document(text):
 
 def advisories(text):
     """
-    Read ``zypper --xmlout list-patches``: what is listed as needed, and what waits for the update stack.
+    Read ``zypper --xmlout list-patches`` or ``list-updates --type patch``, with what waits for the update stack.
 
-    Returns a list of ``{"id", "status", "category", "severity", "reboot" (bool), "stack" (bool), "summary", "cves"}``.
+    Returns a list of ``{"id", "status", "category", "severity", "reboot" (bool), "stack" (bool), "summary",
+    "repository", "cves"}``.
     """
     root = document(text)
     if root.find(".//update-list") is None:
@@ -61,8 +63,26 @@ def _advisory(node):
         "reboot": node.get("interactive") == "true" and node.get("restart") == "true",
         "stack": node.get("pkgmanager") == "true",
         "summary": (node.findtext("summary") or "").strip(),
+        "repository": _repository(node),
         "cves": sorted({_attribute(issue, "id") for issue in node.iter("issue") if issue.get("type") == "cve"}),
     }
+
+
+def _repository(node):
+    source = node.find("source")
+    return None if source is None else source.get("alias")
+
+
+def blocked(text):
+    """
+    Return whether ``zypper --xmlout list-updates -t patch -t package`` has left the packages out (bool).
+
+    It does as long as an advisory of the update stack is pending (measured, and so in every version of zypper).
+    """
+    root = document(text)
+    pending = [_advisory(node) for node in root.iter("update") if node.get("kind") == "patch"]
+    stack = any(item["stack"] and item["status"] in PENDING for item in pending)
+    return stack or root.find(".//blocked-update-list") is not None
 
 
 def _attribute(node, name):
@@ -102,7 +122,7 @@ def summary(text):
         action = part.tag[3:] if part.tag.startswith("to-") else part.tag
         if action not in found:
             raise ValueError(f"zypper --dry-run: unknown part <{part.tag}> of the install summary")
-        found[action] = [_solvable(item) for item in part.iter("solvable")]
+        found[action] += [_solvable(item) for item in part.iter("solvable")]
     return dict(found, nothing=not any(found.values()))
 
 
@@ -129,17 +149,12 @@ def editions(text):
     ]
 
 
-def advisory_packages(text):
+def advisory_editions(text):
     """
-    Read ``zypper info --type patch IDS``: ``{id: [package names]}``, from the conflicts that make an advisory.
+    Read ``zypper info --type patch IDS``: ``{id: {package name: edition}}``, from the conflicts that make an advisory.
 
     Raises ValueError for a conflict line of another form.
     """
-    return {key: sorted(editions_) for key, editions_ in advisory_editions(text).items()}
-
-
-def advisory_editions(text):
-    """Read the same: ``{id: {package name: edition that the advisory brings}}``."""
     found, current, inside = {}, None, False
     for line in text.splitlines():
         heading = re.match(r"^(\w[\w -]*?)\s*:\s?(.*)$", line)

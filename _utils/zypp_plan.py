@@ -3,24 +3,12 @@ What a maintenance run installs, and what it leaves out for which reason. Pure d
 """
 
 import fnmatch
-import importlib.util
-import os
 import re
-from typing import Any
 
+import klp_family
 
-def _beside(name):
-    """Return a file of this folder as a module: utils have no ``__utils__``, and an import would stay stale."""
-    path = os.path.join(os.path.dirname(os.path.abspath(__file__)), name + ".py")
-    spec: Any = importlib.util.spec_from_file_location(name, path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-_FAMILY = _beside("klp_family")
-PREFIXES = "|".join(names["prefix"] for names in _FAMILY.NAMES.values())
-METAPACKAGES = "|".join(names["metapackage"].split("{}")[1] for names in _FAMILY.NAMES.values())
+PREFIXES = "|".join(names["prefix"] for names in klp_family.NAMES.values())
+METAPACKAGES = "|".join(names["metapackage"].split("{}")[1] for names in klp_family.NAMES.values())
 
 KERNEL = re.compile(rf"^(?!{PREFIXES})kernel(-(?!firmware)(?!.*(?:{METAPACKAGES})(-devel)?$).*)?$")
 LIVE_PATCH = re.compile(rf"^(?:{PREFIXES})(?!tools)")
@@ -29,6 +17,7 @@ RUNNING = "installed by klp.patched"
 
 # Reasons. A hard one also keeps a package back that another advisory would bring.
 EXCLUDED = "excluded by pillar klp:update:exclude"
+DROPPED = "{}; leave it out for good with pillar klp:update:exclude: [{}]"
 CATEGORY = "category {} is not in pillar klp:update:categories"
 SEVERITY = "severity {} is not in pillar klp:update:severities"
 NEEDS_KERNEL = "needs {}, and the kernel stays as it is"
@@ -36,6 +25,7 @@ REBOOT = "asks for a reboot; allow it with pillar klp:update:reboot"
 NEED_REBOOT_LIST = "asks for a reboot (named in /etc/zypp/needreboot); allow it with pillar klp:update:reboot"
 OTHERS = "no advisory speaks of it and pillar klp:update:others is false"
 STILL_NEEDED = "still needed after the update: zypper could not bring all of its packages"
+WORDS = {"change-vendor": "change the vendor of"}  # for an action of zypper
 HELD_BACK = "zypper holds back {}: it cannot be installed with the locks and repositories as they are"
 
 
@@ -70,7 +60,7 @@ def lock_list(flavour, extra=(), family=None):
 
     An explicit list: a glob such as ``kernel-*`` would freeze the live patches as well.
     """
-    family = family or _FAMILY.USUAL
+    family = family or klp_family.USUAL
     own = [f"kernel-{flavour}{part}" for part in family["own"]]
     suffix = "" if flavour == "default" else f"-{flavour}"
     common = [f"kernel-{part}{suffix}" for part in family["common"]] + ["kernel-macros"]
@@ -82,7 +72,7 @@ def _advisory_reason(advisory, packages, update):
     kernels = [name for name in packages if kernel_package(name)]
     if kernels:
         return NEEDS_KERNEL.format(kernels[0]), True
-    if any(fnmatch.fnmatchcase(advisory["id"], pattern) for pattern in update["exclude"]):
+    if _matches(advisory["id"], update["exclude"]):
         return EXCLUDED, True
     if advisory["reboot"] and not update["reboot"]:
         return REBOOT, True
@@ -108,7 +98,7 @@ def plan(advisories, packages, updates, update, needreboot):
     needreboot
         names of packages that ask for a reboot.
 
-    Returns ``{"advisories": [ids], "stack": [ids], "packages": {name: {"old", "new"}}, "skipped": [{"item", "kind",
+    Returns ``{"advisories": [ids], "packages": {name: {"old", "new"}}, "skipped": [{"item", "kind",
     "reason"}], "live_patches": [ids]}``; live patches are another state's business.
     """
     chosen, skipped, live, hard, soft, wanted = [], [], [], {}, {}, set()
@@ -125,10 +115,11 @@ def plan(advisories, packages, updates, update, needreboot):
             chosen.append(advisory)
             wanted.update(names)
     taken, left = _packages(updates, wanted, hard, soft, update, needreboot)
-    chosen, stuck = _reachable(chosen, packages, taken, {item["item"]: item["reason"] for item in left})
+    reasons = {name: EXCLUDED for name in wanted if _matches(name, update["exclude"])}
+    reasons.update((item["item"], item["reason"]) for item in left)
+    chosen, stuck = _reachable(chosen, packages, taken, reasons)
     return {
         "advisories": [advisory["id"] for advisory in chosen],
-        "stack": [advisory["id"] for advisory in chosen if advisory["stack"]],
         "packages": taken,
         "live_patches": live,
         "skipped": sorted(skipped + stuck + left, key=lambda item: (item["kind"], item["item"])),
@@ -151,6 +142,8 @@ def _package_reason(name, wanted, hard, soft, update, needreboot):
         return RUNNING
     if kernel_package(name):
         return NEEDS_KERNEL.format(name)
+    if _matches(name, update["exclude"]):
+        return EXCLUDED
     if name in hard:
         return hard[name]
     if name in needreboot and not update["reboot"]:
@@ -179,17 +172,42 @@ def forbidden(summary, needreboot, allow_reboot):
     """
     Return what a dry run must not hold, as ``["install kernel-default-5.14...", ...]``.
 
+    A kernel, what asks for a reboot unless that is allowed, a package of another vendor (zypper itself keeps the vendor
+    unless an edition is named), and the removal of a live patch.
+
     summary
         of ``zypp_parse.summary``.
     """
     found = []
     for action in sorted(key for key in summary if key != "nothing"):
         for item in summary[action]:
-            if item["kind"] != "package":
-                continue
-            if kernel_package(item["name"]) or (item["name"] in needreboot and not allow_reboot):
-                found.append(f"{action} {item['name']}-{item['edition']}")
+            name = item["name"]
+            asks = name in needreboot and not allow_reboot and action != "remove"
+            gone = action == "remove" and live_patch_package(name) and not _comes_again(summary, name)
+            if item["kind"] == "package" and (kernel_package(name) or asks or gone or action == "change-vendor"):
+                found.append(f"{WORDS.get(action, action)} {name}-{item['edition']}")
     return found
+
+
+def _comes_again(summary, name):
+    """A package that is there twice is mended by removing one and installing the other (measured)."""
+    return any(
+        item["name"] == name for action in summary if action not in ("nothing", "remove") for item in summary[action]
+    )
+
+
+def excluded(summary, patterns):
+    """Return what a dry run brings although it is excluded by name, as ``forbidden`` does; a live patch never is."""
+    return [
+        f"{action} {item['name']}-{item['edition']}"
+        for action in sorted(key for key in summary if key not in ("nothing", "remove"))
+        for item in summary[action]
+        if item["kind"] == "package" and not live_patch_package(item["name"]) and _matches(item["name"], patterns)
+    ]
+
+
+def _matches(text, patterns):
+    return any(fnmatch.fnmatchcase(text, pattern) for pattern in patterns)
 
 
 def refusal(command, offending):
@@ -200,6 +218,37 @@ def refusal(command, offending):
     )
 
 
+def admit(names, problem, kept=()):
+    """
+    Return those of some packages that can be installed together, and why each of the others cannot.
+
+    names
+        list of what is to be installed.
+    problem
+        called with a list of them; returns why these cannot be installed together, or ``None``. Asked once where all
+        of them can, and for each one that cannot at most twice as often as their number can be halved.
+    kept
+        names that are installed in any case; they can be.
+
+    Returns ``(admitted, {name: why})``.
+    """
+    if not names:
+        return [], {}
+    why = problem(list(kept) + list(names))
+    return (list(names), {}) if why is None else _part(list(names), problem, list(kept), why)
+
+
+def _part(names, problem, kept, why):
+    """Part names that cannot all be installed with those that are kept."""
+    if len(names) == 1:
+        return [], {names[0]: why}
+    half = len(names) // 2
+    first, wrong = admit(names[:half], problem, kept)
+    rest, kept = names[half:], kept + first
+    second, more = admit(rest, problem, kept) if wrong else _part(rest, problem, kept, why)
+    return first + second, dict(wrong, **more)
+
+
 def needreboot(texts):
     """Read the files that name the packages after which zypper asks for a reboot: ``(names, provided)``."""
     lines = [line.split("#", 1)[0].strip() for text in texts for line in text.splitlines()]
@@ -207,37 +256,79 @@ def needreboot(texts):
     return names, sorted({line[9:].strip() for line in lines if line.startswith("provides:")})
 
 
+def without_epoch(edition):
+    """Return an edition as rpm is asked for it here; zypper puts the epoch before it where there is one (measured)."""
+    return edition.split(":", 1)[-1]
+
+
 def present(found, edition):
     """Return whether a package is installed: ``found`` is its editions joined by commas, or ``None``."""
-    editions = (found or "").split(",")
+    editions, edition = (found or "").split(","), None if edition is None else without_epoch(edition)
     return bool(found) and (
         edition is None or any(item == edition or item.startswith(edition + "-") for item in editions)
     )
 
 
-def notes(code, scriptlets):
+def notes(command, code, scriptlets):
     """Return what has to be said about an exit code of zypper that is not a failure."""
     if code == 107:
-        return [f"installed, but a scriptlet failed: {', '.join(scriptlets) or 'zypper does not say of which package'}"]
+        done = "removed" if command == "remove" else "installed"
+        return [f"{done}, but a scriptlet failed: {', '.join(scriptlets) or 'zypper does not say of which package'}"]
     return ["something that was installed asks for a reboot"] if code == 102 else []
 
 
-def missing(planned, before, after):
-    """Return what of a plan is not installed after the run, one clause each."""
-    return [
-        f"{name}: wanted {planned[name]['new']}, found {after.get(name, 'nothing')}"
-        for name in sorted(planned)
-        if name in before and planned[name]["new"] not in after.get(name, "").split(",")
+def changes(summary):
+    """Return what a dry run would change: ``{name: {"old", "new"}}`` of packages; ``new`` is ``None`` for a removal."""
+    found = {}
+    for action in sorted(key for key in summary if key != "nothing"):
+        for item in summary[action]:
+            new = None if action == "remove" else item["edition"]
+            old = item["edition"] if action == "remove" else item["old"]
+            if item["kind"] == "package" and (new or item["name"] not in found):
+                found[item["name"]] = {"old": old, "new": new}
+    return found
+
+
+def dropped(plan_, wrong, contents):
+    """
+    Return a plan without packages that cannot be installed, or drag in what is forbidden; each is named with the cure.
+
+    wrong
+        ``{name: why}``, as ``admit`` has it.
+    contents
+        ``{advisory id: package names}``: an advisory all of whose packages are dropped is left out, too.
+    """
+    taken = {name: change for name, change in plan_["packages"].items() if name not in wrong}
+    reasons = {name: DROPPED.format(why, name) for name, why in wrong.items()}
+    left = [{"item": name, "kind": "package", "reason": reason} for name, reason in reasons.items()]
+    stuck = [
+        {"item": item, "kind": "advisory", "reason": next(reasons[name] for name in contents[item] if name in reasons)}
+        for item in plan_["advisories"]
+        if set(contents.get(item, [])) & set(wrong) and not set(contents[item]) & set(taken)
     ]
+    out = {item["item"] for item in stuck}
+    skipped = sorted(plan_["skipped"] + left + stuck, key=lambda item: (item["kind"], item["item"]))
+    return dict(
+        plan_, packages=taken, skipped=skipped, advisories=[item for item in plan_["advisories"] if item not in out]
+    )
 
 
-def new(plan_, needed):
-    """Return the advisories (ids) that a plan does not know of."""
-    known = set(plan_["advisories"]) | {item["item"] for item in plan_["skipped"]} | set(plan_["live_patches"])
-    return [name for name in needed if name not in known]
+def still_needed(plan_, contents, installed, newer):
+    """
+    Return the chosen advisories whose packages are not all at their editions, as entries of ``skipped``.
 
-
-def left(plan_, needed):
-    """Return what a plan left out, and what it chose but is needed all the same."""
-    again = sorted(set(needed) & set(plan_["advisories"]))
-    return plan_["skipped"] + [{"item": name, "kind": "advisory", "reason": STILL_NEEDED} for name in again]
+    contents
+        ``{advisory id: {name: edition}}``.
+    installed
+        ``{name: "edition,edition"}``.
+    newer
+        ``newer(edition, other)`` says whether an edition is newer than another one.
+    """
+    return [
+        {"item": item, "kind": "advisory", "reason": STILL_NEEDED}
+        for item in plan_["advisories"]
+        if any(
+            name in installed and all(newer(without_epoch(edition), has) for has in installed[name].split(","))
+            for name, edition in contents.get(item, {}).items()
+        )
+    ]

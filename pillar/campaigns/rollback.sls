@@ -1,5 +1,5 @@
 # The way back of the fleet to the first live patch but the empty one, at once and without waves:
-# salt-run klp.plan rollback, then salt-run klp.run with the id it shows. Hosts are held there until klp.release on them.
+# salt-run klp.plan rollback, then salt-run klp.run with the id it shows. Hosts are held there until klp.unhold.
 klp_campaign:
   level: 2
   waves:

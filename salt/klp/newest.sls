@@ -1,14 +1,18 @@
-# The live patch of the running kernel at the declared level, newer ones looked for in the repositories.
+# The live patch of the running kernel at the declared level, newer ones looked for in the repositories. It comes with the
+# updates; where these fail it comes all the same, after the locks and the backup.
 {%- from "klp/map.jinja" import klp with context %}
 
 include:
+  - klp.backup
+  - klp.lock
   - klp.update
   - klp.settle
 
 klp-held:
   klp.held:
     - require:
-      - zypper: klp-updates
+      - root_backup: klp-backup
+      - zypper: klp-locks
     - require_in:
       - klp: klp-newest
 
@@ -17,6 +21,7 @@ klp-newest:
     - level: {{ klp["level"] | json }}
     - search: true
     - require:
-      - zypper: klp-updates
+      - root_backup: klp-backup
+      - zypper: klp-locks
     - require_in:
       - klp: klp-settled

@@ -1,4 +1,4 @@
-# The way back from a live patch that does harm: an earlier one, held until klp.release. Everything else is as it was.
+# The way back from a live patch that does harm: an earlier one, held until klp.unhold. Everything else is as it was.
 {%- from "klp/map.jinja" import klp with context %}
 
 include:

@@ -1,13 +1,17 @@
-# Everything pending but the kernel, as pillar klp:update chooses.
-{%- from "klp/map.jinja" import checked with context %}
+# Everything pending but the kernel, as pillar klp:update chooses, and the live patch by the same command.
+{%- from "klp/map.jinja" import klp, checked with context %}
 
 include:
   - klp.backup
   - klp.lock
+  - klp.finish
 
 klp-updates:
   zypper.updated:
     - locked: {{ checked["locks"] | json }}
+    - live_patch: {{ klp["level"] | json }}
     - require:
       - root_backup: klp-backup
       - zypper: klp-locks
+    - require_in:
+      - root_backup: klp-finished

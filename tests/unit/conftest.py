@@ -91,6 +91,9 @@ class Clock:
     def gmtime(self):
         return self.now
 
+    def localtime(self, moment):
+        return moment
+
     def strftime(self, form, moment):
         return f"T{int(moment)}"
 
@@ -98,7 +101,7 @@ class Clock:
 class Minion:
     """Everything the loader would inject, and the files of a host below one folder."""
 
-    def __init__(self, root):
+    def __init__(self, root, monkeypatch):
         self.root = root
         self.pillar: dict = {}
         self.context: dict = {}
@@ -107,76 +110,50 @@ class Minion:
         self.clock = Clock()
         run_all = create_autospec(salt.modules.cmdmod.run_all, side_effect=self.programs.run_all)
         self.salt = {"cmd.run_all": run_all}
-        self.utils: dict = {}
-        self.names = {"__salt__": self.salt, "__utils__": self.utils, "__opts__": self.opts}
-        self.names.update(__pillar__=self.pillar, __context__=self.context, __grains__=self.grains)
-        self.util_modules = loader.utils()
-        for name, module in self.util_modules.items():
-            self.utils.update(loader.functions(module, name))
+        self.names: dict = {"__salt__": self.salt, "__opts__": self.opts, "__pillar__": self.pillar}
+        self.names.update(__context__=self.context, __grains__=self.grains, __instance_id__="run 1")
+        self.utils = loader.utils()
+        self._host_files(monkeypatch)
         self.modules = {name: loader.load("_modules", name, **self.names) for name in loader.MODULES}
         for name, module in self.modules.items():
             self.salt.update(loader.functions(module, name))
         self.states = {name: loader.load("_states", name, **self.names) for name in loader.STATES}
-        self._files()
 
-    def _files(self):
-        """Move every path of a host below the folder of this test."""
-        (self.root / "sysfs").mkdir()
-        (self.root / "repos.d").mkdir()
-        self.write("rpmdb", "0")
-        self._bind("klp_sys.live_patches", root=str(self.root / "sysfs"))
-        self._bind("klp_sys.task", proc=str(self.root / "proc"))
-        for name in ("klp_record.read", "klp_record.write"):
-            self._bind(name, folder=str(self.root / "record"))
-        for name in ("klp_record.recall", "klp_record.remember"):
-            self._bind(name, folder=str(self.root / "cache"))
-        self.utils["klp_sys.read_only"] = lambda path: False
-        fingerprint = self.utils["klp_sys.fingerprint"]
-        self.utils["klp_sys.fingerprint"] = lambda patterns: fingerprint(
-            [str(self.root / name) for name in ["rpmdb"] + ["locks"] * ("/etc/zypp/*" in patterns)]
-        )
-        zypper, locks, enable = (self.modules[name] for name in ("zypper", "zypper_locks", "klp_enable"))
-        self.modules["zypper_repositories"].REPOSITORIES = str(self.root / "repos.d")
-        zypper.REBOOT_FLAG = str(self.root / "reboot-needed")
-        zypper.NEEDREBOOT = (str(self.root / "needreboot"), str(self.root / "needreboot.d") + "/")
-        locks.LOCKS = self.util_modules["zypp_cmd"].LOCKS = str(self.root / "locks")
-        enable.PRODUCTS = str(self.root / "products.d")
-        rollback, tainted = self.modules["klp_rollback"], self.write("tainted", "32768\n")
-        rollback.TAINTED = self.modules["klp_verify"].TAINTED = tainted
-        self.modules["klp"].MODULES = str(self.root / "modules")
-        self._bind("klp_sys.kernel_log", path=self.write("kmsg", "6,0,0,-;Linux version\n"))
-        self._boot_files()
-        outlook = self.modules["klp_audit_outlook"]
-        outlook.TAINTED, outlook.BOOT = tainted, self.write("random/boot_id", "b1\n")
-        document, window = self.modules["klp_audit_host"], self.modules["klp_audit_window"]
-        document.TAINTED, document.BOOT = outlook.TAINTED, outlook.BOOT
-        document.OS_RELEASE = self._family_files()
-        window.PRODUCTS, window.LIFECYCLE = str(self.root / "products.d"), (str(self.root / "lifecycle"),)
-        self.modules["klp_audit_cves"].LIVEPATCH = str(self.root / "sysfs")
-        timed = ("klp_audit_outlook", "klp_audit_host", "klp_audit_window", "klp_audit_alarms", "root_backup")
-        for name in ("klp", "klp_rollback", "klp_campaign", *timed):
-            self.modules[name].time = self.clock
-        self.util_modules["zypp_cmd"].time = self.clock
+    @property
+    def host(self):
+        """A new ``Host``, as each call of a module has it."""
+        return self.utils["klp_host"].of(self.salt, self.pillar, self.grains)
 
-    def _family_files(self):
-        """Say which system this is, to those who ask, and return the path of that file."""
-        path = self.write("os-release", '# a host\nID="sles"\nVERSION_ID="15.5"\n')
-        zypp_cmd, family = self.util_modules["zypp_cmd"], self.salt["klp.family"]
-        self.salt["klp.family"] = lambda: dict(family(), zypp_conf=[str(self.root / "zypp.conf")])
-        zypp_cmd._SYS.read_only = lambda path: self.utils["klp_sys.read_only"](path)
-        self.modules["klp_host"].OS_RELEASE = zypp_cmd.OS_RELEASE = path
-        return path
+    def _host_files(self, monkeypatch):
+        """Move every path of a host below the folder of this test, and give every util the same clock."""
+        paths = self.utils["klp_paths"]
+        for name in [name for name in vars(paths) if name.isupper()]:
+            value = getattr(paths, name)
+            moved = f"{self.root}{value}" if isinstance(value, str) else tuple(f"{self.root}{item}" for item in value)
+            monkeypatch.setattr(paths, name, moved)
+        for module in self.utils.values():
+            if hasattr(module, "time"):
+                monkeypatch.setattr(module, "time", self.clock)
+        fresh = self.utils["klp_fresh"]
+        monkeypatch.setattr(fresh, "_stamp", lambda: fresh.SEEN)  # a file may be edited while tests run
+        family, read_only = self.utils["klp_family"], self.utils["klp_sys"]
+        row = family.family
+        zypp_conf = (str(self.root / "etc/zypp/zypp.conf"),)
+        monkeypatch.setattr(family, "family", lambda text: dict(row(text), zypp_conf=zypp_conf))
+        monkeypatch.setattr(read_only, "read_only", lambda path: False)
+        for folder in (paths.LIVEPATCH, paths.REPOSITORIES):
+            os.makedirs(folder)
+        self.file(paths.RPM_DATABASE[0], "0")
+        self.file(paths.OS_RELEASE, '# a host\nID="sles"\nVERSION_ID="15.5"\n')
+        self.file(paths.TAINTED, "32768\n")
+        self.file(paths.KMSG, "6,0,0,-;Linux version\n")
+        self.file(paths.BOOT_ID, "b1\n")
 
-    def _boot_files(self):
-        boot = self.modules["klp_audit_boot"]
-        for name in ("BOOT", "GRUB", "SNAPSHOTS", "PURGE", "MOUNTS"):
-            setattr(boot, name, str(self.root) + getattr(boot, name))
-        for name in ("LOADERS", "CHOICES"):
-            setattr(boot, name, [str(self.root) + path for path in getattr(boot, name)])
-
-    def _bind(self, name, **defaults):
-        function = self.utils[name]
-        self.utils[name] = lambda *args, **kwargs: function(*args, **dict(defaults, **kwargs))
+    def file(self, path, text):
+        """Write a file of the host, by a path of ``klp_paths``; never one of the machine that runs the tests."""
+        name = os.path.relpath(path, self.root)
+        assert not name.startswith(".."), f"{path} is not a path of this test"
+        return self.write(name, text)
 
     def write(self, name, text):
         """Write a file of the host and return its path."""
@@ -187,17 +164,19 @@ class Minion:
 
     def changed(self):
         """Packages have changed: readings of them are stale."""
-        self.write("rpmdb", (self.root / "rpmdb").read_text() + "x")
+        path = self.utils["klp_paths"].RPM_DATABASE[0]
+        self.file(path, open(path, encoding="utf-8").read() + "x")
 
     def live_patch(self, name, enabled=1, transition=0):
         """Put a live patch into sysfs."""
-        self.write(f"sysfs/{name}/enabled", f"{enabled}\n")
-        self.write(f"sysfs/{name}/transition", f"{transition}\n")
+        folder = self.utils["klp_paths"].LIVEPATCH
+        self.file(f"{folder}/{name}/enabled", f"{enabled}\n")
+        self.file(f"{folder}/{name}/transition", f"{transition}\n")
 
     def locked(self, *names):
         """Write the lock file as zypper would."""
         record = "\ntype: package\nmatch_type: glob\ncase_sensitive: on\nsolvable_name: {}\n\n"
-        self.write("locks", "".join(record.format(name) for name in names))
+        self.file(self.utils["klp_paths"].LOCKS, "".join(record.format(name) for name in names))
 
     def rpm_q(self, names, *answers):
         """Answer ``rpm -q`` for some packages; each answer is ``{name: editions}``."""
@@ -239,7 +218,7 @@ def uname(monkeypatch):
 def minion(tmp_path, paths, uname, monkeypatch):
     """A minion with a running kernel, no packages and no answers yet."""
     monkeypatch.setattr(salt.utils.systemd, "booted", lambda *args: False)
-    return Minion(tmp_path)
+    return Minion(tmp_path, monkeypatch)
 
 
 @pytest.fixture
@@ -250,5 +229,5 @@ def programs(minion):
 
 @pytest.fixture
 def util():
-    """Fresh utils modules, by name."""
+    """The utils by name."""
     return loader.utils()

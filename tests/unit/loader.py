@@ -1,5 +1,6 @@
 """Loads the minion's files the way Salt's loader does, by path, and reads recorded output."""
 
+import importlib
 import importlib.util
 import inspect
 from pathlib import Path
@@ -34,8 +35,8 @@ def functions(module, file_name):
 
 
 def utils():
-    """Return all utils modules, fresh, by name of their file."""
-    return {name: load("_utils", name) for name in UTILS}
+    """Return all utils by name, as modules and states import them."""
+    return {name: importlib.import_module(name) for name in UTILS}
 
 
 def recorded(name):

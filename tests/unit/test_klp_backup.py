@@ -2,10 +2,12 @@
 
 import pytest
 
-from tests.unit.loader import load, recorded
+import klp_backup
+import klp_backup_command as command
+import klp_register
+import klp_snapper
+from tests.unit.loader import recorded
 
-klp_backup, klp_register = load("_utils", "klp_backup"), load("_utils", "klp_register")
-klp_snapper, command = load("_utils", "klp_snapper"), load("_utils", "klp_backup_command")
 HEADER = "config,subvolume,number,default,active,type,pre-number,date,user,used-space,cleanup,description,userdata\n"
 
 

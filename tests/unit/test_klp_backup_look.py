@@ -8,10 +8,9 @@ import shutil
 import pytest
 from salt.exceptions import CommandExecutionError
 
-from tests.unit.loader import load
+import klp_backup
+import klp_backup_look
 
-klp_backup_look = load("_utils", "klp_backup_look")
-klp_backup, klp_parse = load("_utils", "klp_backup"), load("_utils", "klp_parse")
 HOST = "a" * 32
 TABLE = "1 0 0:30 /@/.snapshots/1/snapshot / rw,relatime shared:1 - btrfs /dev/sda2 rw\n"
 HOME = "2 1 0:31 /@/data /data rw - btrfs /dev/sda2 rw\n"
@@ -183,13 +182,10 @@ class Host:
         return self.files if "-q" in argv else ""
 
     def prove(self, packages=None, altered=None):
-        tools = {"installed": klp_parse.installed, "digest": klp_backup.digest}
         expected = {"host": HOST, "packages": packages, "altered": altered or {}}
         places = {"live": self.live, "place": self.place, "copy": self.copy, "table": self.table}
         argv = ["mount", "-o", "bind,ro", "/.snapshots/1/snapshot"]
-        return klp_backup_look.prove(
-            self.call, argv, tools, expected, **{key: str(path) for key, path in places.items()}
-        )
+        return klp_backup_look.prove(self.call, argv, expected, **{key: str(path) for key, path in places.items()})
 
     def refused(self, message):
         with pytest.raises(CommandExecutionError, match=message):

@@ -4,10 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import klp_boot as boot
 from tests.unit.conftest import KERNEL, LP
-from tests.unit.loader import load
 
-boot = load("_utils", "klp_boot")
 NEW = "5.14.21-150500.55.12-default"
 NEW_LP = "kernel-livepatch-5_14_21-150500_55_12-default"
 VERSION = "5.14.21-150500.55.7"

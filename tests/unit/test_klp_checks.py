@@ -2,9 +2,11 @@
 
 import pytest
 
-from tests.unit.loader import load, recorded
+import klp_checks as checks
+import klp_family
+import klp_parse
+from tests.unit.loader import recorded
 
-checks, klp_parse = load("_utils", "klp_checks"), load("_utils", "klp_parse")
 NAME = "kernel-livepatch-5_14_21-150500_55_7-default"
 RELEASE, VERSION = "5.14.21-150500.55.7-default", "5.14.21-150500.55.7"
 FIRST, THIRD = "livepatch_1_150500_9_3_1", "livepatch_3_150500_2_1"
@@ -144,7 +146,7 @@ def test_taint(text, allowed, verdict, detail):
 
 
 LIST = recorded("lsinitrd/enabled.txt")
-NAMES = load("_utils", "klp_family").names()
+NAMES = klp_family.names()
 
 
 @pytest.mark.parametrize(
@@ -161,6 +163,39 @@ NAMES = load("_utils", "klp_family").names()
 )
 def test_initrd(answer, modules, verdict, detail):
     judged(checks.initrd(answer, modules, NAMES), "initrd", verdict, detail)
+
+
+@pytest.mark.parametrize(
+    ("packages", "verdict", "detail"),
+    [
+        ({}, "ok", "none was cut off"),
+        ({"vim": "9-1", "curl": "8-1"}, "failed", "installation was cut off: curl 8-1, vim 9-1; run klp.patch again"),
+    ],
+)
+def test_unfinished(packages, verdict, detail):
+    judged(checks.unfinished(packages), "packages", verdict, detail)
+
+
+HOLD = {"package": NAME, "edition": "2-1", "from": "3-1", "since": 1, "locks": []}
+
+
+@pytest.mark.parametrize(
+    ("edition", "above", "missing", "verdict", "detail"),
+    [
+        ("2-1", False, [], "ok", "held at 2-1 since it went back from 3-1; let newer ones come with klp.unhold"),
+        (None, False, [], "ok", "held at 2-1"),
+        ("3-1", True, ["a"], "failed", "but 3-1 is installed; run klp.rollback or klp.unhold"),
+        ("2-1", False, ["a", "b"], "failed", "but not locked: a, b; run klp.hold or klp.unhold"),
+    ],
+)
+def test_held(edition, above, missing, verdict, detail):
+    judged(checks.held(edition, above, HOLD, missing), "held", verdict, detail)
+
+
+def test_every_verdict_has_one_word_and_one_place():
+    assert set(checks.VERDICTS) == {"ok", "blocked", "reboot_needed", "unsupported", "failed", "unknown"}
+    assert len(checks.VERDICTS) == 6 and set(checks.ORDER) | {"ok", "unsupported"} == set(checks.VERDICTS)
+    assert set(checks.GOOD) == {"ok", "reboot_needed"}
 
 
 @pytest.mark.parametrize(

@@ -1,13 +1,12 @@
 """The one place that starts a program."""
 
 import logging
+import re
 
 import pytest
 from salt.exceptions import CommandExecutionError
 
-from tests.unit.loader import load
-
-klp_cmd = load("_utils", "klp_cmd")
+import klp_cmd
 
 
 class RunAll:
@@ -64,13 +63,50 @@ def test_a_missing_program_is_not_started(installed):
         ("out\n", " \n", "out"),
         ("", "", "no output"),
         (None, None, "no output"),
-        ("", "x" * 2000 + "end", "..." + "x" * (klp_cmd.TAIL - 3) + "end"),
+        ("", "begin" + "x" * 2000 + "end", klp_cmd.shortened("begin" + "x" * 2000 + "end")),
     ],
 )
 def test_an_exit_code_that_was_not_expected_is_an_error(stdout, stderr, said):
     with pytest.raises(CommandExecutionError) as error:
         klp_cmd.run(RunAll(3, stdout, stderr), ["klp", "-v", "patches"], ok=(0, 1))
     assert str(error.value) == f"klp -v patches: exit 3: {said}"
+
+
+@pytest.mark.parametrize(("code", "said"), [(1, "exit 1"), (137, "exit 137"), (-9, "was killed by signal 9")])
+def test_a_program_ends_by_itself_or_is_killed(code, said):
+    assert klp_cmd.ended(code) == said
+    with pytest.raises(CommandExecutionError) as error:
+        klp_cmd.run(RunAll(code), ["rpm", "-q"])
+    assert str(error.value) == f"rpm -q: {said}: no output"
+
+
+@pytest.mark.parametrize("text", ["", "short", "a\nb\n", "x" * klp_cmd.LONGEST])
+def test_a_text_that_is_short_enough_stays_as_it_is(text):
+    assert klp_cmd.shortened(text) == text
+
+
+def test_a_long_answer_is_cut_in_the_middle_at_line_ends():
+    lines = [f"line {number}" for number in range(1000)]
+    head, left, tail = re.split(r"\n\.\.\. \((\d+) characters left out\) \.\.\.\n", klp_cmd.shortened("\n".join(lines)))
+    assert head.splitlines() == lines[: len(head.splitlines())]
+    assert tail.splitlines() == lines[-len(tail.splitlines()) :]
+    assert 2 * klp_cmd.LONGEST // 3 < len(head) + len(tail) <= klp_cmd.LONGEST
+    assert int(left) == len("\n".join(lines)) - len(head) - len(tail)
+
+
+@pytest.mark.parametrize("longest", [10, 11, 1500])
+def test_a_long_line_is_cut_where_it_is(longest):
+    text = "begin " + "x" * 5000 + " end"
+    head, left, tail = klp_cmd.shortened(text, longest).split("\n")
+    half = longest // 2
+    assert (head, tail) == (text[:half], text[-half:])
+    assert left == f"... ({len(text) - 2 * half} characters left out) ..."
+
+
+def test_a_text_that_is_not_known_is_an_error_and_never_nothing():
+    assert klp_cmd.parsed(int, "7") == 7
+    with pytest.raises(CommandExecutionError, match="invalid literal for int"):
+        klp_cmd.parsed(int, "x")
 
 
 def test_expected_exit_codes_are_no_errors():

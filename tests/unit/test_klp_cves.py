@@ -6,9 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.unit.loader import load
-
-cves = load("_utils", "klp_cves")
+import klp_cves as cves
 
 LP, KERNEL = "kernel-livepatch-5_14_21-150500_55_7-default", "kernel-default"
 A, B = "CVE-2023-0001", "CVE-2023-10000"

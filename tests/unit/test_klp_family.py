@@ -1,14 +1,27 @@
 """Every family of hosts: names, tool, programs that are asked, and the sentence of those that are refused."""
 
+import os
 import re
 
 import pytest
 from salt.exceptions import CommandExecutionError
 
-from tests.unit.loader import DATA, ROOT, load, recorded
+import klp_backup_look
+import klp_boot
+import klp_enable
+import klp_family
+import klp_install
+import klp_parse
+import klp_paths
+import klp_pillar
+import klp_preflight
+import klp_reboot
+import klp_rollback
+import klp_sys
+import zypp_plan
+from tests.unit.hosts import dry, reads, repository, rpm, wrote
+from tests.unit.loader import DATA, ROOT, recorded
 
-klp_family, klp_parse = load("_utils", "klp_family"), load("_utils", "klp_parse")
-zypp_plan, zypp_cmd = load("_utils", "zypp_plan"), load("_utils", "zypp_cmd")
 FAMILIES = {row["name"]: row for row in klp_family.FAMILIES}
 HOSTS = [line.split("\t") for line in recorded("family/hosts.tsv").splitlines() if not line.startswith("#")]
 IDS = [f"{host[0]}:{host[1]}" for host in HOSTS]
@@ -21,8 +34,6 @@ USUAL = {
     "SLES 16": ("klp", "kernel-livepatch-tools", ""),
     "openSUSE Leap 15.3 to 15.6": ("klp", "kernel-livepatch-tools", ""),
 }
-REMOVAL = """<stream><install-summary packages-to-change="1"><to-remove>
-<solvable type="package" name="curl" edition="8-1" arch="x86_64" summary="-"/></to-remove></install-summary></stream>"""
 SENTENCES = {
     "SLES 12 up to SP3": r"^sles 12(\.3)? \(.*\) is not supported: .*/sys/kernel/kgraft.*migrate to SLES 12 SP5 or",
     "SL Micro 6.2, transactional SLES 16": r"^sles 16.0 is transactional: .*pattern kernel_livepatching, then",
@@ -82,9 +93,9 @@ def test_names_go_by_the_kernel(sample, release, arch, edition, package, module)
 
 @pytest.mark.parametrize("names", klp_family.NAMES.values(), ids=list(klp_family.NAMES))
 def test_what_is_matched_elsewhere_knows_every_name(names):
-    looked, boot = load("_utils", "klp_backup_look"), load("_utils", "klp_boot")
-    assert looked.ABOVE_ALL.match(f"{names['prefix']}4_12_14-122_46-default")
-    assert boot.ACTIVE.match(f"{names['module']}12_2_1").group(1) == "12"
+    assert klp_backup_look.ABOVE_ALL.match(f"{names['prefix']}4_12_14-122_46-default")
+    active = klp_boot.ACTIVE.match(f"{names['module']}12_2_1")
+    assert active and active.group(1) == "12"
     for flavour in ("default", "rt"):
         brings = names["metapackage"].format(flavour)
         assert zypp_plan.metapackage(brings) and not zypp_plan.kernel_package(brings)
@@ -92,8 +103,8 @@ def test_what_is_matched_elsewhere_knows_every_name(names):
 
 
 def test_no_module_name_is_made_without_its_kernel():
-    calls = [line for path in (ROOT / "_modules").glob("*.py") for line in path.read_text().splitlines()]
-    calls = [line for line in calls if 'klp_parse.module_name"' in line or '_parse("module_name"' in line]
+    files = [path for folder in ("_modules", "_states", "_utils") for path in (ROOT / folder).glob("*.py")]
+    calls = [line for path in files for line in path.read_text().splitlines() if "klp_parse.module_name" in line]
     assert calls and all("release)" in line for line in calls)
 
 
@@ -135,13 +146,13 @@ def test_flavours_and_architectures_without_live_patches_are_refused(release, ar
     ],
 )
 def test_a_host_that_was_migrated_and_not_restarted_is_refused(minion, uname, sample, release, said):
-    minion.write("os-release", recorded(f"family/{sample}.os-release"))
+    minion.file(klp_paths.OS_RELEASE, recorded(f"family/{sample}.os-release"))
     uname(release=release)
-    assert said in minion.salt["klp.refusal"]()
+    assert said in minion.host.unsupported_reason()
 
 
 def test_the_word_auto_is_what_the_family_has():
-    settings = load("_utils", "klp_pillar").defaults()
+    settings = klp_pillar.defaults()
     for name, (_, package, product) in USUAL.items():
         row = dict(klp_family.USUAL, **FAMILIES[name])
         found = klp_family.resolved(settings, row)
@@ -168,31 +179,29 @@ def host(request, minion, uname, paths):
     """A minion of each family, with what it needs installed, and its one live patch active."""
     sample, release, arch, edition, package, module = request.param
     uname(release=release, machine=arch)
-    minion.write("os-release", recorded(f"family/{sample}.os-release"))
+    minion.file(klp_paths.OS_RELEASE, recorded(f"family/{sample}.os-release"))
     minion.sample = request.param
     minion.pillar["klp"] = {"backup": {"backend": "none"}}
     tool, (needed,) = row_of(sample)["tool"], row_of(sample)["packages"]
     paths.discard("klp")
     paths.add(tool)
-    flavour, names = release.rsplit("-", 1)[1], klp_family.names(release)
-    version = release.rsplit("-", 1)[0]
-    minion.rpm_q(
-        [f"kernel-{flavour}", package, needed], {f"kernel-{flavour}": version, package: edition, needed: "1-1"}
-    )
-    minion.locked(*minion.salt["klp.lock_list"]())
+    (version, flavour), names = release.rsplit("-", 1), klp_family.names(release)
+    rpm(minion, {f"kernel-{flavour}": version, package: edition, needed: "1-1", "curl": "8-1"})
+    minion.locked(*klp_preflight.lock_list(minion.host))
     minion.live_patch(module)
-    minion.write("repos.d/a.repo", "[a]\n")
+    repository(minion)
     minion.programs.on([tool, "status"], "ready\n")
     minion.programs.on([tool, "-v", "patches"], block(module, package, edition, arch))
     file = f"lib/modules/{release}/{names['folder']}/{module.replace('_', '-', 1)}.ko"
     minion.programs.on(["rpm", "-ql", package], f"/{file}\n")
-    minion.programs.on(["lsinitrd", f"/boot/initrd-{release}"], f"dracut modules:\n{names['dracut']}\n{file}\n")
+    initrd = f"{klp_paths.BOOT}/initrd-{release}"
+    minion.programs.on(["lsinitrd", initrd], f"dracut modules:\n{names['dracut']}\n{file}\n")
     return minion
 
 
 @pytest.fixture
 def family(host):
-    return host.salt["klp.family"]()
+    return host.host.family
 
 
 @on(FULL)
@@ -202,16 +211,16 @@ def test_a_whole_host_asks_its_own_programs(host, family, programs):
     found = host.salt["klp.settings"]()
     assert (found["settings"]["tools"]["packages"], found["settings"]["product"]) == ([needed], {"name": product})
     assert f"kernel-{release.rsplit('-', 1)[1]}" in found["locks"] and not any("{" in name for name in found["locks"])
-    assert host.salt["klp.obstacles"]() == [] and host.salt["klp.refusal"]() is None
+    assert host.salt["klp.preflight"]() == [] and host.host.unsupported_reason() is None
     assert host.salt["klp.package"]()["name"] == package and host.salt["klp.package"]()["edition"] == edition
-    assert host.salt["klp.goal"]() == {"live patch": edition, "module": module}
+    assert klp_enable.goal(host.host) == {"edition": edition, "module": module, "product": None}
     verified = host.salt["klp.verify"]()
     assert {item["check"]: item["verdict"] for item in verified["checks"] if item["verdict"] != "ok"} == {}
     assert (verified["verdict"], verified["cves"]) == ("ok", ["CVE-2023-1077"])
     assert host.salt["klp.enable"]() == {"changed": {}, "notes": []}
     asked = {argv[0] for argv in programs.calls}
     assert asked == {"rpm", tool, "lsinitrd"} and [tool, "status"] in programs.calls
-    assert programs.started("rpm", "-ql") == [["rpm", "-ql", package]]
+    assert programs.started("rpm", "-ql") == [["rpm", "-ql", package]] and programs.started("zypper") == []
 
 
 @on(FULL[:3] + FULL[-2:])
@@ -227,7 +236,7 @@ def test_the_product_is_the_familys(host, family, paths, programs):
     product = USUAL[family["name"]][2]
     paths.add("SUSEConnect")
     programs.on(["SUSEConnect", "--status"], recorded("SUSEConnect/status.json").replace("sle-module-live", "x-module"))
-    missing = host.salt["klp.missing_product"]()
+    missing = klp_enable.missing_product(host.host)
     assert missing == (f"{product}/15.5/x86_64" if product else None)
     assert bool(programs.started("SUSEConnect")) is bool(product)
 
@@ -240,30 +249,30 @@ def test_no_code_is_given_to_a_program_that_wants_it_on_its_command_line(host, p
     with pytest.raises(
         CommandExecutionError, match="sle-live-patching/15.5/x86_64 has to be activated by hand"
     ) as error:
-        host.modules["klp_enable"]._activate()
+        klp_enable._activate(host.host, klp_enable.missing_product(host.host))
     assert programs.calls == [["SUSEConnect", "--status"]] and "SECRET" not in str(error.value)
 
 
 @on([host for host in FULL if host[0] in ("sles-12.5", "sles-15.5")])
 def test_what_a_restart_would_load_is_read_by_the_familys_names(host):
-    release = host.sample[1]
-    edition, package, module = host.sample[3:]
-    host.rpm_q([package], {package: edition})
-    boot = host.modules["klp_audit_boot"]
-    assert boot._package(release)["module"] == module
-    check, found = boot._loaded(release, module)
+    release, module = host.sample[1], host.sample[5]
+    assert klp_reboot._package(host.host, release)["module"] == module
+    check, found = klp_reboot._loaded(host.host, release, module)
     assert (check["verdict"], found) == ("ok", [module])
 
 
 def writes(host):
     """Return what changes a host, each of it without a look at the obstacles before."""
-    name, edition = host.sample[4], host.sample[3]
+    edition, module = host.sample[3], host.sample[5]
+    goal = {"edition": edition, "module": module, "product": None}
     return {
         "klp.install": lambda: host.salt["klp.install"](),
-        "klp.bring": lambda: host.salt["klp.bring"]([name], edition),
         "klp.enable": lambda: host.salt["klp.enable"](),
         "klp.downgrade": lambda: host.salt["klp.downgrade"](1),
         "klp.disable": lambda: host.salt["klp.disable"](),
+        "the state klp.patched": lambda: klp_install.install_edition(host.host, edition),
+        "the state klp.enabled": lambda: klp_enable.enable_goal(host.host, "latest", goal),
+        "the state klp.rolled_back": lambda: klp_rollback.downgrade_to(host.host, "1-1"),
     }
 
 
@@ -279,67 +288,58 @@ def zypper_writes(host):
     }
 
 
-def reads_work(host, programs):
+def reads_work(host):
     """Answer every reading that one of the writes makes first."""
-    read = ["zypper", "--non-interactive", "--xmlout"]
-    name, edition = host.sample[4], host.sample[3]
-    host.rpm_qa({"curl": "8-1", name: edition})
-    host.rpm_q(["curl"], {"curl": "8-1"})
-    programs.on(read + ["install", "--dry-run", ...], recorded("zypper/install-live-patch.xml"))
-    programs.on(read + ["remove", "--dry-run", "curl"], REMOVAL)
-    programs.on(read + ["list-patches", "--all"], recorded("zypper/list-patches-all.xml"))
-    programs.on(read + ["list-updates"], recorded("zypper/list-updates.xml"))
-    programs.on(read + ["update", "--dry-run", ...], recorded("zypper/update-with-locks.xml"))
-    programs.on(["zypper", "--non-interactive", "info", ...], recorded("zypper/info-patches.txt"))
-
-
-def changing(programs):
-    """Return the calls that change something."""
-    asks = {"--xmlout", "info"}
-    return [
-        argv
-        for argv in programs.calls
-        if argv[0] in ("SUSEConnect", "rmmod", "snapper") or argv[0] == "zypper" and not asks & set(argv)
-    ]
+    host.pillar["klp"]["update"] = {"others": True}
+    update = '<update kind="package" name="curl" edition="9-1" edition-old="8-1"/>'
+    reads(host, ["list-updates", ...], f"<stream><update-list>{update}</update-list></stream>")
+    reads(host, ["install", "--dry-run", ...], dry("upgrade", "curl=9-1"))
+    reads(host, ["remove", "--dry-run", "curl"], dry("remove", "curl=8-1"))
 
 
 @on(REFUSED)
 def test_a_refused_family_is_told_why_and_nothing_is_changed(host, family, programs):
-    (said,) = host.salt["klp.obstacles"](refresh=True)
+    (said,) = host.salt["klp.preflight"](refresh=True)
     assert re.match(SENTENCES[family["name"]], said) and "\n" not in said
     found = host.salt["klp.verify"]()
     assert (found["verdict"], found["checks"][0]["detail"]) == ("unsupported", said)
     assert programs.calls == []
-    reads_work(host, programs)
+    reads_work(host)
     for name, write in writes(host).items():
         with pytest.raises(CommandExecutionError) as error:
             write()
         assert str(error.value) == said, name
-    assert changing(programs) == [] and not (host.root / "record").exists()
+    assert changes(host) == [] and not os.path.exists(klp_paths.RECORDS)
 
 
 @on(TRANSACTIONAL)
-def test_no_zypper_writes_on_a_transactional_host(host, family, programs):
-    reads_work(host, programs)
+def test_no_zypper_writes_on_a_transactional_host(host):
+    reads_work(host)
     for name, write in zypper_writes(host).items():
         with pytest.raises(CommandExecutionError, match="transactional-update pkg install"):
             write()
-        assert changing(programs) == [], name
+        assert changes(host) == [], name
 
 
 @on([host for host in FULL if host[0] in ("sles-12.5", "sles-15.5", "sles-16.0")])
-def test_no_zypper_writes_below_a_read_only_usr(host, family, programs):
-    host.utils["klp_sys.read_only"] = lambda path: path == "/usr"
-    reads_work(host, programs)
+def test_no_zypper_writes_below_a_read_only_usr(host, family, monkeypatch):
+    monkeypatch.setattr(klp_sys, "read_only", lambda path: path == klp_paths.USR)
+    reads_work(host)
     pattern = f"install -t pattern {family['pattern']}, then restart"
     for name, write in {**writes(host), **zypper_writes(host)}.items():
         with pytest.raises(CommandExecutionError, match="^/usr is read-only: ") as error:
             write()
-        assert pattern in str(error.value) and changing(programs) == [], name
+        assert pattern in str(error.value) and changes(host) == [], name
+
+
+def changes(host):
+    """Return the calls that change something."""
+    others = [argv for argv in host.programs.calls if argv[0] in ("SUSEConnect", "rmmod", "snapper")]
+    return wrote(host) + others
 
 
 def test_the_state_refuses_what_is_no_host_of_the_family(minion, programs):
-    minion.write("os-release", recorded("family/debian-12.os-release"))
+    minion.file(klp_paths.OS_RELEASE, recorded("family/debian-12.os-release"))
     found = minion.states["klp"].ready("klp-ready")
     assert found["result"] is False and found["comment"].startswith("debian 12 (unknown) is not supported: ")
     assert programs.calls == []

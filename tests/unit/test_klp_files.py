@@ -7,9 +7,9 @@ import stat
 import pytest
 from salt.exceptions import CommandExecutionError
 
-from tests.unit.loader import load
-
-klp_record, klp_sys = load("_utils", "klp_record"), load("_utils", "klp_sys")
+import klp_paths
+import klp_record
+import klp_sys
 
 
 def put(root, **files):
@@ -190,3 +190,42 @@ def test_a_kernel_log_without_an_end_is_left(tmp_path, monkeypatch):
     monkeypatch.setattr(klp_sys, "RECORDS", 3)
     monkeypatch.setattr(os, "read", lambda *_: b"6,0,0,-;x\n")
     assert klp_sys.kernel_log(str(tmp_path / "kmsg")) == [(0, "x")] * 3
+
+
+def test_paths_of_a_host_are_the_default(minion):
+    klp_record.write("runs", [1])
+    assert os.listdir(klp_paths.RECORDS) == ["runs.json"] and klp_record.read("runs", []) == [1]
+    klp_record.remember("slow", ["world"], {"a": (1, 2)})
+    assert os.listdir(klp_paths.CACHE) == ["slow.json"]
+    assert klp_record.recall("slow", ["world"]) == {"answer": {"a": [1, 2]}}
+    minion.live_patch("a")
+    assert [patch["name"] for patch in klp_sys.live_patches()] == ["a"]
+    assert klp_sys.kernel_log() == [(0, "Linux version")] and klp_sys.task(1)["comm"] is None
+
+
+@pytest.mark.parametrize(
+    ("patches", "names"), [([], []), ([("a", 1, 0)], []), ([("a", 1, 0), ("b", 1, 1), ("c", 0, 1)], ["b", "c"])]
+)
+def test_live_patches_in_transition_are_named(minion, patches, names):
+    for patch in patches:
+        minion.live_patch(*patch)
+    assert klp_sys.moving() == names
+
+
+def test_a_kernel_without_live_patching_has_none_in_transition(minion):
+    os.rmdir(klp_paths.LIVEPATCH)
+    assert klp_sys.moving() == []
+
+
+@pytest.mark.parametrize("world", [["other"], None])
+def test_a_slow_reading_is_known_in_the_same_world_only(tmp_path, world):
+    assert klp_record.recall("slow", ["world"], str(tmp_path)) is None
+    assert klp_record.remember("slow", ["world"], 1, str(tmp_path)) == 1
+    assert klp_record.recall("slow", world, str(tmp_path)) is None
+    (tmp_path / "slow.json").write_text("[")
+    assert klp_record.recall("slow", ["world"], str(tmp_path)) is None
+
+
+def test_a_slow_reading_that_cannot_be_remembered_is_still_an_answer(tmp_path):
+    (tmp_path / "file").write_text("")
+    assert klp_record.remember("slow", ["world"], (1, 2), f"{tmp_path}/file/cache") == [1, 2]

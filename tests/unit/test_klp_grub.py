@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.unit.loader import load, recorded
+import klp_grub as grub
+from tests.unit.loader import recorded
 
-grub = load("_utils", "klp_grub")
 CFG, SNAPSHOTS, BLOCK = recorded("boot/grub.cfg"), recorded("boot/grub-snapshot.cfg"), recorded("boot/grubenv")
 TITLE, ADVANCED = "SLES 15-SP5", "Advanced options for SLES 15-SP5"
 OLD, NEW = "5.14.21-150500.55.7-default", "5.14.21-150500.55.12-default"

@@ -7,9 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.unit.loader import load, recorded
-
-lifecycle = load("_utils", "klp_lifecycle")
+import klp_lifecycle as lifecycle
+from tests.unit.loader import recorded
 
 NAME = "kernel-livepatch-5_14_21-150500_55_7-default"
 TODAY = datetime.date(2024, 7, 1)

@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from salt.exceptions import CommandExecutionError
 
-from tests.unit.loader import load, recorded
+import klp_lvm
+from tests.unit.loader import recorded
 
-klp_lvm = load("_utils", "klp_lvm")
 HOST, OTHER, RUN = "0123456789abcdef0123456789abcdef", "f" * 32, "20231114T221320Z-0000ab"
 NAME = f"klp_{RUN}"
 BACKUP = f"system/{NAME}"
@@ -224,6 +224,28 @@ def test_the_root_volume_is_never_taken_for_a_snapshot_though_it_has_the_tags_of
 def test_a_snapshot_that_is_not_good_is_refused(changes, message):
     with pytest.raises(CommandExecutionError, match="^backup " + BACKUP + ".*" + re.escape(message)):
         klp_lvm.verify(Lvm(report("classic", **changes)), job(), BACKUP)
+
+
+@pytest.mark.parametrize(
+    ("changes", "root", "spent"),
+    [
+        ({"klp": {"data_percent": "100.00"}}, CLASSIC, True),
+        ({"klp": {"lv_attr": "swi-I-s---"}}, CLASSIC, True),
+        ({"klp": {"lv_attr": "swi-S-s---", "data_percent": ""}}, CLASSIC, True),
+        ({}, CLASSIC, False),
+        ({"klp": None}, CLASSIC, False),
+        ({"klp": {"data_percent": ""}}, CLASSIC, False),
+        ({"klp": {"lv_attr": "swi-s-s---"}}, CLASSIC, False),  # suspended for a moment
+        ({"klp": {"lv_attr": "swi-m-s---"}}, CLASSIC, False),  # a merge that failed is tried again
+        ({"klp": {"lv_attr": "Swi-a-s---", "data_percent": "100.00"}}, CLASSIC, False),  # being merged
+        ({"klp": {"lv_tags": f"klp_run=other,klp_host={HOST}", "data_percent": "100.00"}}, CLASSIC, False),
+        ({"klp": {"lv_tags": f"klp_run={RUN},klp_host={OTHER}", "data_percent": "100.00"}}, CLASSIC, False),
+        ({"klp": dict(SNAPSHOT, data_percent="100.00")}, THIN, False),  # a thin one shares the room of its pool
+    ],
+)
+def test_only_a_classic_snapshot_of_ours_that_ran_full_is_spent(changes, root, spent):
+    call = Lvm(report("thin" if root is THIN else "classic", **changes))
+    assert klp_lvm.spent(call, job(root), BACKUP) is spent
 
 
 def test_a_snapshot_that_is_good_is_verified():

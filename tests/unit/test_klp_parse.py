@@ -2,9 +2,9 @@
 
 import pytest
 
-from tests.unit.loader import load, recorded
+import klp_parse
+from tests.unit.loader import recorded
 
-klp_parse = load("_utils", "klp_parse")
 UPDATE_2_CVES = "CVE-2016-8666 CVE-2016-6480".split()
 LAB_RPM = "kernel-livepatch-5_14_21-150500_55_7-default-3-150500.2.1"
 

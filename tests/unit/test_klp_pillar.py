@@ -6,9 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from salt.exceptions import SaltInvocationError
 
-from tests.unit.loader import load
+import klp_pillar
 
-klp_pillar = load("_utils", "klp_pillar")
 DEFAULTS = klp_pillar.defaults()
 COMMAND: dict = {"backend": "command", "create": ["/usr/bin/backup", "now"], "verify": ["/usr/bin/backup", "verify"]}
 

@@ -3,9 +3,8 @@
 import pytest
 from salt.exceptions import CommandExecutionError
 
-from tests.unit.loader import load
+import klp_snapper
 
-klp_snapper = load("_utils", "klp_snapper")
 HOST, OTHER = "a" * 32, "b" * 32
 HEADER = "number,default,active,date,description,userdata\n0,no,no,,current,\n"
 LIST = ["snapper", "--machine-readable", "csv", "-c", "root", "list"]

@@ -1,325 +1,180 @@
-"""The module zypper: what it starts, what it reads out of it, what it refuses."""
+"""The module zypper: entry points that check their arguments, take the run lock, and look before they change."""
+
+import json
+import sys
+import threading
 
 import pytest
 from salt.exceptions import CommandExecutionError, SaltInvocationError
 
+import klp_preflight
+import klp_updates
+import zypp_lockfile
+import zypp_packages
+import zypp_solver
+from tests.unit import loader
 from tests.unit.conftest import LP
+from tests.unit.hosts import BASE, ONE, has, reads, record, repository, rpm, writes, wrote
 from tests.unit.loader import recorded
+from tests.unit.updates import EIGHT, REFUSED, advisory, host_with, info
 
-READ = ["zypper", "--non-interactive", "--xmlout"]
-WRITE = ["zypper", "--non-interactive"]
-BASE = "SUSE-SLE-Module-Basesystem-15-SP5-2023-"
-LIVE = "SUSE-SLE-Module-Live-Patching-15-SP5-2023-"
-IDS = sorted([BASE + n for n in "2871 2990 3210 3242 3300 3310 3410 3500".split()] + [LIVE + "3001", LIVE + "3179"])
-SUMMARY = "<stream><install-summary>{}</install-summary></stream>"
-
-
-def test_packages_are_asked_by_one_query_and_kept(minion, programs):
-    minion.rpm_q(["kernel-default", "nosuch"], {"kernel-default": "1-1,2-1"})
-    for _ in range(3):
-        assert minion.salt["zypper.installed"](["kernel-default", "nosuch"]) == {"kernel-default": ["1-1", "2-1"]}
-    assert len(programs.calls) == 1
-    minion.changed()
-    minion.salt["zypper.installed"](["kernel-default", "nosuch"])
-    assert len(programs.calls) == 2
-
-
-def test_editions_do_not_depend_on_locks_but_a_dry_run_does(minion, programs):
-    programs.on(READ + ["search", ...], recorded("zypper/search-live-patch.xml"))
-    programs.on(READ + ["update", "--dry-run", "curl"], recorded("zypper/update-nothing.xml"))
-    for text in ("", "changed"):
-        minion.write("locks", text)
-        minion.salt["zypper.editions"](LP)
-        minion.salt["zypper.preview"](["curl"], "update")
-    assert [argv[3] for argv in programs.calls] == ["search", "update", "update"]
-
-
-@pytest.mark.parametrize("capability", ["", "-qa", "--eval=1", "a\n", None, ["a"], "a" * 300])
-def test_a_capability_that_is_an_option_reaches_no_program(minion, programs, capability):
-    with pytest.raises(SaltInvocationError, match="not a capability"):
-        minion.salt["zypper.provided"](capability)
-    assert programs.calls == []
+CHANGES = [
+    ("zypper.update", ()),
+    ("zypper.install", (["a=2-1"],)),
+    ("zypper.remove", (["a"],)),
+    ("zypper.add_locks", (["a"],)),
+    ("zypper.remove_locks", (["a"],)),
+]
 
 
 def test_settings_that_are_given_are_checked(minion, programs):
+    has(minion, ONE)
+    minion.locked(*klp_preflight.lock_list(minion.host))
     for name in ("zypper.pending", "zypper.update"):
         with pytest.raises(SaltInvocationError, match="klp:update:rebot: unknown key; did you mean reboot"):
             minion.salt[name]({"rebot": True})
-    assert programs.calls == []
+    assert programs.started("zypper") == []
 
 
 def test_a_name_that_is_an_option_reaches_no_program(minion, programs):
-    kinds = dict.fromkeys(["zypper.installed", "zypper.preview", "zypper.install", "zypper.locked"], "a package name")
-    kinds.update(dict.fromkeys(["zypper.add_locks", "zypper.missing_locks"], "NAME, NAME>EDITION or patch:ID"))
-    for call, what in dict(kinds, **{"zypper.contents": "the id of an advisory"}).items():
-        with pytest.raises(SaltInvocationError, match=f"'--root=/': not {what}"):
-            minion.salt[call](["--root=/"])
-    assert programs.calls == []
-
-
-@pytest.mark.parametrize(
-    ("capability", "retcode", "text", "answer"),
-    [
-        ("pattern() = lp_sles", 1, recorded("rpm/provides-pattern.txt"), False),
-        ("pattern() = lp_sles", 0, "a\tpattern() = base\na\tother = 1\n", False),
-        ("pattern() = lp_sles", 0, "a\tpattern() = base\nb\tpattern() = lp_sles\n", True),
-        ("pattern()", 0, "a\tpattern() = base\n", True),
-    ],
-)
-def test_a_capability_is_provided_or_not(minion, programs, capability, retcode, text, answer):
-    argv = ["rpm", "-q", "--whatprovides", "--qf", "[%{=NAME}\\t%{PROVIDENAME} = %{PROVIDEVERSION}\\n]", "pattern()"]
-    programs.on(argv, {"retcode": retcode, "stdout": text})
-    assert minion.salt["zypper.provided"](capability) is answer
-
-
-def test_all_packages_are_one_dict(minion, programs):
-    programs.on(
-        ["rpm", "-qa", "--qf", "%{NAME}\\t%{VERSION}-%{RELEASE}\\n"], recorded("rpm/all.txt") + "a\t2-1\na\t1-1\n"
-    )
-    found = minion.salt["zypper.packages"]()
-    assert found["a"] == "1-1,2-1" and found["libz1"] == "1.2.13-150500.2.3" and len(found) == 16
-
-
-def test_a_broken_rpm_database_is_an_error(minion, programs):
-    programs.on(["rpm", ...], {"retcode": 1, "stderr": "error: sqlite failure: database disk image is malformed"})
-    with pytest.raises(CommandExecutionError, match="^rpm -q: error: sqlite failure"):
-        minion.salt["zypper.packages"]()
-
-
-def test_an_unknown_line_of_rpm_is_an_error(minion, programs):
-    programs.on(["rpm", ...], "what is this\n")
-    with pytest.raises(CommandExecutionError, match="rpm -q: unknown line 'what is this'"):
-        minion.salt["zypper.packages"]()
-
-
-def test_enabled_repositories_are_read_from_their_files(minion, programs):
-    minion.write("repos.d/b.repo", "[b]\nenabled=1\n[c]\nenabled=0\n")
-    minion.write("repos.d/a.repo", "[a]\n")
-    minion.write("repos.d/a.repo.rpmsave", "[x]\n")
-    assert minion.salt["zypper.repositories"]() == ["a", "b"]
-    assert programs.calls == []
-
-
-def test_without_a_folder_there_are_no_repositories(minion):
-    minion.modules["zypper_repositories"].REPOSITORIES = str(minion.root / "none")
-    assert minion.salt["zypper.repositories"]() == []
-
-
-def test_a_refresh_reads_all_repositories(minion, programs):
-    minion.write("repos.d/a.repo", "[a]\n")
-    programs.on(WRITE + ["refresh"], recorded("zypper/refresh.txt"))
-    assert minion.salt["zypper.refresh"]() == ["a"]
-
-
-def test_a_refresh_without_repositories_says_what_to_do(minion, programs):
-    with pytest.raises(CommandExecutionError, match="^no enabled repositories in .*zypper mr -e ALIAS$"):
-        minion.salt["zypper.refresh"]()
-    assert programs.calls == []
-
-
-@pytest.mark.parametrize(
-    ("answer", "message"),
-    [
-        (
-            {"retcode": 4, "stdout": recorded("zypper/refresh-broken.txt")},
-            r"repository gone cannot be read \(zypper exit 106\)",
-        ),
-        ({"stderr": "Skipping repository 'gone' because of the above error."}, "repository gone cannot be read"),
-        ({"retcode": 4, "stderr": "no key"}, r"repository unknown cannot be read \(zypper exit 4\): no key"),
-        (
-            {"retcode": 6, "stdout": recorded("zypper/refresh-no-repositories.txt")},
-            r"zypper refresh: exit 6 \(no repositories are defined\): Warning: There are no enabled repositories",
-        ),
-    ],
-)
-def test_a_repository_that_cannot_be_read_is_named(minion, programs, answer, message):
-    minion.write("repos.d/a.repo", "[a]\n")
-    programs.on(WRITE + ["refresh"], answer)
-    with pytest.raises(CommandExecutionError, match=message):
-        minion.salt["zypper.refresh"]()
-
-
-def test_needed_and_optional_advisories_are_listed(minion, programs):
-    text = recorded("zypper/list-patches-all.xml").replace(
-        '2023-3310" edition="1" arch="noarch" status="optional"',
-        '2023-3310" edition="1" arch="noarch" status="applied"',
-    )
-    programs.on(READ + ["list-patches", "--all"], text)
-    found = [item["id"] for item in minion.salt["zypper.advisories"]()]
-    assert sorted(found) == [name for name in IDS if name != BASE + "3310"]
-
-
-def test_editions_of_a_package(minion, programs):
-    search = READ + ["search", "--details", "--match-exact", "--type", "package"]
-    programs.on(search + [LP], recorded("zypper/search-live-patch.xml"))
-    programs.on(search + ["no-such-package"], {"retcode": 104, "stdout": recorded("zypper/search-nothing.xml")})
-    assert [item["edition"][0] for item in minion.salt["zypper.editions"](LP)] == ["3", "2", "1"]
-    assert minion.salt["zypper.editions"]("no-such-package") == []
-
-
-def test_a_preview_is_a_dry_run(minion, programs):
-    programs.on(READ + ["install", "--dry-run", LP], recorded("zypper/install-live-patch.xml"))
-    programs.on(READ + ["update", "--dry-run", "curl"], recorded("zypper/update-nothing.xml"))
-    assert minion.salt["zypper.preview"]([LP])["upgrade"][0]["edition"] == "3-150500.2.1"
-    assert minion.salt["zypper.preview"](["curl"], "update")["nothing"] is True
-
-
-def test_a_preview_of_another_command_is_refused(minion):
-    with pytest.raises(SaltInvocationError, match="command: wanted install, update or downgrade, found 'remove'"):
-        minion.salt["zypper.preview"](["curl"], "remove")
-
-
-@pytest.mark.parametrize(
-    ("answer", "message"),
-    [
-        (
-            {"retcode": 4, "stdout": recorded("zypper/install-kernel-locked.xml")},
-            r"exit 4 \(the solver found .*conflicting",
-        ),
-        ({"retcode": 104, "stdout": recorded("zypper/install-not-found.xml")}, "exit 104 .*No provider of 'curl'"),
-        (
-            {"retcode": 106, "stdout": recorded("zypper/list-updates-repository-skipped.xml")},
-            "Skipping repository 'gone'",
-        ),
-        ({"stdout": "<stream/>"}, "no install summary"),
-        ({"stdout": "text"}, "not XML"),
-    ],
-)
-def test_a_preview_that_is_none_is_an_error(minion, programs, answer, message):
-    answer = dict(answer, stdout=answer["stdout"].replace("no-such-package", "curl"))
-    programs.on(READ + ["install", "--dry-run", "curl"], answer)
-    with pytest.raises(CommandExecutionError, match=r"(?s)" + message):
-        minion.salt["zypper.preview"](["curl"])
-
-
-def everything_pending(minion, text=None):
-    """A host with every update of the lab, and the dry run of those that are taken."""
-    minion.write("needreboot", "glibc\nkernel-firmware-all\n")
-    minion.programs.on(READ + ["list-patches", "--all"], recorded("zypper/list-patches-all.xml"))
-    minion.programs.on(WRITE + ["info", "--type", "patch"] + IDS, recorded("zypper/info-patches.txt"))
-    updates = recorded("zypper/list-updates.xml").replace('name="kernel-default"', 'name="kernel-macros"')
-    minion.programs.on(READ + ["list-updates"], updates.replace('name="dkms-agent"', 'name="libz1"'))
-    minion.programs.on(READ + ["update", "--dry-run", ...], text or recorded("zypper/update-with-locks.xml"))
-
-
-TAKEN = ["curl", "libopenssl1_1", "libz1", "libzypp", "nfs-client"]
-
-
-def test_a_plan_is_checked_by_a_dry_run_of_exactly_its_packages(minion, programs):
-    everything_pending(minion)
-    found = minion.salt["zypper.pending"]()
-    assert sorted(found["packages"]) == TAKEN and found["stack"] == [BASE + "2990"]
-    assert programs.started(*READ, "update") == [READ + ["update", "--dry-run", *TAKEN]]
-
-
-def test_a_plan_is_asked_only_once_in_a_job(minion, programs):
-    everything_pending(minion)
-    assert minion.salt["zypper.pending"]() == minion.salt["zypper.pending"]()
-    assert len(programs.calls) == 4
-
-
-def test_a_plan_that_would_bring_a_kernel_is_refused(minion):
-    everything_pending(minion, recorded("zypper/install-kernel.xml"))
-    with pytest.raises(CommandExecutionError) as error:
-        minion.salt["zypper.pending"]()
-    assert str(error.value).startswith(
-        "zypper update: refused before anything was installed, because it would "
-        "install kernel-default-5.14.21-150500.55.12.1; lock the kernel packages"
-    )
-
-
-def test_a_plan_obeys_the_settings_that_are_given(minion):
-    everything_pending(minion)
-    update = dict(minion.utils["klp_pillar.defaults"]()["update"], exclude=["*"])
-    assert minion.salt["zypper.pending"](update)["advisories"] == []
-
-
-def test_nothing_pending_needs_no_more_questions(minion, programs):
-    empty = "<stream><update-list/></stream>"
-    programs.on(READ + ["list-patches", "--all"], empty)
-    programs.on(READ + ["list-updates"], empty)
-    found = minion.salt["zypper.pending"]()
-    assert found["packages"] == {} and found["skipped"] == []
-
-
-def test_needreboot_capabilities_are_resolved_by_rpm(minion, programs):
-    minion.write("needreboot", "glibc\nprovides:kernel\n")
-    minion.write("needreboot.d/site", "my-driver\nprovides:no-such-capability\n")
-    argv = ["rpm", "-q", "--qf", "%{NAME}\\t%{VERSION}-%{RELEASE}\\n", "--whatprovides", "kernel", "no-such-capability"]
-    programs.on(argv, {"retcode": 1, "stdout": recorded("rpm/provides-kernel.txt")})
-    assert minion.modules["zypper"]._needreboot() == {"glibc", "my-driver", "kernel-default"}
-
-
-DRY = READ + ["install", "--dry-run"]
-UPGRADE = f'<to-upgrade><solvable type="package" name="{LP}" edition="3-1" edition-old="1-1"/></to-upgrade>'
-
-
-def test_an_install_looks_before_and_after(minion, programs):
-    minion.rpm_qa({LP: "1-1"}, {LP: "3-150500.2.1"})
-    programs.on(DRY + [LP], SUMMARY.format(UPGRADE))
-    programs.on(WRITE + ["install", LP], changes=True)
-    assert minion.salt["zypper.install"]([LP]) == {"changed": {LP: {"old": "1-1", "new": "3-150500.2.1"}}, "notes": []}
-    assert [argv[:4] for argv in programs.calls[1:3]] == [DRY[:4], WRITE + ["install", LP]]
-
-
-def test_an_install_by_force_and_edition(minion, programs):
-    minion.rpm_qa({LP: "3-150500.2.1"})
-    programs.on(DRY + [f"{LP}=3", "pattern:lp_sles"], SUMMARY.format(""))
-    programs.on(WRITE + ["install", "--force", f"{LP}=3", "pattern:lp_sles"], {"retcode": 107}, changes=True)
-    found = minion.salt["zypper.install"]([f"{LP}=3", "pattern:lp_sles"], force=True)
-    assert found == {
-        "changed": {},
-        "notes": ["installed, but a scriptlet failed: zypper does not say of which package"],
+    calls = {
+        "a package name": [
+            minion.salt["zypper.dry_run"],
+            minion.salt["zypper.install"],
+            minion.salt["zypper.remove"],
+            lambda names: minion.salt["zypper.editions"](names[0]),
+            lambda names: zypp_packages.installed(minion.host, names),
+            zypp_lockfile.locked,
+        ],
+        "NAME, NAME>EDITION or patch:ID": [
+            minion.salt["zypper.add_locks"],
+            minion.salt["zypper.remove_locks"],
+            zypp_lockfile.missing,
+        ],
+        "the id of an advisory": [
+            lambda names: zypp_solver.advisory_editions(minion.host, [{"id": names[0], "repository": None}])
+        ],
     }
+    for what, functions in calls.items():
+        for function in functions:
+            with pytest.raises(SaltInvocationError, match=f"'--root=/': not {what}"):
+                function(["--root=/"])
+    assert programs.calls == []
+
+
+def test_what_is_pending_is_told_without_what_only_the_update_needs(minion):
+    host_with(minion, ["a", "b"], [advisory("A-1")], bad={"b": "solver"})
+    info(minion, A_1=["a"])
+    assert minion.salt["zypper.pending"]() == {
+        "advisories": ["A-1"],
+        "packages": {"a": {"old": "1-1", "new": "2-1"}},
+        "unfinished": {},
+        "skipped": [
+            {
+                "item": "b",
+                "kind": "package",
+                "reason": f"{REFUSED['solver'][2]}; leave it out for good with pillar klp:update:exclude: [b]",
+            }
+        ],
+    }
+    assert json.dumps(minion.salt["zypper.pending"]({"exclude": ["a"]}))
+
+
+def test_an_update_leaves_the_live_patch_to_others(minion):
+    repository(minion)
+    host_with(minion, EIGHT)
+    minion.locked(*klp_preflight.lock_list(minion.host))
+    writes(minion, ["install", ...], changes=True)
+    found = minion.salt["zypper.update"]()
+    assert sorted(found["changed"]) == EIGHT and (found["skipped"], found["notes"]) == ([], [])
+    assert wrote(minion) == [["install", *[f"{name}=2-1" for name in EIGHT]]]
+
+
+def test_nothing_is_updated_while_the_kernel_is_not_locked(minion, programs):
+    has(minion, ONE)
+    minion.locked(*klp_preflight.lock_list(minion.host)[1:])
+    with pytest.raises(CommandExecutionError) as error:
+        minion.salt["zypper.update"]()
+    missing = klp_preflight.lock_list(minion.host)[0]
+    assert str(error.value) == f"lock the kernel packages first (zypper.add_locks), not locked: {missing}"
+    assert programs.started("zypper") == []
+
+
+def test_nothing_is_updated_on_a_host_that_is_not_live_patched(minion, programs):
+    rpm(minion, {**BASE, "kernel-default": "5.14.21-150500.55.9.1"})
+    with pytest.raises(CommandExecutionError, match="the package of the running kernel .* is not installed"):
+        minion.salt["zypper.update"]()
+    assert programs.started("zypper") == []
+
+
+@pytest.fixture
+def another_run(minion):
+    """Another job of the minion, in a thread of its own, that changes the host for as long as the test takes."""
+    begun, over = threading.Event(), threading.Event()
+
+    def job():
+        with minion.host.exclusive("another run"):
+            begun.set()
+            over.wait(60)
+
+    thread = threading.Thread(target=job)
+    thread.start()
+    assert begun.wait(60)
+    yield
+    over.set()
+    thread.join()
+
+
+@pytest.mark.parametrize(("name", "args"), CHANGES)
+def test_two_changes_at_once_exclude_each_other(minion, programs, another_run, name, args):
+    with pytest.raises(CommandExecutionError, match="is changing this host .another run, since .*exclude each other"):
+        minion.salt[name](*args)
+    assert programs.calls == []
+
+
+def test_locks_of_the_host_are_shown(minion, programs):
+    minion.locked("a")
+    (lock,) = minion.salt["zypper.locks"]()
+    assert (lock["package"], lock["type"], lock["line"]) == ("a", "package", 2) and programs.calls == []
+
+
+def test_what_is_installed_may_be_older_by_the_word_of_the_caller(minion):
+    has(minion, "3-150500.2.1", "2-150500.2.1")
+    name = f"{LP}=2-150500.2.1"
+    reads(minion, ["install", "--oldpackage", "--dry-run", name], recorded("zypper/downgrade-live-patch.xml"))
+    writes(minion, ["install", "--oldpackage", name], changes=True)
+    changed = {LP: {"old": "3-150500.2.1", "new": "2-150500.2.1"}}
+    assert minion.salt["zypper.install"]([name], older=True) == {"changed": changed, "notes": []}
+    assert record("begun") == {}
+
+
+def test_the_plan_is_that_of_the_module_and_of_the_state(minion):
+    host_with(minion, EIGHT)
+    shown = minion.salt["zypper.pending"]()
+    assert shown["packages"] == klp_updates.plan(minion.host)["packages"]
+
+
+@pytest.mark.parametrize("program", ["zypper", "rpm"])
+def test_the_module_is_loaded_where_zypper_and_rpm_are(minion, paths, monkeypatch, program):
+    module = minion.modules["zypper"]
+    assert module.__virtual__() is True
+    paths.discard(program)
+    assert module.__virtual__() == (False, f"zypper: command {program} not found, this is not a SUSE host")
+    monkeypatch.setattr(module, "PROBLEM", "salt-klp: half of it")
+    assert module.__virtual__() == (False, "salt-klp: half of it")
 
 
 @pytest.mark.parametrize(
-    ("name", "after", "message"),
+    ("path", "cure"),
     [
-        (LP, {}, f"zypper install: wanted {LP} , found nothing"),
-        (f"{LP}=3", {LP: "1-1"}, f"zypper install: wanted {LP} 3, found 1-1"),
+        ("/var/cache/salt/minion/extmods/modules/zypper.py", "run saltutil.sync_all"),
+        ("/usr/lib/python3/site-packages/saltext/klp/modules/zypper.py", "install salt-klp again with pip"),
     ],
 )
-def test_an_exit_code_of_zero_proves_nothing(minion, programs, name, after, message):
-    minion.rpm_qa(after)
-    programs.on(DRY + [name], SUMMARY.format(UPGRADE))
-    programs.on(WRITE + ["install", name], changes=True)
-    with pytest.raises(CommandExecutionError) as error:
-        minion.salt["zypper.install"]([name])
-    assert str(error.value) == message
-
-
-def test_an_install_that_would_bring_a_kernel_starts_nothing(minion, programs):
-    minion.rpm_qa({})
-    programs.on(DRY + ["pattern:lp_sles"], recorded("zypper/install-kernel.xml"))
-    with pytest.raises(CommandExecutionError, match="refused before anything was installed"):
-        minion.salt["zypper.install"](["pattern:lp_sles"])
-    assert programs.started(*WRITE, "install") == []
-
-
-@pytest.mark.parametrize(
-    ("text", "names"), [(recorded("zypper/update-repository-skipped.txt"), "gone"), ("text", "unknown")]
-)
-def test_a_skipped_repository_is_an_error_although_zypper_went_on(minion, programs, text, names):
-    minion.rpm_qa({})
-    programs.on(DRY + ["curl"], SUMMARY.format(""))
-    programs.on(WRITE + ["install", "curl"], {"retcode": 106, "stdout": text}, changes=True)
-    with pytest.raises(CommandExecutionError) as error:
-        minion.salt["zypper.install"](["curl"])
-    assert str(error.value) == f"zypper install: exit 106: repository {names} was skipped, what it has was not seen"
-
-
-def test_patience_comes_from_the_pillar(minion, programs):
-    minion.pillar["klp"] = {"zypper": {"timeout": 100, "lock_timeout": 7}}
-    programs.on(READ + ["list-patches", "--all"], recorded("zypper/list-patches-all.xml"))
-    minion.salt["zypper.advisories"]()
-    (options,) = programs.options
-    assert options["timeout"] == 107 and options["env"] == {"LC_ALL": "C", "ZYPP_LOCK_TIMEOUT": "7"}
-    assert (options["stdin"], options["python_shell"], options["ignore_retcode"]) == ("", False, True)
-
-
-@pytest.mark.parametrize("there", [True, False])
-def test_the_flag_file_says_whether_a_reboot_is_needed(minion, programs, there):
-    if there:
-        minion.write("reboot-needed", "")
-    assert minion.salt["zypper.needs_rebooting"]() is there and programs.calls == []
+def test_a_module_that_came_without_its_utils_says_what_to_do(minion, monkeypatch, path, cure):
+    monkeypatch.setitem(sys.modules, "zypp_write", None)
+    source = loader.ROOT / "_modules" / "zypper.py"
+    names = {"__file__": path, "__name__": "zypper"}
+    exec(compile(source.read_text(encoding="utf-8"), str(source), "exec"), names)  # noqa: S102 - as if it were there
+    loaded, why = names["__virtual__"]()
+    assert loaded is False and why.startswith("salt-klp: import of zypp_write halted") and why.endswith(f": {cure}")

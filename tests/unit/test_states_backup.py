@@ -1,27 +1,40 @@
-"""The states of the backup, and what loads where."""
-
-import re
+"""The states of the backup: taken where something will change, finished with the run, and where states are loaded."""
 
 import pytest
 from salt.exceptions import CommandExecutionError
 
-from tests.unit import loader
-from tests.unit.test_module_root_backup import equip
-from tests.unit.test_states import apply
+import klp_paths
+from tests.unit.conftest import LP
+from tests.unit.hosts import FIRST, KERNEL_PACKAGE, ONE, THREE, TOOLS, another_run, record, remembers
+from tests.unit.states import apply, functions
+from tests.unit.test_klp_runs import equip
+
+__all__ = ["functions"]
 
 CONFIG = {"backend": "command", "create": ["/bin/backup"], "verify": ["/bin/check"]}
 
 
 @pytest.fixture
 def host(minion, monkeypatch):
-    """A host with a backup program; nothing but the answer of ``klp.idle`` is replaced."""
+    """A live patched and locked host with a backup program; nothing is pending."""
     monkeypatch.setattr("salt.utils.path.which", lambda name: f"/usr/bin/{name.rsplit('/', 1)[-1]}")
     minion.pillar["klp"] = {"backup": CONFIG, "run": "r1"}
     minion.programs.on(["backup"], "vol-1", "vol-2")
     minion.programs.on(["check", ...])
-    minion.salt["klp.idle"] = lambda sls: sls == "klp"
-    equip(minion)
+    equip(minion, monkeypatch)
+    installed = {"kernel-default": KERNEL_PACKAGE, TOOLS: "1.4-1", LP: ONE}
+    minion.rpm_q(["kernel-default", LP, TOOLS], installed)
+    for name in (LP, TOOLS):
+        minion.rpm_q([name], {name: installed[name]})
+    minion.live_patch(FIRST)
+    minion.locked(*minion.salt["klp.settings"]()["locks"])
     return minion
+
+
+def plans(functions, **parts):
+    """Say what a maintenance run would change."""
+    plan = dict({"packages": {}, "live_patch": {}, "reload": {}, "unfinished": {}, "skipped": []}, **parts)
+    functions.set(klp_updates__plan=lambda host, update=None, level=None: plan)
 
 
 def test_a_backup_is_taken_once(host, programs):
@@ -34,20 +47,64 @@ def test_a_backup_is_taken_once(host, programs):
     assert len(programs.started("backup")) == 1 and len(programs.started("check")) == 2
 
 
-def test_a_backend_that_was_looked_up_is_told(host, programs):
+def test_a_backend_that_was_looked_up_is_told(host, functions, programs):
     host.pillar["klp"] = {"backup": {"backend": "auto"}, "run": "r1"}
     answer = {"run": "r1", "backend": "snapper", "backup": "5"}
-    host.salt["root_backup.create"], host.salt["root_backup.usable"] = lambda: answer, lambda: None
+    functions.set(klp_runs__create=lambda _: answer, klp_runs__usable=lambda _: None)
     programs.on(["snapper", "--machine-readable", "csv", "list-configs"], "config,subvolume\nroot,/\n")
     reason = "backend snapper: / is btrfs on /dev/sda2 with the snapper configuration root"
     assert apply(host, "root_backup.taken")["comment"] == f"Changed: backup 5 is verified ({reason})"
 
 
-@pytest.mark.parametrize(("before", "started"), [("klp", 0), ("klp.patch", 1), (None, 1)])
-def test_no_backup_is_taken_where_nothing_will_change(host, programs, before, started):
-    ret = apply(host, "root_backup.taken", before=before)
-    assert ret["result"] is True and len(programs.started("backup")) == started
-    assert bool(ret["changes"]) is bool(started)
+@pytest.mark.parametrize("test", [True, False])
+@pytest.mark.parametrize(("before", "changes"), [("klp", 0), ("klp.patch", 0), (None, 1)])
+def test_no_backup_is_taken_where_nothing_will_change(host, functions, programs, before, changes, test):
+    plans(functions)
+    ret = apply(host, "root_backup.taken", before=before, test=test)
+    assert ret["result"] is (None if test and changes else True) and len(ret["changes"]) == changes
+    assert len(programs.started("backup")) == (0 if test else changes)
+
+
+PENDING = {"old": "1-1", "new": "2-1"}
+
+
+@pytest.mark.parametrize(
+    "parts",
+    [
+        {"packages": {"curl": PENDING}},
+        {"live_patch": {LP: {"old": ONE, "new": THREE}}},
+        {"reload": {LP: {"old": ONE, "new": ONE}}},
+        {"unfinished": {"curl": "2-1"}},
+    ],
+    ids=["updates", "a live patch", "a live patch that is not loaded", "what was cut off"],
+)
+def test_before_a_maintenance_run_a_backup_is_taken_for_whatever_changes(host, functions, programs, parts):
+    """What was cut off is installed again, which changes the host although no edition is another one afterwards."""
+    plans(functions, **parts)
+    ret = apply(host, "root_backup.taken", before="klp.patch")
+    assert (ret["result"], ret["changes"]) == (True, {"backup": {"old": None, "new": "vol-1"}})
+    assert len(programs.started("backup")) == 1
+
+
+@pytest.mark.parametrize("begun", [{TOOLS: "1.4-1"}, {LP: ONE}, {}], ids=["tools", "live patch", "nothing"])
+def test_before_the_steady_state_a_backup_is_taken_for_what_was_cut_off(host, programs, begun):
+    remembers(host, "begun", begun)
+    ret = apply(host, "root_backup.taken", before="klp")
+    assert ret["result"] is True and len(programs.started("backup")) == len(begun)
+
+
+def test_a_backup_is_not_taken_while_another_run_changes_this_host(host, programs):
+    with another_run("klp.patch"):
+        ret = apply(host, "root_backup.taken")
+    assert (ret["result"], ret["changes"]) == (False, {})
+    assert "process 4711 is changing this host" in ret["comment"] and programs.started("backup") == []
+
+
+def test_whether_something_will_change_is_asked_once(host, functions):
+    """After the backup it would be another answer, if another run has been here meanwhile."""
+    answers = iter([False])
+    functions.set(klp_uptodate__up_to_date=lambda host, sls: next(answers))
+    assert apply(host, "root_backup.taken", before="klp.patch")["result"] is True
 
 
 @pytest.mark.parametrize("test", [True, False])
@@ -79,18 +136,32 @@ def test_a_run_is_finished_once(host):
     assert (ret["result"], ret["changes"]) == (True, {})
 
 
-def test_backups_that_are_not_kept_are_deleted_with_the_end_of_a_run(host):
-    answers = [{"deleted": ["vol-0"], "notes": ["Backup vol-9 could not be deleted"]}]
-    listed = [[{"backup": "vol-0"}, {"backup": "vol-1"}, {"backup": None}], [{"backup": "vol-1"}]]
-    apply(host, "root_backup.taken")
-    real = host.salt["root_backup.list"]
-    host.salt["root_backup.list"] = lambda: listed.pop(0)
-    host.salt["root_backup.prune"] = answers.pop
+def test_backups_that_are_not_kept_are_deleted_with_the_end_of_a_run(host, programs):
+    host.pillar["klp"]["backup"] = dict(CONFIG, keep=1, delete=["/bin/drop"])
+    for run, backup in (("r0", "vol-9"), ("r1", "vol-0"), ("r2", "vol-1")):
+        host.pillar["klp"]["run"] = run
+        programs.on(["backup"], backup)
+        programs.on(["drop", ...], {"retcode": 1, "stderr": "busy"})
+        apply(host, "root_backup.taken")
+    programs.on(["drop", "vol-0"])
     ret = apply(host, "root_backup.finished")
-    assert ret["changes"]["backups"] == {"old": ["vol-0", "vol-1"], "new": ["vol-1"]}
-    assert ret["result"] is True and ret["comment"].endswith("\nBackup vol-9 could not be deleted")
-    host.salt["root_backup.list"] = real
-    assert apply(host, "root_backup.finished")["changes"] == {} and answers == []
+    assert ret["changes"] == {
+        "open run": {"old": "r2", "new": None},
+        "backups": {"old": ["vol-9", "vol-0", "vol-1"], "new": ["vol-9", "vol-1"]},
+    }
+    failed = "Backup vol-9 of run r0 could not be deleted: /bin/drop vol-9: exit 1: busy"
+    assert ret["result"] is True and ret["comment"].endswith(f"\n{failed}")
+    assert apply(host, "root_backup.finished")["changes"] == {}
+
+
+def test_the_end_of_a_run_is_true_though_runs_before_it_never_ended(host):
+    for run in ("r0", "r1"):
+        host.pillar["klp"]["run"] = run
+        apply(host, "root_backup.taken")
+    host.pillar["klp"]["run"] = ""
+    ret = apply(host, "root_backup.finished")
+    assert (ret["result"], ret["changes"]) == (True, {"open run": {"old": "r1", "new": None}})
+    assert [item["finished"] is None for item in record("runs")] == [False, False]
 
 
 def test_where_no_run_is_open_nothing_is_finished(host):
@@ -98,55 +169,28 @@ def test_where_no_run_is_open_nothing_is_finished(host):
 
 
 def test_a_damaged_record_makes_the_states_false(host):
-    host.write("record/runs.json", "[")
+    host.file(f"{klp_paths.RECORDS}/runs.json", "[")
     for state in ("root_backup.taken", "root_backup.finished"):
         ret = apply(host, state)
         assert ret["result"] is False and "runs.json: cannot be read" in ret["comment"]
 
 
-def virtual(module, name):
-    """Return the name under which Salt loads a file."""
-    return getattr(module, "__virtualname__", name)
+def test_the_backup_needs_no_zypper(minion, paths):
+    """A backup is put back on a host whose package management does not work any more, too."""
+    paths.clear()
+    assert minion.modules["root_backup"].__virtual__() is True
+    assert minion.states["root_backup"].__virtual__() is True
 
 
-@pytest.mark.parametrize("name", loader.MODULES)
-def test_a_module_loads_under_its_virtual_name(minion, name):
-    module = minion.modules[name]
-    answer = module.__virtual__()
-    assert answer is True or answer == module.__virtualname__
-    assert name.startswith(virtual(module, name))
+@pytest.mark.parametrize(("state", "needs"), [("klp", "klp.status"), ("zypper", "zypper.locks")])
+def test_a_state_without_its_module_says_where_the_reason_is(minion, state, needs):
+    assert minion.states[state].__virtual__() is True
+    del minion.salt[needs]
+    loaded, reason = minion.states[state].__virtual__()
+    assert loaded is False
+    assert reason == f"{state}: the module {state} is not loaded here; it says why: salt-call {needs}"
 
 
-@pytest.mark.parametrize("name", loader.MODULES)
-def test_a_module_says_what_has_to_be_synced(minion, name):
-    minion.utils.clear()
-    loaded, reason = minion.modules[name].__virtual__()
-    assert loaded is False and reason.endswith(".py is missing here, run saltutil.sync_all")
-
-
-@pytest.mark.parametrize("name", [name for name in loader.MODULES if not name.startswith("root_backup")])
-@pytest.mark.parametrize("program", ["zypper", "rpm"])
-def test_a_module_says_which_program_is_missing(minion, paths, name, program):
-    paths.discard(program)
-    module = minion.modules[name]
-    answer = module.__virtual__()
-    if program == "zypper" or name == "zypper":
-        assert answer == (False, f"{virtual(module, name)}: command {program} not found, this is not a SUSE host")
-    else:
-        assert answer
-
-
-@pytest.mark.parametrize("name", loader.STATES)
-def test_a_state_loads_only_with_its_module_and_utils(minion, name):
-    module = minion.states[name]
-    minion.salt["saltutil.runner"] = lambda fun, **kwargs: {}  # of Salt's own, on a master
-    assert module.__virtual__() in (True, virtual(module, name))
-    minion.utils.clear()
-    loaded, reason = module.__virtual__()
-    assert loaded is False and reason.startswith(f"{virtual(module, name)}: ")
-    assert re.search(r" missing here, run(: salt-run)? saltutil\.sync_all$", reason)
-
-
-def test_an_error_while_the_run_is_read_is_the_comment(host):
-    host.salt["root_backup.current"] = lambda: (_ for _ in ()).throw(CommandExecutionError("broken"))
+def test_an_error_while_the_run_is_read_is_the_comment(host, functions):
+    functions.set(klp_runs__current=lambda _: (_ for _ in ()).throw(CommandExecutionError("broken")))
     assert apply(host, "root_backup.finished")["comment"] == "broken"

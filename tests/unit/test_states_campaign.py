@@ -16,9 +16,8 @@ class Orchestration:
         self.answers: dict = {}
         self.pillar: dict = {}
         self.opts = {"test": False}
-        result = load("_utils", "klp_state").result
-        names = {"__salt__": {"saltutil.runner": self.runner}, "__utils__": {"klp_state.result": result}}
-        self.module = load("_states", "klp_campaign", __opts__=self.opts, __pillar__=self.pillar, **names)
+        names = {"__opts__": self.opts, "__pillar__": self.pillar, "__salt__": {"saltutil.runner": self.runner}}
+        self.module = load("_states", "klp_campaign", **names)
 
     def runner(self, name, kwarg):
         self.calls.append((name, kwarg))
@@ -104,7 +103,6 @@ def test_the_audit(master):
 
 
 def test_it_loads_on_masters_only():
-    module = load("_states", "klp_campaign", __salt__={}, __utils__={})
-    assert module.__virtual__()[0] is False
-    names = {"__salt__": {"saltutil.runner": 1}, "__utils__": {"klp_state.result": 1}}
-    assert load("_states", "klp_campaign", **names).__virtual__() is True
+    loaded, reason = load("_states", "klp_campaign", __salt__={}).__virtual__()
+    assert loaded is False and reason.endswith("campaigns are declared on a master")
+    assert load("_states", "klp_campaign", __salt__={"saltutil.runner": 1}).__virtual__() is True

@@ -3,6 +3,9 @@
 import pytest
 from salt.exceptions import CommandExecutionError
 
+from tests.unit.states import Functions
+from tests.unit.states import apply as apply_state
+
 LP = "kernel-livepatch-5_14_21-150500_55_7-default"
 CHANGES = {
     LP: {"old": "3-1", "new": None},
@@ -13,29 +16,32 @@ LEFT = "nothing is left of live patching that pillar klp:disable takes away"
 
 
 @pytest.fixture
-def host(minion):
-    """A host that is disabled by ``klp.disable``; ``refusal`` is what a check raises."""
+def host(minion, monkeypatch):
+    """A host that is disabled by ``klp_disable.disable``; ``refusal`` is what a check raises."""
     state: dict = {"refusal": None, "stuck": False, "calls": 0}
     state["found"] = {"packages": {LP: "3-1"}, "locks": ["kernel-default"], "held": "3-1"}
 
-    def remains(check=False):
+    def leftovers(_, check=False):
         if check and state["refusal"]:
             raise CommandExecutionError(state["refusal"])
         return state["found"]
 
-    def disable():
+    def disable(_):
         state["calls"] += 1
         if not state["stuck"]:
             state["found"] = {"packages": {}, "locks": [], "held": None}
         return {"changed": {}, "notes": ["one", "two"]}
 
-    minion.salt.update({"klp.remains": remains, "klp.disable": disable, "klp.aftermath": lambda: ["it stays"]})
+    Functions(monkeypatch).set(
+        klp_disable__leftovers=leftovers,
+        klp_disable__disable=disable,
+        klp_disable__still_loaded=lambda _: ["it stays"],
+    )
     return state
 
 
 def apply(minion, test=False):
-    minion.opts["test"] = test
-    return minion.states["klp_disable"].disabled("id")
+    return apply_state(minion, "klp.disabled", test=test)
 
 
 def test_a_host_is_disabled_once(minion, host):
@@ -63,10 +69,3 @@ def test_what_is_still_there_is_named(minion, host):
     ret = apply(minion)
     assert (ret["result"], ret["changes"]) == (False, {})
     assert ret["comment"] == f"Still there: {LP}, kernel-default\none\ntwo"
-
-
-def test_the_file_shares_the_name_of_the_state_module(minion):
-    module = minion.states["klp_disable"]
-    assert module.__virtual__() == "klp"
-    del minion.salt["klp.disable"]
-    assert "run saltutil.sync_all" in module.__virtual__()[1]

@@ -4,6 +4,7 @@ import pytest
 import salt.utils.systemd
 from salt.exceptions import CommandExecutionError, SaltInvocationError
 
+import klp_paths
 from tests.unit.conftest import Clock
 from tests.unit.loader import load, recorded
 
@@ -16,7 +17,7 @@ RPM_LOCKED = {"retcode": 8, "stdout": recorded("zypper/rpm-lock-held.txt"), "std
 def zypp_cmd():
     """The utils module with a clock that only sleeping moves."""
     module = load("_utils", "zypp_cmd")
-    module.time, module._SYS.read_only = Clock(), lambda path: False
+    module.time = Clock()
     return module
 
 
@@ -124,10 +125,13 @@ def test_messages_of_xml_and_of_text(zypp_cmd):
     said = zypp_cmd.messages(recorded("zypper/install-not-found.xml"))
     assert said == "No provider of 'no-such-package' found."
     assert zypp_cmd.messages(" plain text \n") == "plain text"
+    said = zypp_cmd.messages(recorded("zypper/list-updates-repository-skipped.xml"))
+    assert "Skipping repository 'gone'" in said and "of the test lab" not in said
 
 
 @pytest.mark.parametrize(
-    "name", ["curl", "pattern:lp_sles", "libstdc++6", "kernel-default=5.14.21-150500.55.7.1", "a=1:2~3", "7zip"]
+    "name",
+    ["curl", "pattern:lp_sles", "libstdc++6", "kernel-default=5.14.21-150500.55.7.1", "a=1:2~3", "a=1^git2-1", "7zip"],
 )
 def test_names_of_packages_are_accepted(zypp_cmd, name):
     assert zypp_cmd.check_names((name,)) == [name]
@@ -161,19 +165,108 @@ def test_only_what_writes_gets_a_scope_of_systemd(zypp_cmd, monkeypatch, paths, 
     paths.update(["systemd-run"] if there else [])
     calls = []
 
-    def run(run_all, argv, ok, timeout, env):
-        calls.append((run_all, argv))
+    def run(argv, ok, timeout, env):
+        calls.append(argv)
         return WRITES
 
-    zypp_cmd.zypper(run, "run_all", PATIENCE, ["addlock", "a"], writes=True)
-    zypp_cmd.zypper(run, "run_all", PATIENCE, ["search", "a"])
+    zypp_cmd.zypper(run, PATIENCE, ["addlock", "a"], writes=True)
+    zypp_cmd.zypper(run, PATIENCE, ["search", "a"])
     assert calls == [
-        ("run_all", prefix + ["zypper", "--non-interactive", "addlock", "a"]),
-        ("run_all", ["zypper", "--non-interactive", "--xmlout", "search", "a"]),
+        prefix + ["zypper", "--non-interactive", "addlock", "a"],
+        ["zypper", "--non-interactive", "--xmlout", "search", "a"],
     ]
 
 
-def test_no_zypper_is_started_on_a_lock_file_that_is_a_directory(zypp_cmd, tmp_path):
-    zypp_cmd.LOCKS = str(tmp_path)
+def test_no_zypper_is_started_on_a_lock_file_that_is_a_directory(zypp_cmd, tmp_path, monkeypatch):
+    monkeypatch.setattr(klp_paths, "LOCKS", str(tmp_path))
     with pytest.raises(CommandExecutionError, match="is a directory, zypper would never end: remove it$"):
-        zypp_cmd.zypper(None, None, PATIENCE, ["update"])
+        zypp_cmd.zypper(None, PATIENCE, ["update"])
+
+
+# -- a zypper that changes packages looks at the host before each try --------------------------------------------------
+
+
+@pytest.mark.parametrize("busy", [{"retcode": 7}, RPM_LOCKED], ids=["zypp", "rpm"])
+def test_a_zypper_that_looks_first_does_not_wait_by_itself(zypp_cmd, busy):
+    run, looks = Run(busy, busy, {}), []
+    zypp_cmd.call(run, ["install", "a"], timeout=60, lock_timeout=30, before=lambda: looks.append(zypp_cmd.time.now))
+    assert [(call[2], call[3]) for call in run.calls] == [(60, {"ZYPP_LOCK_TIMEOUT": "0"})] * 3
+    assert zypp_cmd.time.slept == [2, 2] and [later - looks[0] for later in looks] == [0, 2, 4]
+
+
+def test_what_is_seen_before_a_later_try_stops_it(zypp_cmd):
+    run, looks = Run({"retcode": 7}, {}), []
+
+    def before():
+        looks.append(1)
+        if len(looks) == 2:
+            raise CommandExecutionError("a transition is still running")
+
+    with pytest.raises(CommandExecutionError, match="^a transition is still running$"):
+        zypp_cmd.call(run, ["install", "a"], before=before)
+    assert len(run.calls) == 1
+
+
+def test_a_zypp_lock_that_stays_is_waited_for_until_the_deadline(zypp_cmd):
+    run = Run({"retcode": 7, "stderr": recorded("zypper/lock-held.txt")})
+    with pytest.raises(CommandExecutionError, match="^zypper install: after 5 seconds the zypp lock is still held by"):
+        zypp_cmd.call(run, ["--no-refresh", "install", "a"], lock_timeout=5, before=lambda: None)
+    assert len(run.calls) == 3 and zypp_cmd.time.slept == [2, 2]
+
+
+def test_a_zypper_that_only_reads_is_not_tried_again_for_the_zypp_lock(zypp_cmd):
+    run = Run({"retcode": 7})
+    with pytest.raises(CommandExecutionError, match="the zypp lock is still held"):
+        zypp_cmd.call(run, ["search", "a"])
+    assert len(run.calls) == 1 and run.calls[0][3] == {"ZYPP_LOCK_TIMEOUT": "300"}
+
+
+# -- whose fault it is -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("code", "sample", "why"),
+    [
+        (4, "install-kernel-locked.xml", "Problem: conflicting requests"),
+        (
+            4,
+            "patch-locked-problem.xml",
+            (
+                "Problem: dkms-agent-2.0-1.1.x86_64 requires kernel-default >= 5.14.21-150500.55.12, but this "
+                "requirement cannot be provided"
+            ),
+        ),
+        (104, "install-not-found.xml", "No provider of 'no-such-package' found."),
+        (
+            4,
+            "install-licence.xml",
+            "a licence has to be agreed to: install it once by hand, or allow it with pillar klp:update:licenses",
+        ),
+    ],
+)
+def test_a_problem_of_a_package_is_told_apart_and_said_in_one_clause(zypp_cmd, code, sample, why):
+    answer = {"retcode": code, "stdout": recorded(f"zypper/{sample}")}
+    with pytest.raises(zypp_cmd.NotInstallable) as error:
+        zypp_cmd.call(Run(answer), ["--no-refresh", "install", "--dry-run", "a"])
+    assert error.value.why == why and str(error.value).startswith(f"zypper install: exit {code}")
+    assert "<" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("code", "text", "said"),
+    [
+        (4, recorded("zypper/install-rpm-broken.xml"), "Target initialization failed:\nRpm Exception"),
+        (8, recorded("zypper/install-plan-problem.xml"), "Problem: dkms-agent"),
+        (106, recorded("zypper/list-updates-repository-skipped.xml"), "Skipping repository 'gone'"),
+        (-9, "", "no output"),
+    ],
+)
+def test_a_problem_of_the_host_is_no_problem_of_a_package(zypp_cmd, code, text, said):
+    with pytest.raises(CommandExecutionError) as error:
+        zypp_cmd.call(Run({"retcode": code, "stdout": text}), ["install", "a"])
+    assert not isinstance(error.value, zypp_cmd.NotInstallable) and said in str(error.value)
+
+
+def test_a_zypper_that_was_killed_has_no_exit_code(zypp_cmd):
+    with pytest.raises(CommandExecutionError, match="^zypper install: was killed by signal 9: no output$"):
+        zypp_cmd.call(Run({"retcode": -9}), ["install"])

@@ -119,22 +119,22 @@ def test_editions_in_the_repositories():
 
 
 def test_packages_of_advisories_come_from_their_conflicts():
-    found = zypp_parse.advisory_packages(recorded("zypper/info-patches.txt"))
+    found = zypp_parse.advisory_editions(recorded("zypper/info-patches.txt"))
     assert sorted(found) == NEEDED
-    assert found[BASE + "2871"] == [
+    assert sorted(found[BASE + "2871"]) == [
         "kernel-default",
         "kernel-default-livepatch",
         "kernel-livepatch-5_14_21-150500_55_12-default",
     ]
-    assert found[LIVE + "3179"] == [LP]
-    assert found[BASE + "3410"] == ["dkms-agent"]
+    assert found[LIVE + "3179"] == {LP: "3-150500.2.1"}
+    assert found[BASE + "3410"] == {"dkms-agent": "2.0-1.1"}
 
 
 def test_packages_of_advisories_in_the_newer_form():
     text = (
         "Name        : A\nConflicts   : [3]\n    srcpackage:zypper < 1\n    zypper-log < 1.14.64-1\n    a+b.i586 < 2\n"
     )
-    assert zypp_parse.advisory_packages(text) == {"A": ["a+b", "zypper-log"]}
+    assert zypp_parse.advisory_editions(text) == {"A": {"a+b": "2", "zypper-log": "1.14.64-1"}}
 
 
 @pytest.mark.parametrize(
@@ -146,7 +146,7 @@ def test_packages_of_advisories_in_the_newer_form():
 )
 def test_conflicts_of_no_advisory_or_of_another_form_are_named(text, message):
     with pytest.raises(ValueError, match=f"zypper info: {message}"):
-        zypp_parse.advisory_packages(text)
+        zypp_parse.advisory_editions(text)
 
 
 def test_failed_scriptlets_are_named():
@@ -225,3 +225,55 @@ def test_the_editions_that_an_advisory_brings():
         "kernel-default-livepatch": "5.14.21-150500.55.12.1",
         "kernel-livepatch-5_14_21-150500_55_12-default": "1-150500.11.3.2",
     }
+
+
+# -- advisories and packages by one call -------------------------------------------------------------------------------
+
+
+def test_one_list_has_advisories_and_packages():
+    text = recorded("zypper/list-updates-both.xml")
+    assert ids("list-updates-both.xml") == [name for name in NEEDED if name != BASE + "2990"]
+    assert zypp_parse.updates(text)["libz1"] == {"old": "1.2.13-150500.2.3", "new": "1.2.13-150500.4.3.1"}
+    assert not zypp_parse.blocked(text)
+
+
+def test_while_the_stack_waits_there_are_no_packages_and_that_is_seen():
+    text = recorded("zypper/list-updates-both-stack-pending.xml")
+    assert ids("list-updates-both-stack-pending.xml") == NEEDED and zypp_parse.updates(text) == {}
+    assert zypp_parse.blocked(text) and zypp_parse.blocked(recorded("zypper/list-patches-stack-pending.xml"))
+    assert not zypp_parse.blocked(recorded("zypper/list-updates-locked.xml"))
+
+
+def test_the_repository_of_an_advisory_is_named():
+    found = {item["id"]: item["repository"] for item in zypp_parse.advisories(recorded("zypper/list-patches-all.xml"))}
+    assert found[LIVE + "3001"] == "SLE-Module-Live-Patching15-SP5-Updates"
+    text = "<s><update-list><update kind='patch' name='A-1'/></update-list></s>"
+    assert zypp_parse.advisories(text)[0]["repository"] is None
+
+
+# -- dry runs ----------------------------------------------------------------------------------------------------------
+
+
+def actions(name):
+    found = zypp_parse.summary(recorded(f"zypper/{name}"))
+    return {key: [(item["name"], item["edition"], item["old"]) for item in found[key]] for key in found if found[key]}
+
+
+@pytest.mark.parametrize(
+    ("name", "wanted"),
+    [
+        ("install-twice.xml", {"upgrade": [("slow", "2-1", "1-1")], "remove": [("slow", "2-1", None)]}),
+        (
+            "install-change-vendor.xml",
+            {"upgrade": [("ep", "1:2-1", "1:1-1"), ("ven", "2-1", "1-1")], "change-vendor": [("ven", "2-1", "1-1")]},
+        ),
+    ],
+)
+def test_a_package_may_be_in_several_parts_of_a_summary(name, wanted):
+    assert actions(name) == wanted
+
+
+def test_a_part_of_a_summary_that_comes_twice_is_read_twice():
+    part = "<to-install><solvable name='{}' edition='1-1'/></to-install>"
+    text = f"<s><install-summary>{part.format('kernel-default')}{part.format('a')}</install-summary></s>"
+    assert [item["name"] for item in zypp_parse.summary(text)["install"]] == ["kernel-default", "a"]

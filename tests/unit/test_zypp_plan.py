@@ -1,11 +1,18 @@
 """What a maintenance run installs, and what it leaves out for which reason."""
 
+import math
+
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
-from tests.unit.loader import load, recorded
+import klp_cves
+import klp_pillar
+import zypp_parse
+import zypp_plan
+from tests.unit.loader import recorded
 
-zypp_plan, zypp_parse = load("_utils", "zypp_plan"), load("_utils", "zypp_parse")
-DEFAULTS = load("_utils", "klp_pillar").defaults()["update"]
+DEFAULTS = klp_pillar.defaults()["update"]
 LP = "kernel-livepatch-5_14_21-150500_55_7-default"
 BASE = "SUSE-SLE-Module-Basesystem-15-SP5-2023-"
 LIVE = "SUSE-SLE-Module-Live-Patching-15-SP5-2023-"
@@ -48,6 +55,18 @@ def test_kernel_packages_and_live_patches_are_told_apart(name, kernel, live_patc
 
 
 @pytest.mark.parametrize(
+    ("name", "brings"), [("kernel-default-livepatch", True), ("kernel-default", False), (LP, False), ("curl", False)]
+)
+def test_a_metapackage_brings_the_live_patch_of_each_new_kernel(name, brings):
+    assert zypp_plan.metapackage(name) is brings
+
+
+def test_a_live_patch_package_names_its_kernel():
+    assert zypp_plan.kernel_of(LP) == "5.14.21-150500.55.7-default"
+    assert zypp_plan.kernel_of("kgraft-patch-4_12_14-122_46-default") == "4.12.14-122.46-default"
+
+
+@pytest.mark.parametrize(
     ("flavour", "some"),
     [
         ("default", ["kernel-default", "kernel-default-base", "kernel-devel", "kernel-macros", "kernel-syms"]),
@@ -66,7 +85,10 @@ def lab():
     """What a host with everything pending says: advisories, their packages, updates."""
     return (
         zypp_parse.advisories(recorded("zypper/list-patches-all.xml")),
-        zypp_parse.advisory_packages(recorded("zypper/info-patches.txt")),
+        {
+            key: sorted(value)
+            for key, value in zypp_parse.advisory_editions(recorded("zypper/info-patches.txt")).items()
+        },
         {
             name: change
             for name, change in zypp_parse.updates(recorded("zypper/list-updates.xml")).items()
@@ -76,7 +98,8 @@ def lab():
 
 
 def plan(lab, needreboot=("glibc", "kernel-firmware-all"), **update):
-    return zypp_plan.plan(*lab, dict(DEFAULTS, **update), set(needreboot))
+    advisories, packages, updates = lab
+    return zypp_plan.plan(advisories, packages, updates, dict(DEFAULTS, **update), set(needreboot))
 
 
 def reasons(found):
@@ -87,7 +110,6 @@ def test_everything_but_kernel_live_patch_and_reboot_is_planned(lab):
     found = plan(lab)
     assert sorted(found["packages"]) == ["curl", "libopenssl1_1", "libz1", "libzypp", "nfs-client"]
     assert found["advisories"] == [BASE + number for number in "2990 3210 3242 3300 3310".split()]
-    assert found["stack"] == [BASE + "2990"]
     assert found["live_patches"] == [LIVE + "3001", LIVE + "3179"]
 
 
@@ -117,6 +139,10 @@ def test_reboots_can_be_allowed_but_never_a_kernel(lab):
         ({"categories": ["security"]}, BASE + "3242", "category recommended is not in pillar klp:update:categories"),
         ({"categories": ["security"]}, "curl", "category optional is not in pillar klp:update:categories"),
         ({"severities": ["important"]}, BASE + "3210", "severity moderate is not in pillar klp:update:severities"),
+        ({"exclude": ["libz*"]}, "libz1", "excluded by pillar klp:update:exclude"),
+        ({"exclude": ["?url"]}, "curl", "excluded by pillar klp:update:exclude"),
+        ({"exclude": ["curl"]}, BASE + "3310", "excluded by pillar klp:update:exclude"),
+        ({"exclude": ["dkms-agent"]}, BASE + "3410", "excluded by pillar klp:update:exclude"),  # also held back
         ({"others": False}, "kernel-firmware-all", "asks for a reboot (named in /etc/zypp/needreboot)"),
     ],
 )
@@ -148,7 +174,7 @@ def test_a_package_that_two_advisories_bring_stays_back_for_a_hard_reason_only()
 
 def test_an_advisory_without_packages_is_taken():
     advisory = {"id": "A", "category": "security", "severity": "low", "reboot": False, "stack": True}
-    assert zypp_plan.plan([advisory], {}, {}, DEFAULTS, set())["stack"] == ["A"]
+    assert zypp_plan.plan([advisory], {}, {}, DEFAULTS, set())["advisories"] == ["A"]
 
 
 @pytest.mark.parametrize(
@@ -159,6 +185,12 @@ def test_an_advisory_without_packages_is_taken():
         ("install-stack-patch.xml", False, []),
         ("update-with-locks.xml", False, ["upgrade curl-8.0.1-150400.5.26.1"]),
         ("update-with-locks.xml", True, []),
+        ("install-change-vendor.xml", True, ["change the vendor of ven-2-1"]),
+        ("install-twice.xml", True, []),
+        ("install-kernel-livepatch.xml", True, ["install kernel-default-5.14.21-150500.55.12.1"]),
+        ("remove.xml", True, ["remove " + LP + "-1-150500.9.3.1"]),
+        ("install-plan.xml", False, ["upgrade curl-8.0.1-150400.5.26.1"]),
+        ("install-nothing.xml", False, []),
     ],
 )
 def test_a_dry_run_may_hold_no_kernel(sample, allow, found):
@@ -187,6 +219,8 @@ def test_needreboot_files_name_packages_and_capabilities():
         ("10-2", "1", False),
         (None, None, False),
         (None, "1", False),
+        ("2-1", "1:2-1", True),
+        ("2-1", "1:3-1", False),
         ("", None, False),
     ],
 )
@@ -195,29 +229,168 @@ def test_presence_of_a_package(found, edition, there):
 
 
 @pytest.mark.parametrize(
-    ("code", "scriptlets", "said"),
+    ("command", "code", "scriptlets", "said"),
     [
-        (0, [], []),
-        (103, [], []),
-        (102, [], ["something that was installed asks for a reboot"]),
-        (107, ["a-1-1.x86_64"], ["installed, but a scriptlet failed: a-1-1.x86_64"]),
-        (107, [], ["installed, but a scriptlet failed: zypper does not say of which package"]),
+        ("install", 0, [], []),
+        ("install", 103, [], []),
+        ("install", 102, [], ["something that was installed asks for a reboot"]),
+        ("install", 107, ["a-1-1.x86_64"], ["installed, but a scriptlet failed: a-1-1.x86_64"]),
+        ("install", 107, [], ["installed, but a scriptlet failed: zypper does not say of which package"]),
+        ("remove", 107, ["a-1-1.x86_64"], ["removed, but a scriptlet failed: a-1-1.x86_64"]),
     ],
 )
-def test_exit_codes_that_need_words(code, scriptlets, said):
-    assert zypp_plan.notes(code, scriptlets) == said
+def test_exit_codes_that_need_words(command, code, scriptlets, said):
+    assert zypp_plan.notes(command, code, scriptlets) == said
 
 
-def test_what_is_missing_after_a_run_is_told():
-    planned = {name: {"old": "1-1", "new": "2-1"} for name in ("a", "b", "c", "new")}
-    before = {"a": "1-1", "b": "1-1", "c": "1-1"}
-    said = zypp_plan.missing(planned, before, {"a": "1-1,2-1", "b": "1-1"})
-    assert said == ["b: wanted 2-1, found 1-1", "c: wanted 2-1, found nothing"]
+# -- what cannot come along --------------------------------------------------------------------------------------------
 
 
-def test_new_and_left_advisories(lab):
+def test_a_live_patch_that_is_replaced_is_not_taken_away():
+    item = {"name": LP, "kind": "package", "edition": "1-1", "old": None}
+    gone = {"remove": [item], "upgrade": [], "nothing": False}
+    assert zypp_plan.forbidden(gone, set(), True) == [f"remove {LP}-1-1"]
+    assert zypp_plan.forbidden(dict(gone, upgrade=[dict(item, edition="2-1")]), set(), True) == []
+
+
+def test_a_package_that_asks_for_a_reboot_may_be_removed():
+    item = {"name": "glibc", "kind": "package", "edition": "1-1", "old": None}
+    assert zypp_plan.forbidden({"remove": [item], "nothing": False}, {"glibc"}, False) == []
+    assert zypp_plan.forbidden({"install": [item], "nothing": False}, {"glibc"}, False) == ["install glibc-1-1"]
+
+
+def test_a_dry_run_may_hold_nothing_that_is_excluded_by_name():
+    summary = zypp_parse.summary(recorded("zypper/install-plan.xml"))
+    assert zypp_plan.excluded(summary, []) == [] and zypp_plan.excluded(summary, ["SUSE-*", "url"]) == []
+    assert zypp_plan.excluded(summary, ["c*", "libz?"]) == [
+        "upgrade curl-8.0.1-150400.5.26.1",
+        "upgrade libz1-1.2.13-150500.4.3.1",
+    ]
+    assert not any(LP in item for item in zypp_plan.excluded(summary, ["*"]))
+    assert zypp_plan.excluded(zypp_parse.summary(recorded("zypper/remove.xml")), ["*"]) == []
+
+
+def test_changes_of_a_dry_run():
+    summary = zypp_parse.summary(recorded("zypper/install-change-vendor.xml"))
+    assert zypp_plan.changes(summary) == {
+        "ep": {"old": "1:1-1", "new": "1:2-1"},
+        "ven": {"old": "1-1", "new": "2-1"},
+    }
+    assert zypp_plan.changes(zypp_parse.summary(recorded("zypper/install-twice.xml"))) == {
+        "slow": {"old": "1-1", "new": "2-1"}
+    }
+    assert list(zypp_plan.changes(zypp_parse.summary(recorded("zypper/install-stack-patch.xml")))) == ["libzypp"]
+    removed = zypp_plan.changes(zypp_parse.summary(recorded("zypper/remove.xml")))
+    assert removed[LP] == {"old": "1-150500.9.3.1", "new": None}
+
+
+def test_packages_that_are_dropped_are_named_with_the_cure(lab):
     found = plan(lab)
-    assert zypp_plan.new(found, [BASE + "2871", LIVE + "3001", BASE + "3210", "other"]) == ["other"]
-    left = zypp_plan.left(found, [BASE + "3210", "other"])
-    assert left[-1] == {"item": BASE + "3210", "kind": "advisory", "reason": zypp_plan.STILL_NEEDED}
-    assert zypp_plan.left(found, []) == found["skipped"]
+    contents = dict(lab[1], **{"only-b": ["libz1", "b"], "none": []})
+    found["advisories"] += ["only-b", "none", "unknown"]
+    left = zypp_plan.dropped(found, {"curl": "would do harm", "libz1": "is wrong"}, contents)
+    assert sorted(left["packages"]) == ["libopenssl1_1", "libzypp", "nfs-client"]
+    assert left["advisories"] == [BASE + "2990", BASE + "3242", BASE + "3300", "none", "unknown"]
+    cures = {
+        "curl": "would do harm; leave it out for good with pillar klp:update:exclude: [curl]",
+        "libz1": "is wrong; leave it out for good with pillar klp:update:exclude: [libz1]",
+    }
+    wanted = {**cures, BASE + "3310": cures["curl"], BASE + "3210": cures["libz1"], "only-b": cures["libz1"]}
+    assert {item: reason for item, reason in reasons(left).items() if item not in reasons(found)} == wanted
+    assert [(item["kind"], item["item"]) for item in left["skipped"]] == sorted(
+        (item["kind"], item["item"]) for item in left["skipped"]
+    )
+    assert zypp_plan.dropped(found, {}, contents) == found
+
+
+NUMBERS = st.integers(0, 40).map("p{}".format)
+
+
+class Question:
+    """Counts the questions; ``bad`` cannot be installed at all, ``apart`` are pairs that cannot be together."""
+
+    def __init__(self, bad, apart=()):
+        self.bad, self.apart, self.asked = set(bad), apart, []
+
+    def __call__(self, names):
+        self.asked.append(tuple(names))
+        wrong = [name for name in names if name in self.bad]
+        wrong += [f"{one} with {two}" for one, two in self.apart if one in names and two in names]
+        return ", ".join(wrong) or None
+
+
+@given(st.lists(NUMBERS, unique=True, max_size=40), st.sets(NUMBERS, max_size=6))
+@example([f"p{number}" for number in range(8)], {"p4"})
+@example([f"p{number}" for number in range(40)], set())
+def test_independent_bad_ones_are_found_with_few_questions(names, bad):
+    question = Question(bad)
+    admitted, wrong = zypp_plan.admit(names, question)
+    assert admitted == [name for name in names if name not in bad] and set(wrong) == set(names) & bad
+    assert wrong == {name: name for name in wrong}
+    depth = math.ceil(math.log2(len(names))) if len(names) > 1 else 0
+    assert len(question.asked) <= 2 * len(wrong) * depth + 1 and len(set(question.asked)) == len(question.asked)
+    assert wrong or question.asked == ([tuple(names)] if names else [])
+
+
+@given(
+    st.lists(NUMBERS, unique=True, max_size=16),
+    st.sets(NUMBERS, max_size=3),
+    st.lists(st.tuples(NUMBERS, NUMBERS), max_size=8),
+    st.sets(st.sampled_from(["k1", "k2"])),
+)
+def test_what_is_admitted_is_clean_and_nothing_more_could_be(names, bad, apart, kept):
+    """Whatever cannot be together: each that was dropped was refused together with some of what is kept."""
+    question, kept = Question(bad, apart), sorted(kept)
+    admitted, wrong = zypp_plan.admit(names, question, kept)
+    assert sorted([*admitted, *wrong]) == sorted(names)
+    assert Question(bad, apart)([*kept, *admitted]) is None
+    for name, why in wrong.items():
+        assert why and Question(bad, apart)([*kept, *admitted, name]) is not None
+        assert any(set(asked) - {name} <= {*kept, *admitted} and name in asked for asked in question.asked)
+    assert all(asked[: len(kept)] == tuple(kept) for asked in question.asked)
+
+
+@given(st.lists(NUMBERS, unique=True, max_size=10), st.randoms(use_true_random=False))
+def test_what_is_admitted_is_clean_whatever_the_answers_depend_on(names, random):
+    """A package may even be installable only together with another one: the answers to sets are any answers."""
+    answers: dict[frozenset[str], str | None] = {frozenset(): None}
+
+    def question(some):
+        return answers.setdefault(frozenset(some), random.choice([None, "no"]))
+
+    admitted, wrong = zypp_plan.admit(names, question)
+    assert answers[frozenset(admitted)] is None and sorted([*admitted, *wrong]) == sorted(names)
+
+
+# -- after a run -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("installed", "contents", "needed"),
+    [
+        ({"a": "2-1"}, {"a": "2-1"}, False),
+        ({"a": "3-1"}, {"a": "2-1"}, False),
+        ({"a": "1-1"}, {"a": "2-1"}, True),
+        ({"a": "1-1,2-1"}, {"a": "2-1"}, False),
+        ({"a": "2-1", "b": "1-1"}, {"a": "2-1", "b": "2-1"}, True),
+        ({"a": "10-1"}, {"a": "9-1"}, False),
+        ({"a": "2-1"}, {"a": "1:2-1"}, False),
+        ({"a": "1-1"}, {"a": "1:2-1"}, True),
+        ({"a": "2-1"}, {"a": "1:3-1"}, True),
+        ({"a": "1-1"}, {"a": "1:1-1"}, False),
+        ({}, {"a": "2-1"}, False),
+        ({"a": "1-1"}, {}, False),
+    ],
+)
+def test_an_advisory_is_still_needed_while_a_package_of_it_is_older(installed, contents, needed):
+    found = zypp_plan.still_needed({"advisories": ["A"]}, {"A": contents, "B": {"a": "9-1"}}, installed, klp_cves.newer)
+    assert found == ([{"item": "A", "kind": "advisory", "reason": zypp_plan.STILL_NEEDED}] if needed else [])
+
+
+def test_an_advisory_of_unknown_contents_is_not_said_to_be_needed():
+    assert zypp_plan.still_needed({"advisories": ["A"]}, {}, {"a": "1-1"}, klp_cves.newer) == []
+
+
+@pytest.mark.parametrize(("edition", "bare"), [("1-1", "1-1"), ("1:2-1", "2-1"), ("0:1-1", "1-1")])
+def test_an_edition_without_its_epoch(edition, bare):
+    assert zypp_plan.without_epoch(edition) == bare

@@ -1,0 +1,113 @@
+"""
+Which edition of the live patch package a level means on this host. It is resolved once, and the edition is carried on.
+"""
+
+from salt.exceptions import CommandExecutionError, SaltInvocationError
+
+import klp_cmd
+import klp_hold
+import klp_live
+import klp_parse
+import klp_paths
+import klp_pillar
+import zypp_solver
+
+
+def age(edition):
+    """Return a key that sorts editions of one live patch package from old to new."""
+    return klp_cmd.parsed(klp_parse.age, edition)
+
+
+def available(host):
+    """Return the live patches for the running kernel in the repositories, newest first."""
+    found = zypp_solver.editions(host, host.live_patch_package)
+    return klp_cmd.parsed(klp_parse.newest_first, found)
+
+
+def find(host, level):
+    """
+    Return the newest edition of a level in the repositories, older or newer than what is installed.
+
+    Raises CommandExecutionError where no repository has it, with those that are there.
+    """
+    editions = available(host)
+    wanted = [item["edition"] for item in editions if level in ("latest", item["level"], item["edition"])]
+    if not wanted:
+        raise CommandExecutionError(_absent(level, host.live_patch_package, editions))
+    return wanted[0]
+
+
+def _absent(level, name, editions):
+    if not zypp_solver.repositories():
+        return zypp_solver.NO_REPOSITORIES
+    if not editions:
+        return (
+            f"no live patch package for the running kernel: {name} is in no repository; is the live patching product "
+            f"registered, and does SUSE still make live patches for this kernel? Look with: zypper search {name}"
+        )
+    levels = ", ".join(item["edition"] for item in editions)
+    return f"live patch level {level} of {name} is in no repository; there are: {levels}"
+
+
+def checked(level, word="latest"):
+    """Raise SaltInvocationError for a level of another form; ``word`` is the one that counts beside numbers."""
+    problem = klp_pillar.level_problem(level, word)
+    if problem:
+        raise SaltInvocationError(f"level: {problem}")
+
+
+def resolve(host, level="latest", search=True):
+    """
+    Return the edition that a level means here, never an older one than is installed.
+
+    level
+        ``latest``, a number or an edition. On a host that went back ``latest`` is what it is held at.
+    search
+        for ``latest``: ask the repositories whether there is a newer one than what is installed.
+
+    Raises CommandExecutionError where no repository has it, it is below what is installed or above what is held.
+    """
+    checked(level)
+    package, hold = klp_live.package(host), klp_hold.of_kernel(host)
+    installed, limit = package["edition"], hold["edition"] if hold else None
+    if limit and installed and age(installed) > age(limit):
+        raise CommandExecutionError(_unfinished_rollback(host, installed, hold))
+    if installed and (level in (package["level"], installed) or (level == "latest" and not search)):
+        return installed
+    if level == "latest" and (limit or installed):
+        return limit or _newest(host, package)
+    wanted = find(host, level)
+    if limit and age(wanted) > age(limit):
+        raise CommandExecutionError(_held_back(host, wanted, hold))
+    if installed and klp_cmd.parsed(klp_parse.level, wanted) < package["level"]:
+        raise CommandExecutionError(_below(host, level, installed))
+    return wanted
+
+
+def _newest(host, package):
+    """Return the newest edition there is; asked once in a job, so that all its steps mean the same edition."""
+    name, installed = package["name"], package["edition"]
+    files = [f"{klp_paths.REPOSITORIES}/*"]
+    newest = host.kept(("newest", name), files, lambda: zypp_solver.updates(host).get(name, {"new": installed})["new"])
+    return max(newest, installed, key=age)
+
+
+def _below(host, level, installed):
+    return (
+        f"live patch level {level} is below the installed {installed}: klp.install never goes back; "
+        f"to go back: salt {host.id} klp.downgrade {level}"
+    )
+
+
+def _held_back(host, wanted, hold):
+    return (
+        f"live patch {wanted} is held back: this host went back from {hold['from']} to {hold['edition']}; "
+        f"let newer ones come with: salt {host.id} klp.unhold"
+    )
+
+
+def _unfinished_rollback(host, installed, hold):
+    return (
+        f"going back from {installed} to {hold['edition']} was begun and is not finished; finish it with: "
+        f"salt {host.id} klp.downgrade, or stay with: salt {host.id} klp.unhold"
+    )

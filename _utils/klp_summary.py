@@ -1,0 +1,112 @@
+"""
+How this host stands, and what a run would do to it: what a campaign of the master asks.
+"""
+
+import time
+
+from salt.exceptions import CommandExecutionError, SaltInvocationError
+
+import klp_health
+import klp_hold
+import klp_live
+import klp_preflight
+import klp_restoring
+import klp_rollback
+import klp_runs
+import klp_updates
+
+VERSION = 1  # of both documents
+PACKAGES = 5000  # pending packages that an answer may hold; the master takes no larger one
+ERRORS = (CommandExecutionError, SaltInvocationError)
+
+
+def busy(host):
+    """Return the jobs that are changing this host now, ``NAME JID`` each; one job may be of several functions."""
+    found = []
+    for job in host.salt["saltutil.running"]():
+        names = job["fun"] if isinstance(job["fun"], (list, tuple)) else [job["fun"]]
+        found += [f"{name} {job['jid']}" for name in names if name.startswith("state.")]
+    return found
+
+
+def state_summary(host, run="", services=None):
+    """Return how this host stands now, with what it remembers of a run; starts one rpm and no zypper."""
+    package, status, hold = klp_live.package(host), klp_live.status(host), klp_hold.of_kernel(host)
+    return {
+        "version": VERSION,
+        "host": host.id,
+        "time": int(time.time()),
+        "kernel": status["kernel"],
+        "transition": status["transition"],
+        "package": package["name"],
+        "live_patch": package["edition"],
+        "active": status["active"],
+        "unfinished": package["unfinished"],
+        "held": hold["edition"] if hold else None,
+        "restoring": bool(klp_restoring.pending()),
+        "run": klp_runs.run_record(str(run)) if run else None,
+        "busy": busy(host),
+        "health": klp_health.health(host, services),
+    }
+
+
+def run_preview(host, kind="patch", level="previous"):
+    """Return how this host stands and what a run would change; refreshes the repositories, changes nothing else."""
+    if kind not in ("patch", "rollback"):
+        raise SaltInvocationError(f"kind: wanted patch or rollback, found {kind!r}")
+    answer = dict(state_summary(host), changes={}, target=None, refusals=[], seconds=klp_runs.duration())
+    answer["refusals"] = _patch_problems(host) if kind == "patch" else _refused(klp_preflight.problems, host)
+    if answer["refusals"]:
+        return answer
+    try:
+        if kind == "patch":
+            _patch(host, answer)
+        else:
+            _rollback(host, answer, level)
+    except ERRORS as exc:
+        answer["refusals"] = [str(exc)]
+    return answer
+
+
+def _refused(function, *args):
+    """Return what a check says against a run; what it cannot find out is said as well."""
+    try:
+        return function(*args)
+    except ERRORS as exc:
+        return [str(exc)]
+
+
+def _patch_problems(host):
+    found = _refused(klp_preflight.maintenance_problems, host) or _refused(_not_enabled, host)
+    try:
+        klp_runs.backend(host)
+    except ERRORS as exc:
+        found.append(str(exc))
+    return found
+
+
+def _not_enabled(host):
+    """Before the kernel is locked nobody knows what is pending."""
+    missing = klp_live.missing_tools(host) or klp_preflight.unlocked(host)
+    names = ", ".join(missing)
+    said = f"live patching is not enabled, missing or not locked: {names}; run state.apply klp on this host first"
+    return [said] if missing else []
+
+
+def _patch(host, answer):
+    changes = klp_updates.changes(klp_updates.plan(host, level=host.settings["level"]))
+    if len(changes) > PACKAGES:
+        raise CommandExecutionError(f"{len(changes)} packages are pending, at most {PACKAGES} are planned at once")
+    answer["changes"] = {name: change["new"] for name, change in changes.items() if change["new"]}
+    answer["target"] = answer["changes"].get(answer["package"], answer["live_patch"])
+
+
+def _rollback(host, answer, level):
+    target = klp_rollback.resolve(host, level)
+    force = host.settings["rollback"]["force"]
+    errors = [] if force or target == answer["live_patch"] else klp_health.kernel_errors()
+    if errors:
+        raise CommandExecutionError(klp_rollback.ERRORS.format("; ".join(errors)))
+    answer["target"] = target
+    if target != answer["live_patch"] or answer["held"] != target:
+        answer["changes"] = {answer["package"]: target}

@@ -1,0 +1,34 @@
+"""
+Has an SLS of this formula nothing to change on this host? Then it needs no backup either.
+"""
+
+from salt.exceptions import SaltInvocationError
+
+import klp_enable
+import klp_live
+import klp_preflight
+import klp_updates
+
+
+def up_to_date(host, sls):
+    """
+    Return whether an SLS has nothing to change here (bool); looks no further than the first change.
+
+    sls
+        ``klp`` (steady state) or ``klp.patch`` (maintenance run).
+    """
+    if sls == "klp":
+        at_level = _at_level(host)  # asked first: where there is no such live patch, that is said before a backup
+        return at_level and not klp_live.missing_tools(host) and not klp_enable.unfinished_tools(host)
+    if sls == "klp.patch":
+        if klp_preflight.unlocked(host):
+            return False
+        return not klp_updates.changes(klp_updates.plan(host, level=host.settings["level"]))
+    raise SaltInvocationError(f"sls: wanted klp or klp.patch, found {sls!r}")
+
+
+def _at_level(host):
+    package = klp_live.package(host)
+    goal = klp_enable.goal(host, host.settings["level"])
+    installed = package["edition"] is not None and package["edition"] == goal["edition"]
+    return installed and klp_live.status(host)["active"] == goal["module"] and not package["unfinished"]

@@ -1,0 +1,348 @@
+"""What a campaign asks a host: how it is, how it stands, and what a run would do to it."""
+
+import os
+
+import pytest
+import salt.utils.systemd
+from salt.exceptions import CommandExecutionError, SaltInvocationError
+
+import klp_live
+import klp_paths
+import klp_preflight
+import klp_restoring
+import klp_rollback
+import klp_summary
+import klp_updates
+import zypp_solver
+from _runners.klp import answers
+from tests.unit.conftest import KERNEL, LP
+from tests.unit.hosts import FIRST, KERNEL_PACKAGE, ONE, THIRD, THREE, TOOLS, TWO, becomes, has, remembers, rpm
+
+NOW = 1_700_000_000
+OOPS = "BUG: unable to handle page fault"
+WELL = {"boot": "b1", "log": 0, "errors": [], "tainted": "32768", "services": {}}
+CURL = {"curl": {"old": "1-1", "new": "2-1"}}
+
+
+def raising(error):
+    def function(*args, **kwargs):
+        raise error
+
+    return function
+
+
+@pytest.fixture
+def host(minion, monkeypatch):
+    """An enabled and locked host; nothing is pending."""
+    has(minion, ONE)
+    minion.live_patch(FIRST)
+    minion.pillar["klp"] = {"backup": {"backend": "none"}}
+    minion.locked(*minion.salt["klp.settings"]()["locks"])
+    minion.pending, minion.jobs = {}, []
+    minion.salt["saltutil.running"] = lambda: minion.jobs
+
+    def plan(host, update=None, level=None):
+        assert (update, level) == (None, "latest")
+        return {"packages": minion.pending, "live_patch": {}, "reload": {}, "unfinished": {}}
+
+    def sources(host):
+        patches = [{"name": FIRST, "active": True}]
+        return {
+            "sysfs": klp_live.status(host)["patches"],
+            "transition": {"value": "ready"},
+            "patches": {"value": patches},
+        }
+
+    monkeypatch.setattr(klp_updates, "plan", plan)
+    monkeypatch.setattr(zypp_solver, "refresh", lambda host: ["a"])
+    monkeypatch.setattr(klp_live, "sources", sources)
+    return minion
+
+
+# -- health ------------------------------------------------------------------------------------------------------------
+
+
+def test_a_host_that_is_well(host, programs):
+    assert host.salt["klp_audit.health"]() == WELL
+    assert programs.calls == []
+
+
+def test_errors_of_the_kernel_come_with_their_numbers(host):
+    host.file(klp_paths.KMSG, f"6,7,0,-;Linux\n4,8,1,-;{OOPS}\n6,11,1,-;usb\n")
+    found = host.salt["klp_audit.health"]()
+    assert (found["log"], found["errors"]) == (11, [{"number": 8, "text": OOPS}])
+
+
+def test_an_empty_kernel_log_begins_at_zero(host):
+    host.file(klp_paths.KMSG, "")
+    found = host.salt["klp_audit.health"]()
+    assert (found["log"], found["errors"]) == (0, [])
+
+
+def test_what_cannot_be_read_is_not_known(host):
+    for path in (klp_paths.KMSG, klp_paths.BOOT_ID, klp_paths.TAINTED):
+        os.unlink(path)
+    assert host.salt["klp_audit.health"]() == dict(WELL, boot=None, log=None, errors=None, tainted=None)
+    for path in (klp_paths.BOOT_ID, klp_paths.TAINTED):
+        host.file(path, "\n")
+    assert host.salt["klp_audit.health"]() == dict(WELL, boot=None, log=None, errors=None, tainted=None)
+
+
+@pytest.fixture
+def systemd(monkeypatch):
+    """The host was started by systemd, as every SLES is."""
+    monkeypatch.setattr(salt.utils.systemd, "booted", lambda *args: True)
+
+
+def test_without_systemd_nobody_knows_about_services(host):
+    """What Salt says there is true for every name that is somewhere on a command line, also on its own."""
+    host.salt["service.status"] = lambda name: True
+    assert host.salt["klp_audit.health"](["sshd"])["services"] == {"sshd": None}
+
+
+def test_services_run_or_not_or_nobody_knows(host, systemd):
+    assert host.salt["klp_audit.health"](["sshd"])["services"] == {"sshd": None}
+    said = {"sshd": True, "cron": False, "many": {"a": True}}
+
+    def status(name):
+        if name not in said:
+            raise CommandExecutionError("Problem performing systemctl daemon-reload")
+        return said[name]
+
+    host.salt["service.status"] = status
+    found = host.salt["klp_audit.health"](["sshd", "cron", "many", "postgresql@14-main"])["services"]
+    assert found == {"sshd": True, "cron": False, "many": None, "postgresql@14-main": None}
+
+
+@pytest.mark.parametrize(
+    "services", ["sshd", [1], {"sshd": True}, [["sshd"]], ["--root=/"], ["a b"], ["a\n"], ["ssh*"], [""], ["a" * 300]]
+)
+def test_what_is_no_list_of_names_is_refused(host, services):
+    host.salt["service.status"] = raising(AssertionError("asked"))
+    with pytest.raises(SaltInvocationError, match="services: wanted a list of names, found"):
+        host.salt["klp_audit.health"](services)
+
+
+# -- state_summary -----------------------------------------------------------------------------------------------------
+
+STATE = {
+    "version": 1,
+    "host": "sles1",
+    "time": NOW,
+    "kernel": KERNEL,
+    "transition": "ready",
+    "package": LP,
+    "live_patch": ONE,
+    "active": FIRST,
+    "unfinished": False,
+    "held": None,
+    "restoring": False,
+    "run": None,
+    "busy": [],
+    "health": WELL,
+}
+
+
+def test_a_host_says_how_it_stands_with_one_rpm(host, programs):
+    found = host.salt["klp_audit.state_summary"]()
+    assert found == STATE
+    assert answers.state_summary("sles1", found) == found
+    assert [argv[0] for argv in programs.calls] == ["rpm"]
+
+
+def test_what_else_may_be_told_of_a_host(host, systemd):
+    run = {"run": "c1", "opened": 5, "finished": 9, "backend": "none", "backup": None, "created": None}
+    remembers(host, "runs", [run])
+    remembers(host, "begun", {LP: ONE})
+    hold = {"package": LP, "edition": ONE, "from": THREE, "since": 1, "locks": []}
+    remembers(host, "hold", hold)
+    remembers(host, "restore", dict(dict.fromkeys(klp_restoring.FIELDS, "42"), boot="b1", stage="prepared"))
+    host.live_patch(THIRD, transition=1)
+    host.salt["service.status"] = lambda name: True
+    found = host.salt["klp_audit.state_summary"]("c1", ["sshd"])
+    assert found == dict(
+        STATE,
+        unfinished=True,
+        held=ONE,
+        restoring=True,
+        transition="in_progress",
+        active=THIRD,
+        run={"opened": 5, "finished": 9, "backup": None},
+        health=dict(WELL, services={"sshd": True}),
+    )
+    assert answers.state_summary("sles1", found) == found
+    remembers(host, "hold", dict(hold, package=LP.replace("55_7", "55_12")))
+    assert host.salt["klp_audit.state_summary"]("other")["held"] is None
+    assert host.salt["klp_audit.state_summary"]("other")["run"] is None
+
+
+def test_a_host_without_a_live_patch_stands_too(host):
+    host.changed()
+    has(host, None)
+    os.rename(f"{klp_paths.LIVEPATCH}/{FIRST}", f"{host.root}/gone")
+    found = host.salt["klp_audit.state_summary"]()
+    assert found == dict(STATE, live_patch=None, active=None)
+    assert answers.state_summary("sles1", found) == found
+
+
+def test_jobs_that_change_the_host_are_told(host):
+    host.jobs = [
+        {"fun": "state.apply", "jid": "1"},
+        {"fun": "test.ping", "jid": "2"},
+        {"fun": ["test.ping", "state.sls"], "jid": "3"},  # as Salt remembers a job of several functions
+        {"fun": ["test.ping"], "jid": "4"},
+    ]
+    assert host.salt["klp_audit.state_summary"]()["busy"] == ["state.apply 1", "state.sls 3"]
+
+
+def test_a_damaged_record_is_an_error_and_not_a_guess(host):
+    host.file(f"{klp_paths.RECORDS}/runs.json", "[")
+    with pytest.raises(CommandExecutionError, match="runs.json: cannot be read"):
+        host.salt["klp_audit.state_summary"]("c1")
+
+
+# -- run_preview -------------------------------------------------------------------------------------------------------
+
+
+def preview(host, *args):
+    """Return what is added to how the host stands; the master understands the whole."""
+    found = host.salt["klp_audit.run_preview"](*args)
+    assert answers.run_preview("sles1", found) == found
+    assert {key: found[key] for key in STATE} == dict(STATE, **host.more)
+    return {key: found[key] for key in found if key not in STATE}
+
+
+@pytest.fixture(autouse=True)
+def _more(minion):
+    minion.more = {}  # what of STATE is another in a test
+
+
+DISABLED = "live patching is not enabled, missing or not locked: {}; run state.apply klp on this host first"
+NOTHING: dict = {"changes": {}, "target": ONE, "refusals": [], "seconds": None}
+
+
+def refusal(*sentences):
+    return dict(NOTHING, target=None, refusals=list(sentences))
+
+
+def test_a_host_with_nothing_to_do(host):
+    assert preview(host) == NOTHING
+
+
+def test_what_is_pending_is_what_would_change(host):
+    host.pending = dict(CURL, **{LP: {"old": ONE, "new": THREE}})
+    run = {"run": "c1", "opened": 5, "finished": 65, "backend": "none", "backup": None, "created": None}
+    remembers(host, "runs", [run])
+    assert preview(host, "patch") == {
+        "changes": {"curl": "2-1", LP: THREE},
+        "target": THREE,
+        "refusals": [],
+        "seconds": 60,
+    }
+
+
+def test_all_that_is_pending_must_fit_into_one_answer(host):
+    most = klp_summary.PACKAGES
+    name, new = "texlive-{:015d}", "2021.189.svn{:05d}-150400.31.1"
+    host.pending = {name.format(number): {"old": "1", "new": new.format(number)} for number in range(most)}
+    assert len(preview(host)["changes"]) == most
+    host.pending["curl"] = {"old": "1-1", "new": "2-1"}
+    assert preview(host) == refusal(f"{most + 1} packages are pending, at most {most} are planned at once")
+
+
+def test_what_goes_is_no_change_that_the_master_has_to_show(host):
+    host.pending = dict(CURL, old={"old": "1-1", "new": None})
+    assert preview(host)["changes"] == {"curl": "2-1"}
+
+
+def test_what_speaks_against_a_run_is_told(host, monkeypatch):
+    host.pending = CURL
+    monkeypatch.setattr(klp_preflight, "maintenance_problems", lambda host: ["one", "two"])
+    assert preview(host) == refusal("one", "two")
+    host.pillar["klp"] = {}
+    found = preview(host)["refusals"]
+    assert found[:2] == ["one", "two"] and found[2].startswith("no backup, no patching: set pillar klp:backup:backend")
+
+
+@pytest.mark.parametrize("error", [CommandExecutionError, SaltInvocationError])
+def test_what_cannot_be_found_out_is_told(host, error, monkeypatch):
+    host.pending = CURL
+    monkeypatch.setattr(zypp_solver, "refresh", raising(error("repository a cannot be read")))
+    assert preview(host) == refusal("repository a cannot be read")
+
+
+def test_an_error_of_the_dry_run_is_a_refusal(host, monkeypatch):
+    error = CommandExecutionError("refused, because it would install kernel-default")
+    monkeypatch.setattr(klp_updates, "plan", raising(error))
+    assert preview(host) == refusal("refused, because it would install kernel-default")
+
+
+def test_a_host_that_is_not_enabled_has_to_be_enabled_first(host):
+    host.changed()
+    rpm(host, {"kernel-default": KERNEL_PACKAGE, LP: ONE})
+    assert preview(host) == refusal(DISABLED.format(TOOLS))
+
+
+def test_tools_that_cannot_be_asked_for_are_told(host, monkeypatch):
+    monkeypatch.setattr(klp_live, "missing_tools", raising(CommandExecutionError("rpm -q: error: database is locked")))
+    assert preview(host) == refusal("rpm -q: error: database is locked")
+
+
+def test_without_locks_nobody_knows_what_is_pending(host):
+    host.pending = CURL
+    names = host.salt["klp.settings"]()["locks"]
+    host.locked(*names[2:])
+    assert preview(host) == refusal(DISABLED.format(f"{names[0]}, {names[1]}"))
+
+
+def test_a_wrong_pillar_is_an_error(host):
+    host.pillar["klp"] = {"levle": 3}
+    with pytest.raises(SaltInvocationError, match="^pillar klp:levle: unknown key; did you mean level[?]$"):
+        preview(host)
+
+
+@pytest.fixture
+def three(host, monkeypatch):
+    """A host at level 3 of which 2 is the level before."""
+    host.changed()
+    has(host, THREE)
+    becomes(THIRD)
+    monkeypatch.setattr(klp_rollback, "resolve", lambda host, level: {"previous": TWO, 1: ONE, 3: THREE}[level])
+    host.more = {"live_patch": THREE, "active": THIRD}
+    return host
+
+
+def test_a_way_back_changes_one_package(three):
+    assert preview(three, "rollback") == dict(NOTHING, changes={LP: TWO}, target=TWO)
+    assert preview(three, "rollback", 1) == dict(NOTHING, changes={LP: ONE}, target=ONE)
+
+
+def test_a_host_that_is_there_already_has_to_be_held(three):
+    assert preview(three, "rollback", 3) == dict(NOTHING, changes={LP: THREE}, target=THREE)
+    remembers(three, "hold", {"package": LP, "edition": THREE, "from": THREE, "since": 1, "locks": []})
+    three.more["held"] = THREE
+    assert preview(three, "rollback", 3) == dict(NOTHING, target=THREE)
+
+
+def test_a_way_back_that_there_is_none_of(three, monkeypatch):
+    monkeypatch.setattr(klp_rollback, "resolve", raising(CommandExecutionError("no earlier one")))
+    assert preview(three, "rollback") == refusal("no earlier one")
+    monkeypatch.setattr(klp_preflight, "problems", lambda host: ["/usr is read-only"])
+    assert preview(three, "rollback") == refusal("/usr is read-only")
+
+
+def test_a_kernel_that_has_had_errors_is_not_sent_back(three):
+    three.file(klp_paths.KMSG, f"4,8,1,-;{OOPS}\n")
+    three.more["health"] = dict(WELL, log=8, errors=[{"number": 8, "text": OOPS}])
+    assert preview(three, "rollback") == refusal(
+        "the kernel has had errors since it was started, another live patch may make it worse: kernel log: "
+        f"{OOPS}; plan a reboot, or force it with pillar klp:rollback:force"
+    )
+    assert preview(three, "rollback", 3)["refusals"] == []  # nothing goes back there, it is only held
+    three.pillar["klp"]["rollback"] = {"force": True}
+    assert preview(three, "rollback") == dict(NOTHING, changes={LP: TWO}, target=TWO)
+
+
+def test_only_two_kinds_are_known(host):
+    with pytest.raises(SaltInvocationError, match="kind: wanted patch or rollback, found 'restore'"):
+        host.salt["klp_audit.run_preview"]("restore")
