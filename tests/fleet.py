@@ -20,6 +20,11 @@ def day(offset):
     return (TODAY + datetime.timedelta(offset)).isoformat()
 
 
+def check(name, verdict, detail):
+    """Return a check as documents have it."""
+    return {"check": name, "verdict": verdict, "detail": detail}
+
+
 def package(kernel):
     """Return the name of the live patch package of a kernel."""
     return "kernel-livepatch-" + kernel.rpartition("-")[0].replace(".", "_").replace("-", "_", 1) + "-default"
@@ -27,7 +32,7 @@ def package(kernel):
 
 COVERED: dict = {
     "schema": "salt-klp/host",
-    "version": 1,
+    "version": 2,
     "host": "web1",
     "time": NOW - 600,
     "boot": "0f1d7a5e-3f0f-4d0e-9a51-0d8f0a3c1b11",
@@ -37,7 +42,7 @@ COVERED: dict = {
     "kernel": KERNEL.format(94),
     "kernel_edition": "5.14.21-150500.55.94.1",
     "verdict": "ok",
-    "reasons": [],
+    "checks": [],
     "transition": {"state": "ready", "blockers": []},
     "live_patch": {
         "package": package(KERNEL.format(94)),
@@ -141,7 +146,7 @@ EACH = [
         (-260, 105),
         group="db",
         verdict="reboot_needed",
-        reasons=["reboot: CVE-2026-31431 is fixed only in a newer kernel"],
+        checks=[check("reboot", "reboot_needed", "CVE-2026-31431 is fixed only in a newer kernel")],
         cves__reboot=["CVE-2026-31431", "CVE-2026-22871", "CVE-2025-68724"],
         cves__severity=SEVERITY,
     ),
@@ -177,7 +182,7 @@ EACH = [
         (-190, 175),
         group="hana",
         verdict="blocked",
-        reasons=["transition: livepatch_5_150500_2_1 is still in transition"],
+        checks=[check("transition", "blocked", "livepatch_5_150500_2_1 is still in transition")],
         transition__state="in_progress",
         transition__blockers=["hdbindexserver (pid 4121, unit sapinit.service, package sap-hana)"],
         cves__pending=["CVE-2026-23100"],
@@ -190,7 +195,7 @@ EACH = [
         (-335, 30),
         group="build",
         verdict="failed",
-        reasons=["locks: not locked in every version: kernel-default"],
+        checks=[check("locks", "failed", "not locked in every version: kernel-default")],
         locks__missing=["kernel-default"],
     ),
     document(
@@ -199,7 +204,7 @@ EACH = [
         os="sles-15.2",
         kernel="5.3.18-22-preempt",
         verdict="unsupported",
-        reasons=["live patches are made for the flavours default and rt only"],
+        checks=[check("kernel", "unsupported", "live patches are made for the flavours default and rt only")],
         live_patch=NO_LIVE_PATCH,
         window__state="unknown",
         window__first=None,

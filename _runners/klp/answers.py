@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import re
 
+import klp_checks
+
 from . import schema
 
-VERSION = 1  # of the documents klp_audit.standing and klp_audit.outlook
+VERSION = 1  # of the documents klp_audit.state_summary and klp_audit.run_preview
 MOST = 1000000  # values and characters in one answer; a host that gets 5000 packages says about 500000
 DEPTH = 40  # values within values
 TEXT = 300  # characters of a host's text that are kept
@@ -24,7 +26,7 @@ UNSYNCED = "salt-klp is not on this minion yet, run: salt '{}' saltutil.sync_all
 
 OPTIONAL = (str, type(None))
 NUMBER = (int, type(None))
-STANDING = {
+SUMMARY = {
     "version": int,
     "host": str,
     "time": int,
@@ -40,7 +42,7 @@ STANDING = {
     "busy": list,
     "health": dict,
 }
-OUTLOOK = {**STANDING, "changes": dict, "target": OPTIONAL, "refusals": list, "seconds": NUMBER}
+PREVIEW = {**SUMMARY, "changes": dict, "target": OPTIONAL, "refusals": list, "seconds": NUMBER}
 HEALTH = {"boot": OPTIONAL, "log": NUMBER, "errors": (list, type(None)), "tainted": OPTIONAL, "services": dict}
 RUN = {"opened": int, "finished": NUMBER, "backup": OPTIONAL}
 
@@ -127,18 +129,18 @@ def _healthy(found):
             raise NonsenseError(f"its services are not understood: {text(name)}")
 
 
-def standing(host, value):
+def state_summary(host, value):
     """
-    Return what ``klp_audit.standing`` of a host answered, checked.
+    Return what ``klp_audit.state_summary`` of a host answered, checked.
 
     Raises NonsenseError with a clause that says what is wrong with it, also for another host's answer.
     """
-    return _document(host, value, STANDING)
+    return _document(host, value, SUMMARY)
 
 
-def outlook(host, value):
-    """Return what ``klp_audit.outlook`` of a host answered, checked as by ``standing``."""
-    found = _document(host, value, OUTLOOK)
+def run_preview(host, value):
+    """Return what ``klp_audit.run_preview`` of a host answered, checked as by ``state_summary``."""
+    found = _document(host, value, PREVIEW)
     _words([found["target"], *found["changes"], *found["changes"].values()], "its plan")
     if not all(isinstance(item, str) for item in found["refusals"]):
         raise NonsenseError("its refusals are not understood")
@@ -159,7 +161,7 @@ def unready(found, host, plan, asked, now):
     Return why a host may not be started now although it answers, or ``None``.
 
     found
-        checked answer of ``klp_audit.standing``.
+        checked answer of ``klp_audit.state_summary``.
     host
         ``{"kernel", "before", "target"}`` as the plan has them.
     plan
@@ -174,8 +176,8 @@ def unready(found, host, plan, asked, now):
         return f"it runs kernel {found['kernel']} now, the plan was made with {host['kernel']}; make a new plan"
     known = found["run"] or found["live_patch"] in (host["before"], host["target"])
     if not known and plan["settings"]["drift"] == "refuse":
-        here = f"its live patch is {found['live_patch'] or 'none'} now"
-        return f"{here}, the plan was made with {host['before'] or 'none'}; make a new plan"
+        current = found["live_patch"] or "none"
+        return f"its live patch is {current} now, the plan was made with {host['before'] or 'none'}; make a new plan"
     return None
 
 
@@ -279,10 +281,9 @@ def verdict(host, value):
         found = _typed(bounded(value), {"verdict": str, "checks": list}, "its answer")
     except NonsenseError as exc:
         unsynced = isinstance(value, str) and "is not available" in value
-        return "unknown", UNSYNCED.format(host) if unsynced else str(exc)
-    known = ("ok", "blocked", "reboot_needed", "unsupported", "failed", "unknown")
-    if found["verdict"] not in known:
-        return "unknown", f"an unknown verdict: {text(found['verdict'])}"
+        return klp_checks.UNKNOWN, UNSYNCED.format(host) if unsynced else str(exc)
+    if found["verdict"] not in klp_checks.VERDICTS:
+        return klp_checks.UNKNOWN, f"an unknown verdict: {text(found['verdict'])}"
     checks = [item for item in found["checks"] if isinstance(item, dict) and item.get("verdict") == found["verdict"]]
     reason = "; ".join(f"{item.get('check')}: {item.get('detail')}" for item in checks)
-    return found["verdict"], text(reason) if reason and found["verdict"] != "ok" else None
+    return found["verdict"], text(reason) if reason and found["verdict"] != klp_checks.OK else None

@@ -111,8 +111,8 @@ class Campaign:
     @property
     def running(self):
         """How many hosts run, the way back included."""
-        here = self.wave
-        return (here.counts[RUNNING] if here else 0) + self.back_counts[BACK_RUNNING]
+        wave = self.wave
+        return (wave.counts[RUNNING] if wave else 0) + self.back_counts[BACK_RUNNING]
 
     def counts(self):
         """Return how many hosts are where."""
@@ -328,7 +328,7 @@ class Campaign:
 
 def replay(plan, entries):
     """Return the campaign of a plan after these entries of its journal."""
-    found = Campaign(plan)
+    campaign = Campaign(plan)
     for entry in entries:
-        found.apply(entry)
-    return found
+        campaign.apply(entry)
+    return campaign

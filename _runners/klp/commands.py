@@ -33,7 +33,7 @@ RETCODES = {
     "interrupted": 9,
 }
 REFUSED = 1
-OUTLOOK = "klp_audit.outlook"
+PREVIEW = "klp_audit.run_preview"
 
 
 def answer(retcode, text, **document):
@@ -69,10 +69,10 @@ class Commands:
             raise SaltInvocationError(f"pillar: wanted a mapping with the key {key}, found {schema.show(pillar)}")
         # What an orchestration on this master sees: grains and all.
         grains = salt.loader.grains(self.opts)
-        there = salt.pillar.get_pillar(self.opts, grains, self.opts["id"], "base").compile_pillar()
-        if there.get("_errors"):
-            raise CommandExecutionError(f"pillar of {self.opts['id']}: {answers.text(there['_errors'][0])}")
-        merged = salt.utils.dictupdate.update(there, pillar or {}, recursive_update=True)
+        own = salt.pillar.get_pillar(self.opts, grains, self.opts["id"], "base").compile_pillar()
+        if own.get("_errors"):
+            raise CommandExecutionError(f"pillar of {self.opts['id']}: {answers.text(own['_errors'][0])}")
+        merged = salt.utils.dictupdate.update(own, pillar or {}, recursive_update=True)
         return merged.get(key)
 
     def _members(self, settings):
@@ -100,14 +100,14 @@ class Commands:
         hosts, members = self._members(settings)
         reach = self.hands("plan")
         try:
-            said, asked = self._outlooks(reach, settings, hosts, kind)
+            previews, asked = self._previews(reach, settings, hosts, kind)
         finally:
             reach.close()
         facts = {
             "kind": kind,
             "master": self.opts["id"],
             "hosts": hosts,
-            "answers": said,
+            "answers": previews,
             "asked": asked,
             "members": members,
             "busy": self.store.taken(),
@@ -117,17 +117,18 @@ class Commands:
         self.store.save(made)
         return answer(0, show.plan_text(made), plan=made)
 
-    def _outlooks(self, reach, settings, hosts, kind):
-        """Ask hosts, many at once, what they would get: first whether they are there, since some never answer."""
-        said, asked, patience = {}, time.time(), settings["presence"]
+    def _previews(self, reach, settings, hosts, kind):
+        """Ask hosts, many at once, what they would get: first whether they answer at all, since some never do."""
+        previews, asked, patience = {}, time.time(), settings["presence"]
         for first in range(0, len(hosts), decide.ASK):
             part = hosts[first : first + decide.ASK]
             progress(f"asking {part[0]} to {part[-1]}: {first + len(part)} of {len(hosts)} hosts")
-            there = sorted(reach.ask(part, "test.ping", [], patience["timeout"]))
-            if settings["sync"] and there:
-                reach.ask(there, "saltutil.sync_all", [], patience["outlook"])
-            said.update(reach.ask(there, OUTLOOK, [kind, settings["level"]], patience["outlook"]) if there else {})
-        return said, asked
+            present = sorted(reach.ask(part, "test.ping", [], patience["timeout"]))
+            if settings["sync"] and present:
+                reach.ask(present, "saltutil.sync_all", [], patience["outlook"])
+            if present:
+                previews.update(reach.ask(present, PREVIEW, [kind, settings["level"]], patience["outlook"]))
+        return previews, asked
 
     def hands(self, campaign):
         """Return what reaches the hosts."""
@@ -153,40 +154,40 @@ class Commands:
         return self._drive([self._begin(str(name))])[0]
 
     def _begin(self, name):
-        found = self.store.plan(name)
+        plan = self.store.plan(name)
         with self.store.beginning():
             if not self.store.begun(name):
-                self._may_begin(found)
+                self._may_begin(plan)
                 self.store.begin(name)
         return name
 
-    def _may_begin(self, found):
-        age, limit = time.time() - found["created"], found["settings"]["max_age"]
+    def _may_begin(self, plan):
+        age, limit = time.time() - plan["created"], plan["settings"]["max_age"]
         if age > 3600 * limit:
-            raise CommandExecutionError(f"plan {found['id']} is {show.span(age)} old, at most {limit} h are allowed")
+            raise CommandExecutionError(f"plan {plan['id']} is {show.span(age)} old, at most {limit} h are allowed")
         taken = self.store.taken()
-        both = {host: taken[host] for host in found["hosts"] if host in taken}
+        both = {host: taken[host] for host in plan["hosts"] if host in taken}
         if both:
             host = min(both)
             raise CommandExecutionError(
-                f"{len(both)} hosts of plan {found['id']} are in a campaign that is not over ({host}: {both[host]}); "
+                f"{len(both)} hosts of plan {plan['id']} are in a campaign that is not over ({host}: {both[host]}); "
                 f"end that one first (salt-run klp.status {both[host]}), or make a new plan"
             )
         banned = {(item["package"], item["edition"]) for item in self.store.quarantine()}
-        brought = {(item["package"], item["target"]) for item in found["hosts"].values() if decide.changed(item)}
+        brought = {(item["package"], item["target"]) for item in plan["hosts"].values() if decide.changed(item)}
         wrong = sorted(banned & brought)
-        if wrong and found["kind"] == "patch":
+        if wrong and plan["kind"] == "patch":
             raise CommandExecutionError(f"{wrong[0][0]} {wrong[0][1]} has come into quarantine since; make a new plan")
 
     def resume(self, name, who):
         """Go on with a campaign, or with all that are not over, not paused and driven by nobody."""
         if name:
-            found = self._campaign(name)
-            if not found.begun and not self.store.begun(name):
+            campaign = self._campaign(name)
+            if not campaign.begun and not self.store.begun(name):
                 raise CommandExecutionError(f"plan {name} has not begun; begin it with: salt-run klp.run {name}")
             wish = self.store.wished(name) or {"number": 0}
-            unread = wish["number"] > found.wish and wish["want"] == "pause"
-            if (found.paused or unread) and not found.over:
+            unread = wish["number"] > campaign.wish and wish["want"] == "pause"
+            if (campaign.paused or unread) and not campaign.over:
                 self.store.wish(name, "resume", who, time.time())
             return self._drive([name])[0]
         names = [one for one in self.store.open_campaigns() if not self._campaign(one).paused]
@@ -226,11 +227,11 @@ class Commands:
 
     def answer(self, name, hosts=True):
         """Return how a campaign stands, with the exit code that belongs to it."""
-        found, driven = self._campaign(name), self.store.driven(name)
-        paused = found.paused and not driven
-        word = found.result if found.over else "paused" if paused else "running" if found.begun else "open"
-        text = show.status_text(found, driven, time.time(), hosts)
-        return answer(RETCODES[word], text, campaign=summary(found, word))
+        campaign, driven = self._campaign(name), self.store.driven(name)
+        paused = campaign.paused and not driven
+        word = campaign.result if campaign.over else "paused" if paused else "running" if campaign.begun else "open"
+        text = show.status_text(campaign, driven, time.time(), hosts)
+        return answer(RETCODES[word], text, campaign=summary(campaign, word))
 
     def status(self, name, watch):
         """Return how one campaign or all of them stand; ``watch`` seconds: again and again until it is over."""
@@ -251,9 +252,9 @@ class Commands:
 
     def wish(self, name, want, who):
         """Pause or abort a campaign: no host is started after this returns."""
-        found = self._campaign(name)
-        if found.over:
-            raise CommandExecutionError(f"campaign {name} is over ({found.result})")
+        campaign = self._campaign(name)
+        if campaign.over:
+            raise CommandExecutionError(f"campaign {name} is over ({campaign.result})")
         if not self.store.begun(name):
             raise CommandExecutionError(f"plan {name} has not begun: there is nothing to {want}")
         self.store.wish(name, want, who, time.time())
@@ -261,17 +262,17 @@ class Commands:
             return self._drive([name])[0]
         how = "the process that drives it" if self.store.driven(name) else f"salt-run klp.resume {name}"
         text = f"campaign {name}: {want} is written down, no further host is started; {how} does the rest"
-        return answer(0, text, campaign=summary(found, None))
+        return answer(0, text, campaign=summary(campaign, None))
 
     def report(self, name):
         """Return what has become of each host of a campaign, and its history."""
-        found = self._campaign(name)
-        document = summary(found, None)
-        document["hosts"] = {host: host_report(found, host) for host in found.hosts}
-        document["left_out"] = found.plan["left_out"]
+        campaign = self._campaign(name)
+        document = summary(campaign, None)
+        document["hosts"] = {host: host_report(campaign, host) for host in campaign.hosts}
+        document["left_out"] = campaign.plan["left_out"]
         document["history"] = [brief(entry) for entry in self.store.entries(name)]
-        text = show.report_text(found, document, self.store.entries(name))
-        return answer(0 if not found.over else RETCODES[found.result], text, report=document)
+        text = show.report_text(campaign, document, self.store.entries(name))
+        return answer(0 if not campaign.over else RETCODES[campaign.result], text, report=document)
 
     def quarantined(self):
         """Return what is in quarantine."""
@@ -281,17 +282,17 @@ class Commands:
     def release(self, package, edition, who):
         """Take a live patch out of quarantine."""
         if not self.store.release(str(package), str(edition)):
-            there = ", ".join(f"{item['package']} {item['edition']}" for item in self.store.quarantine()) or "nothing"
-            raise CommandExecutionError(f"{package} {edition} is not in quarantine; there is: {there}")
+            banned = ", ".join(f"{item['package']} {item['edition']}" for item in self.store.quarantine()) or "nothing"
+            raise CommandExecutionError(f"{package} {edition} is not in quarantine; there is: {banned}")
         reach = self.hands("quarantine")
         reach.tell("release", {"package": str(package), "edition": str(edition), "by": who})
         reach.close()
         return answer(0, f"{package} {edition} may be installed again", quarantine=self.store.quarantine())
 
 
-def summary(found, word):
+def summary(campaign, word):
     """Return a campaign in numbers."""
-    counts = found.counts()
+    counts = campaign.counts()
     waves = [
         {
             "name": wave.name,
@@ -301,38 +302,38 @@ def summary(found, word):
             "passed": wave.closed,
             **{stage: wave.counts[stage] for stage in states.STAGES},
         }
-        for wave in found.waves
+        for wave in campaign.waves
     ]
-    state = word or (found.result if found.over else "paused" if found.paused else "begun" if found.begun else "plan")
+    state = "paused" if campaign.paused else "begun" if campaign.begun else "plan"
     return {
-        "id": found.id,
-        "kind": found.plan["kind"],
-        "state": state,
-        "created": found.plan["created"],
-        "begun": found.begun,
-        "over": found.over,
-        "why": found.stopped["why"] if found.stopped else None,
-        "hosts": len(found.hosts),
+        "id": campaign.id,
+        "kind": campaign.plan["kind"],
+        "state": word or (campaign.result if campaign.over else state),
+        "created": campaign.plan["created"],
+        "begun": campaign.begun,
+        "over": campaign.over,
+        "why": campaign.stopped["why"] if campaign.stopped else None,
+        "hosts": len(campaign.hosts),
         "verified": counts[states.VERIFIED],
         "failed": counts[states.FAILED] + counts[states.REFUSED],
         "unreachable": counts[states.UNREACHABLE] + counts[states.ABSENT],
         "waves": waves,
-        "quarantined": found.quarantined,
-        "back": dict(found.back_counts),
+        "quarantined": campaign.quarantined,
+        "back": dict(campaign.back_counts),
     }
 
 
-def host_report(found, host):
+def host_report(campaign, host):
     """Return what has become of one host."""
-    item, planned = found.hosts[host], found.plan["hosts"][host]
+    item, planned = campaign.hosts[host], campaign.plan["hosts"][host]
     spent = item.ended - item.started if item.ended and item.started else None
     return {
-        "wave": found.waves[item.wave].name,
+        "wave": campaign.waves[item.wave].name,
         "stage": item.stage,
         "why": item.why,
         "before": planned["before"],
         "target": planned["target"],
-        "packages": len(found.plan["offers"][planned["offer"]]["changes"]),
+        "packages": len(campaign.plan["offers"][planned["offer"]]["changes"]),
         "runs": item.attempt,
         "started": item.started,
         "ended": item.ended,

@@ -7,21 +7,21 @@ A step that has an effect is written into the journal before it is done; asking 
 from __future__ import annotations
 
 from . import campaign as states
-from . import planning, waves, windows
+from . import maintenance, planning, waves
 
-FRESH = 120  # seconds for which a host that said it is ready may be started without being asked again
+FRESH = 120  # seconds for which a host that answered that it is ready may be started without being asked again
 ASK = 500  # hosts that are asked at once
 NAP = 300  # longest wait in seconds
-LEAST = 30  # seconds that a window has to be open still: a host that gets its job too late refuses it
+LEAST = 30  # seconds that a maintenance window has to be open still: a host that gets its job too late refuses it
 CUT = "its run was cut off, and the campaign has stopped; finish it with state.apply klp.patch on this host"
 RESULTS = ("done", "incomplete", "stopped", "aborted", "expired")
 
 
-def step(found, now, ignored=()):
+def step(campaign, now, ignored=()):
     """
     Return the next step: ``{"do", ...}``, ``None`` where the campaign is over.
 
-    found
+    campaign
         a Campaign.
     now
         seconds since 1970.
@@ -31,21 +31,21 @@ def step(found, now, ignored=()):
     ``do`` is ``wait`` (``until``, ``for``: the reason), ``ask`` or ``ask_back`` (``hosts``), ``check`` (``wave``,
     ``hosts``, ``last`` (bool)), or the ``what`` of an entry of the journal with its other keys.
     """
-    if found.over:
+    if campaign.over:
         return None
-    if not found.begun:
+    if not campaign.begun:
         return {"do": "begin"}
-    if found.stopped:
-        return _wind_down(found, now, ignored)
-    bad = next((wave for wave in found.waves[: found.current + 1] if exceeded(found, wave)), None)
+    if campaign.stopped:
+        return _wind_down(campaign, now, ignored)
+    bad = next((wave for wave in campaign.waves[: campaign.current + 1] if exceeded(campaign, wave)), None)
     if bad:
-        return gate(found, bad)
-    expired = now - found.begun > 3600 * found.plan["settings"]["limits"]["duration"]
-    if found.wave is None:
-        return _late(found, now, expired)
-    if expired and not found.running:
+        return gate(campaign, bad)
+    expired = now - campaign.begun > 3600 * campaign.plan["settings"]["limits"]["duration"]
+    if campaign.wave is None:
+        return _late(campaign, now, expired)
+    if expired and not campaign.running:
         return {"do": "end", "result": "expired"}
-    return _wave(found, found.wave, now, ignored, expired)
+    return _wave(campaign, campaign.wave, now, ignored, expired)
 
 
 def wait(until, why):
@@ -53,79 +53,81 @@ def wait(until, why):
     return {"do": "wait", "until": until, "for": why}
 
 
-def limits(found, wave):
+def limits(campaign, wave):
     """Return how many hosts of a wave may fail and may be unreachable."""
-    spec = found.plan["waves"][wave.number] if wave.number < len(found.plan["waves"]) else {}
-    common = found.plan["settings"]["limits"]
+    spec = campaign.plan["waves"][wave.number] if wave.number < len(campaign.plan["waves"]) else {}
+    common = campaign.plan["settings"]["limits"]
     return tuple(
         waves.allowed(spec.get(key, common[key]), common[key + "_percent"], wave.total)
         for key in ("failed", "unreachable")
     )
 
 
-def exceeded(found, wave):
+def exceeded(campaign, wave):
     """Return the sentence that says which limit a wave has exceeded, or ``None``."""
-    failed, unreachable = limits(found, wave)
+    failed, unreachable = limits(campaign, wave)
     if wave.failed > failed:
         return f"wave {wave.name}: {wave.failed} of {wave.total} hosts failed, {failed} may"
     # Those of the late wave had their chance, and counted in their own wave.
-    if wave.unreachable > unreachable and wave is found.wave and found.late_until is None:
+    if wave.unreachable > unreachable and wave is campaign.wave and campaign.late_until is None:
         return f"wave {wave.name}: {wave.unreachable} of {wave.total} hosts are unreachable, {unreachable} may be"
     return None
 
 
-def batch(found, wave):
+def batch(campaign, wave):
     """Return how many hosts of a wave may run at once."""
-    spec = found.plan["waves"][min(wave.number, len(found.plan["waves"]) - 1)]
+    spec = campaign.plan["waves"][min(wave.number, len(campaign.plan["waves"]) - 1)]
     return waves.batch(spec["batch"], wave.total)
 
 
-def _wave(found, wave, now, ignored, expired):
+def _wave(campaign, wave, now, ignored, expired):
     if wave.opened is None:
         return {"do": "open", "wave": wave.number}
     if not wave.open_hosts:
-        return _soak(found, wave, now)
-    blocked = _closed(found, now) or ("its time is over" if expired else None)
+        return _soak(campaign, wave, now)
+    blocked = _closed(campaign, now) or ("its time is over" if expired else None)
     if blocked:
         if wave.ready:
             return {"do": "waiting", "hosts": list(wave.ready)}
-        return wait(_reopens(found, now), blocked)
-    return _start(found, wave, now, ignored)
+        return wait(_reopens(campaign, now), blocked)
+    return _start(campaign, wave, now, ignored)
 
 
-def _closed(found, now):
+def _closed(campaign, now):
     """Return why no host may be started now, or ``None``."""
-    if found.paused:
-        return f"paused by {found.paused['by']}"
-    rules = found.plan["settings"]["windows"]
-    closes = windows.until(rules, now)
+    if campaign.paused:
+        return f"paused by {campaign.paused['by']}"
+    rules = campaign.plan["settings"]["windows"]
+    closes = maintenance.until(rules, now)
     if closes is None:
-        opens = windows.opening(rules, now)
-        return f"outside of the windows, the next opens {windows.local(rules, opens) if opens else 'not within 9 days'}"
-    return "the window is about to close" if closes - now < LEAST else None
+        opens = maintenance.opening(rules, now)
+        if opens is None:
+            return f"outside of the maintenance windows, none opens within {maintenance.AHEAD} days"
+        return f"outside of the maintenance windows, the next one opens {maintenance.local(rules, opens)}"
+    return "the maintenance window is about to close" if closes - now < LEAST else None
 
 
-def _reopens(found, now):
-    opens = windows.opening(found.plan["settings"]["windows"], now) or now + NAP
-    return now + NAP if found.running or found.paused else min(max(opens, now + 1), now + NAP)
+def _reopens(campaign, now):
+    opens = maintenance.opening(campaign.plan["settings"]["windows"], now) or now + NAP
+    return now + NAP if campaign.running or campaign.paused else min(max(opens, now + 1), now + NAP)
 
 
-def _start(found, wave, now, ignored):
+def _start(campaign, wave, now, ignored):
     stale = [host for host, at in wave.ready.items() if now - at > FRESH]
     if stale:
         return {"do": "waiting", "hosts": stale}
     if wave.ready:
-        hosts = _alike(found.plan["hosts"], list(wave.ready))
-        return {"do": "start", "wave": wave.number, "hosts": hosts, "by": start_by(found, now)}
-    worn = _worn(found, wave)
+        hosts = _alike(campaign.plan["hosts"], list(wave.ready))
+        return {"do": "start", "wave": wave.number, "hosts": hosts, "by": start_by(campaign, now)}
+    worn = _worn(campaign, wave)
     if worn:
         return {"do": "failed", "hosts": worn}
-    free = batch(found, wave) - wave.counts[states.RUNNING]
-    hosts = _next(wave.queue, min(free, ASK), now, ignored) if _refill(free, batch(found, wave)) else []
+    free = batch(campaign, wave) - wave.counts[states.RUNNING]
+    hosts = _next(wave.queue, min(free, ASK), now, ignored) if _refill(free, batch(campaign, wave)) else []
     if hosts:
         return {"do": "ask", "hosts": hosts, "wave": wave.number}
     soon = min((ignored[host] for host in ignored if ignored[host] > now), default=now + NAP)
-    if not wave.counts[states.RUNNING] and now >= (found.late_until or now + 1):
+    if not wave.counts[states.RUNNING] and now >= (campaign.late_until or now + 1):
         return _give_up(wave)
     return wait(min(soon, now + NAP), f"wave {wave.name}")
 
@@ -141,36 +143,36 @@ def _refill(free, size):
 
 
 def _next(queue, count, now, ignored):
-    found = []
+    hosts = []
     for host in queue:
-        if len(found) >= count:
+        if len(hosts) >= count:
             break
         if ignored.get(host, 0) <= now:
-            found.append(host)
-    return found
+            hosts.append(host)
+    return hosts
 
 
-def _worn(found, wave):
+def _worn(campaign, wave):
     """Return the hosts whose run was cut off too often, with the reason."""
-    most = found.plan["settings"]["limits"]["attempts"]
-    return {host: f"its run was cut off {most} times" for host in wave.cut if found.hosts[host].attempt >= most}
+    most = campaign.plan["settings"]["limits"]["attempts"]
+    return {host: f"its run was cut off {most} times" for host in wave.cut if campaign.hosts[host].attempt >= most}
 
 
 def _give_up(wave):
     return {"do": "absent", "hosts": dict.fromkeys(wave.queue, "it has not come back in time")}
 
 
-def start_by(found, now):
-    """Return the moment after which a host shall refuse the run: the end of the window, if that is earlier."""
-    closes = windows.until(found.plan["settings"]["windows"], now)
-    within = now + found.plan["settings"]["limits"]["start_within"]
+def start_by(campaign, now):
+    """Return the moment after which a host shall refuse the run: at the latest the end of the maintenance window."""
+    closes = maintenance.until(campaign.plan["settings"]["windows"], now)
+    within = now + campaign.plan["settings"]["limits"]["start_within"]
     return int(within if closes is None else min(within, closes))
 
 
-def _soak(found, wave, now):
+def _soak(campaign, wave, now):
     if wave.patched is None:
         return {"do": "patched", "wave": wave.number}
-    spec = found.plan["waves"][min(wave.number, len(found.plan["waves"]) - 1)]
+    spec = campaign.plan["waves"][min(wave.number, len(campaign.plan["waves"]) - 1)]
     minutes = spec["soak"] if wave.counts[states.VERIFIED] else []
     if wave.checks >= len(minutes):
         return {"do": "passed", "wave": wave.number}
@@ -180,7 +182,7 @@ def _soak(found, wave, now):
     return {"do": "check", "wave": wave.number, "last": wave.checks + 1 == len(minutes)}
 
 
-def gate(found, wave):
+def gate(campaign, wave):
     """
     Return the step that ends a campaign whose gate has failed: nobody is started any more.
 
@@ -191,18 +193,18 @@ def gate(found, wave):
     A live patch is suspected, and taken back, only if a host to which it may have come has failed or fallen silent:
     hosts that refused or did not answer before they were started say nothing about it.
     """
-    planned, numbers = found.plan["hosts"], (wave.number, found.current)
-    mine = [host for host, item in found.hosts.items() if item.wave in numbers and item.touched]
-    mine = [host for host in mine if changed(planned[host])] if found.plan["kind"] == "patch" else []
-    if not any(found.hosts[host].stage in (states.FAILED, states.UNREACHABLE) for host in mine):
-        mine = []
-    back = [host for host in mine if planned[host]["before"]]
-    pairs = sorted({(planned[host]["package"], planned[host]["target"]) for host in mine})
+    planned, numbers = campaign.plan["hosts"], (wave.number, campaign.current)
+    touched = [host for host, item in campaign.hosts.items() if item.wave in numbers and item.touched]
+    touched = [host for host in touched if changed(planned[host])] if campaign.plan["kind"] == "patch" else []
+    if not any(campaign.hosts[host].stage in (states.FAILED, states.UNREACHABLE) for host in touched):
+        touched = []
+    back = [host for host in touched if planned[host]["before"]]
+    pairs = sorted({(planned[host]["package"], planned[host]["target"]) for host in touched})
     return {
         "do": "gate",
         "wave": wave.number,
-        "why": exceeded(found, wave),
-        "back": back if found.plan["settings"]["on_failure"] == "rollback" else [],
+        "why": exceeded(campaign, wave),
+        "back": back if campaign.plan["settings"]["on_failure"] == "rollback" else [],
         "suspects": [{"package": package, "edition": edition} for package, edition in pairs],
     }
 
@@ -212,40 +214,42 @@ def changed(planned):
     return planned["target"] is not None and planned["target"] != planned["before"]
 
 
-def _wind_down(found, now, ignored):
-    suspects = found.stopped["suspects"]
-    if suspects and found.plan["settings"]["quarantine"] and not found.quarantined:
+def _wind_down(campaign, now, ignored):
+    suspects = campaign.stopped["suspects"]
+    if suspects and campaign.plan["settings"]["quarantine"] and not campaign.quarantined:
         return {"do": "quarantine", "items": suspects}
-    wave = found.wave
+    wave = campaign.wave
     if wave and wave.ready:
         return {"do": "waiting", "hosts": list(wave.ready)}
     if wave and wave.counts[states.RUNNING]:
         return wait(now + NAP, "the hosts that still run")
     if wave and wave.cut:
         return {"do": "failed", "hosts": dict.fromkeys(wave.cut, CUT)}
-    gated = found.stopped["wave"] is not None
-    return _go_back(found, now, ignored) or {"do": "end", "result": "stopped" if gated else "aborted"}
+    gated = campaign.stopped["wave"] is not None
+    return _go_back(campaign, now, ignored) or {"do": "end", "result": "stopped" if gated else "aborted"}
 
 
-def _go_back(found, now, ignored):
+def _go_back(campaign, now, ignored):
     """Return the next step of the way back of a wave, ``None`` when all of it is done."""
-    if not found.back_queue and not found.back_counts[states.BACK_RUNNING]:
+    if not campaign.back_queue and not campaign.back_counts[states.BACK_RUNNING]:
         return None
-    wave = found.waves[found.stopped["wave"]]
-    free = batch(found, wave) - found.back_counts[states.BACK_RUNNING]
-    hosts = _next(found.back_queue, min(free, ASK), now, ignored) if _refill(free, batch(found, wave)) else []
-    if hosts and not found.paused:
+    wave = campaign.waves[campaign.stopped["wave"]]
+    free = batch(campaign, wave) - campaign.back_counts[states.BACK_RUNNING]
+    hosts = _next(campaign.back_queue, min(free, ASK), now, ignored) if _refill(free, batch(campaign, wave)) else []
+    if hosts and not campaign.paused:
         return {"do": "ask_back", "hosts": hosts}
     soon = min((at for at in ignored.values() if at > now), default=now + NAP)
-    return wait(min(soon, now + NAP), f"paused by {found.paused['by']}" if found.paused else "the hosts that go back")
+    return wait(
+        min(soon, now + NAP), f"paused by {campaign.paused['by']}" if campaign.paused else "the hosts that go back"
+    )
 
 
-def _late(found, now, expired):
-    absent = found.absent() if found.late_until is None and not expired else []
+def _late(campaign, now, expired):
+    absent = campaign.absent() if campaign.late_until is None and not expired else []
     if absent:
-        late = found.plan["settings"]["presence"]["late"]
+        late = campaign.plan["settings"]["presence"]["late"]
         return {"do": "late", "hosts": absent, "until": int(now + late)}
-    counts = found.counts()
-    missing = any(kind in planning.MISSING for kind, _ in found.plan["left_out"].values())
+    counts = campaign.counts()
+    missing = any(kind in planning.MISSING for kind, _ in campaign.plan["left_out"].values())
     good = counts[states.VERIFIED] == sum(counts.values()) and not missing
     return {"do": "end", "result": "done" if good else "expired" if expired else "incomplete"}

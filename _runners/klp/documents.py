@@ -7,11 +7,12 @@ from __future__ import annotations
 import re
 import sys
 
+import klp_checks
+
 from . import answers
 from .fleet import SEVERITIES
 
-NAME, VERSION = "salt-klp/host", 1
-VERDICTS = ("ok", "blocked", "reboot_needed", "unsupported", "failed", "unknown")
+NAME, VERSION = "salt-klp/host", 2
 CVE = re.compile(r"CVE-\d{4}-\d{4,19}\Z")
 DATE = re.compile(r"\d{4}-\d{2}-\d{2}\Z")
 LONGEST = 20000  # CVEs of one list
@@ -29,8 +30,8 @@ DOCUMENT = {
     "group": str,
     "kernel": str,
     "kernel_edition": TEXT,
-    "verdict": VERDICTS,
-    "reasons": "lines",
+    "verdict": klp_checks.VERDICTS,
+    "checks": [{"check": str, "verdict": klp_checks.VERDICTS, "detail": str}],
     "transition": {"state": ("ready", "in_progress", "unknown"), "blockers": "lines"},
     "live_patch": {"package": TEXT, "edition": TEXT, "level": NUMBER, "active": TEXT, "newest": TEXT, "held": TEXT},
     "locks": {"missing": "lines?"},
@@ -47,7 +48,7 @@ DOCUMENT = {
     },
     "reboot": {
         "needed": FLAG,
-        "verdict": ("ok", "failed", "unknown"),
+        "verdict": (klp_checks.OK, klp_checks.FAILED, klp_checks.UNKNOWN),
         "kernel": TEXT,
         "live_patch": TEXT,
         "reasons": "lines",
@@ -99,6 +100,8 @@ def _group(value, form, path):
 def _value(value, kind, path):
     if isinstance(kind, dict):
         return _group(value, kind, path)
+    if isinstance(kind, list):
+        return _rows(value, kind[0], path)
     if isinstance(kind, str):
         return CHECKS[kind](value, path)
     if isinstance(kind, tuple) and kind[0] is None:
@@ -113,6 +116,12 @@ def _value(value, kind, path):
 
 def _wrong(value, path):
     raise answers.NonsenseError(f"{path}: found {answers.text(value)}")
+
+
+def _rows(value, form, path):
+    if not isinstance(value, list):
+        return _wrong(value, path)
+    return [_group(item, form, path) for item in value[:LINES]]
 
 
 def _lines(value, path):

@@ -13,7 +13,7 @@ from . import answers, decide
 from . import campaign as states
 from . import planning as plans
 
-STANDING, RUNNING = "klp_audit.standing", "saltutil.is_running"
+SUMMARY, RUNNING = "klp_audit.state_summary", "saltutil.is_running"
 SLS = {"patch": "klp.patch", "rollback": "klp.rollback"}
 MISSES = 2  # how often a host has to say that it does not run a job, before that is believed
 EDGE = 5  # seconds between two such looks at the least
@@ -25,7 +25,7 @@ class Driver:
 
     def __init__(self, store, plan, journal, hands, say=lambda line: None):
         self.store, self.plan, self.journal, self.hands, self.say = store, plan, journal, hands, say
-        self.found = states.replay(plan, journal.entries)
+        self.campaign = states.replay(plan, journal.entries)
         self.limits = plan["settings"]["limits"]
         self.ignored: dict = {}  # host -> when it may be asked again
         self.busy: dict = {}  # host -> since when it is busy with something else
@@ -46,7 +46,7 @@ class Driver:
         self._wish()
         self._look()
         now = self.hands.now()
-        todo = decide.step(self.found, now, self.ignored)
+        todo = decide.step(self.campaign, now, self.ignored)
         if todo is None:
             return None
         what = todo.pop("do")
@@ -60,21 +60,21 @@ class Driver:
         return 0
 
     def _wait(self, todo, now):
-        if self.found.paused and not self.found.running:
+        if self.campaign.paused and not self.campaign.running:
             return None
         # Not only those that run: a host that was given up may answer late.
-        limit = self.limits["look"] if self.found.jobs else decide.NAP
+        limit = self.limits["look"] if self.campaign.jobs else decide.NAP
         return max(0.01, min(todo["until"] - now, limit))
 
     def _write(self, what, **fields):
         entry = self.journal.append({"what": what, "at": int(self.hands.now()), **fields})
-        self.found.apply(entry)
+        self.campaign.apply(entry)
         self.hands.tell(what, entry)
         self.say(entry)
 
     def _wish(self):
         wish = self.store.wished(self.plan["id"])
-        if wish and wish["number"] > self.found.wish and not self.found.over:
+        if wish and wish["number"] > self.campaign.wish and not self.campaign.over:
             self._write(wish["want"], by=wish["by"], number=wish["number"])
 
     # -- the beginning of runs -----------------------------------------------------------------------------------
@@ -82,7 +82,7 @@ class Driver:
     def _do_start(self, todo):
         with self.store.gate(self.plan["id"]):
             self._wish()
-            if self.found.paused or self.found.stopped:
+            if self.campaign.paused or self.campaign.stopped:
                 return
             jid = self.hands.new_jid()
             self._write("start", jid=jid, **todo)
@@ -98,12 +98,12 @@ class Driver:
     def _ask(self, hosts, services=()):
         """Ask hosts how they stand: ``{host: checked answer, or the NonsenseError}`` of those that answer."""
         run = "" if services else self.plan["id"]
-        got = self.hands.ask(hosts, STANDING, [run, list(services)], self.plan["settings"]["presence"]["timeout"])
+        got = self.hands.ask(hosts, SUMMARY, [run, list(services)], self.plan["settings"]["presence"]["timeout"])
         found = {}
         for host in hosts:
             if host in got:
                 try:
-                    found[host] = answers.standing(host, got[host])
+                    found[host] = answers.state_summary(host, got[host])
                 except answers.NonsenseError as exc:
                     found[host] = exc
         return found
@@ -125,7 +125,7 @@ class Driver:
         """Return what becomes of a host that was asked: ``(absent, refused, ready or later, why or its health)``."""
         now = self.hands.now()
         if got is None:
-            late = self.found.late_until is not None and now < self.found.late_until
+            late = self.campaign.late_until is not None and now < self.campaign.late_until
             return "later" if late else "absent", "it did not answer when it was its turn"
         if isinstance(got, answers.NonsenseError):
             return "refused", str(got)
@@ -142,13 +142,13 @@ class Driver:
     # -- looking at runs -----------------------------------------------------------------------------------------
 
     def _look(self):
-        now, jobs = self.hands.now(), list(self.found.jobs.values())
+        now, jobs = self.hands.now(), list(self.campaign.jobs.values())
         due = now >= self.next_look
         for job in jobs:
             if due or job.jid not in self.quiet:
                 self._take(job)
         # Who is ready is started first: a look may take so long that what they said is no longer true.
-        if due and not (self.found.wave and self.found.wave.ready):
+        if due and not (self.campaign.wave and self.campaign.wave.ready):
             self.next_look = now + max(EDGE, self.limits["look"])
             self._look_after([job for job in jobs if now - job.at >= max(EDGE, self.limits["look"])])
             spent = self.hands.now() - now
@@ -166,7 +166,7 @@ class Driver:
             self._inquire(dict(list(asked.items())[first : first + decide.ASK]))
 
     def _runs(self, host, job):
-        item = self.found.hosts[host]
+        item = self.campaign.hosts[host]
         return (item.back if job.back else item.stage) == (states.BACK_RUNNING if job.back else states.RUNNING)
 
     def _take(self, job):
@@ -185,8 +185,8 @@ class Driver:
 
     def _may_try(self, host, job):
         """Return whether a run that could not begin is tried again; ways back have the limit of ``_again``."""
-        item = self.found.hosts[host]
-        stopped = self.found.stopped or item.met >= self.limits["attempts"]
+        item = self.campaign.hosts[host]
+        stopped = self.campaign.stopped or item.met >= self.limits["attempts"]
         return self._runs(host, job) and (job.back or not stopped)
 
     def _ended(self, job, hosts, untouched=()):
@@ -215,8 +215,8 @@ class Driver:
         lost = {host for host, job in asked.items() if self.misses[host] >= MISSES and host in job.hosts}
         self._lost({host: asked[host] for host in asked if host in lost})
         for job in jobs.values():  # those that denied it for the first time are asked again before they are given up
-            mine = [host for host in job.hosts if asked.get(host) is job and (host not in denied or host in lost)]
-            self._deadline(job, [host for host in mine if self._runs(host, job)])
+            hosts = [host for host in job.hosts if asked.get(host) is job and (host not in denied or host in lost)]
+            self._deadline(job, [host for host in hosts if self._runs(host, job)])
 
     def _lost(self, lost):
         """Hosts that do not run their job and gave no answer: they have ended and nobody heard it, or were cut off."""
@@ -254,10 +254,10 @@ class Driver:
         return "unsent" if got["run"] is None and self._may_try(host, job) else "cut", None
 
     def _again(self, hosts):
-        worn = {host for host in hosts if self.found.hosts[host].backs >= self.limits["attempts"]}
+        worn = {host for host in hosts if self.campaign.hosts[host].backs >= self.limits["attempts"]}
         why = f"cut off {self.limits['attempts']} times"
-        if self.found.aborted:
-            worn, why = set(hosts), f"cut off, and aborted by {self.found.aborted['by']}"
+        if self.campaign.aborted:
+            worn, why = set(hosts), f"cut off, and aborted by {self.campaign.aborted['by']}"
         if worn:
             self._write("stays", hosts={host: why for host in hosts if host in worn})
         if len(worn) < len(hosts):
@@ -265,7 +265,7 @@ class Driver:
 
     def _deadline(self, job, hosts):
         now, limit = self.hands.now(), self.limits["host_timeout"]
-        hosts = [host for host in hosts if now - self.found.hosts[host].since > limit]
+        hosts = [host for host in hosts if now - self.campaign.hosts[host].since > limit]
         still = f"it has not ended within {limit} seconds and still runs"
         overdue = {host: still for host in hosts if host in self.alive}
         silent = {host: f"no answer within {limit} seconds" for host in hosts if host not in self.alive}
@@ -277,8 +277,8 @@ class Driver:
 
     def _do_check(self, todo):
         wave = self.plan["waves"][todo["wave"]]["hosts"] if todo["wave"] < len(self.plan["waves"]) else None
-        number = self.found.waves[todo["wave"]].number
-        items = self.found.hosts
+        number = self.campaign.waves[todo["wave"]].number
+        items = self.campaign.hosts
         hosts = [host for host in wave or items if items[host].wave == number and items[host].stage == states.VERIFIED]
         bad: dict = {}
         for first in range(0, len(hosts), decide.ASK):
@@ -305,7 +305,7 @@ class Driver:
             return "it does not answer any more"
         if isinstance(got, answers.NonsenseError):
             return str(got)
-        wrong = answers.unwell(got["health"], self.found.hosts[host].base, services)
+        wrong = answers.unwell(got["health"], self.campaign.hosts[host].base, services)
         if last and got["transition"] != "ready":
             wrong.append("the transition of the live patch has not ended")
         return "; ".join(wrong)
@@ -313,7 +313,7 @@ class Driver:
     # -- when a gate has failed ----------------------------------------------------------------------------------
 
     def _do_quarantine(self, todo):
-        self.store.ban(todo["items"], self.plan["id"], self.found.stopped["why"], self.hands.now())
+        self.store.ban(todo["items"], self.plan["id"], self.campaign.stopped["why"], self.hands.now())
         self._write("quarantine", **todo)
 
     def _do_ask_back(self, todo):
@@ -330,21 +330,21 @@ class Driver:
             self._write("stays", hosts=stays)
         with self.store.gate(self.plan["id"]):
             self._wish()
-            for hosts in [] if self.found.paused or self.found.aborted else go.values():
+            for hosts in [] if self.campaign.paused or self.campaign.aborted else go.values():
                 jid, by = self.hands.new_jid(), int(self.hands.now() + self.limits["start_within"])
                 self._write("back", jid=jid, hosts=hosts, by=by)
                 self._send(jid, SLS["rollback"], hosts, by, back=True)
 
     def _back(self, host, got):
         """Return whether a host goes back: ``(stays, why)``, ``(later, None)`` or ``(goes, to which live patch)``."""
-        planned, waited = self.plan["hosts"][host], self.hands.now() - self.found.stopped["at"]
+        planned, waited = self.plan["hosts"][host], self.hands.now() - self.campaign.stopped["at"]
         if got is None or (not isinstance(got, answers.NonsenseError) and got["busy"]):
             if waited <= self.limits["host_timeout"]:
                 return "later", None
             return "stays", "it does not answer" if got is None else "it is busy with something else"
         if isinstance(got, answers.NonsenseError):
             return "stays", str(got)
-        begun = self.found.hosts[host].backs  # then it is begun again, and verified, even if it has gone back
+        begun = self.campaign.hosts[host].backs  # then it is begun again, and verified, even if it has gone back
         if got["live_patch"] != planned["target"] and not got["unfinished"] and not begun:
             return "stays", None
         return "goes", planned["before"]

@@ -24,7 +24,7 @@ PUBLISH = 30  # seconds that the master may take to accept a job
 REST = 10  # after a look at the job cache: so many times its duration until the next one
 # They change nothing and may be asked twice: after a restart of the master (seen with Salt 3007) an answer may
 # be lost, or the question.
-LIGHT = ("test.ping", "saltutil.is_running", "klp_audit.standing", "klp_audit.host", "klp.verify")
+LIGHT = ("test.ping", "saltutil.is_running", "klp_audit.state_summary", "klp_audit.host", "klp.verify")
 TAG = "salt-klp"
 TOLD = 1000  # hosts that an event names
 

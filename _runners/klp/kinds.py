@@ -12,12 +12,15 @@ import glob
 import re
 import shlex
 
+import klp_checks
+
 from . import reboots
 
 HOUR = 3600
 AHEAD = 300  # seconds that the clock of a host may be ahead of the master's
 LONGEST = 300  # characters of a host's sentence
 NAMED = 3  # packages or tasks that a sentence names
+TOLD = ("locks", "errors")  # checks of klp.verify that have sentences of their own here
 
 # The kinds of hosts, worst first, with the command that helps; a host has the first one that applies.
 KINDS = {
@@ -90,14 +93,22 @@ class Host:
         self.patch, self.cves = document["live_patch"], document["cves"]
         self.window = _window(document["window"], day(now))
         self.profile = None
-        found = {kind: said for kind, said in ((kind, rule(self)) for kind, rule in RULES.items()) if said}
-        self.kind = next(iter(found), "covered")
-        self.why = [clean(line) for said in found.values() for line in said] + _notes(self)
+        kinds = {kind: lines for kind, lines in ((kind, rule(self)) for kind, rule in RULES.items()) if lines}
+        self.kind = next(iter(kinds), "covered")
+        self.why = [clean(line) for lines in kinds.values() for line in lines] + _notes(self)
+
+    def details(self, verdict):
+        """Return what the checks with a verdict say, ``[(check, detail)]``."""
+        return [(item["check"], item["detail"]) for item in self.document["checks"] if item["verdict"] == verdict]
+
+    def reasons(self, verdict):
+        """Return the same as lines."""
+        return [f"{check}: {detail}" for check, detail in self.details(verdict)]
 
     @property
     def unsure(self):
         """Is null "not known" here, and not "there is none"?"""
-        return self.document["verdict"] == "unknown" and bool(self.document["problems"])
+        return self.document["verdict"] == klp_checks.UNKNOWN and bool(self.document["problems"])
 
     @property
     def in_debt(self):
@@ -111,7 +122,7 @@ class Host:
 
     def command(self):
         """Return the next command for this host."""
-        if self.kind == "unpatchable" and self.patch["package"] and self.document["verdict"] != "unsupported":
+        if self.kind == "unpatchable" and self.patch["package"] and self.document["verdict"] != klp_checks.UNSUPPORTED:
             return command(self.name, "state.apply klp")
         if self.kind == "pending" and self.patch["held"]:
             return command(self.name, "klp.held")
@@ -181,8 +192,10 @@ def _window(window, today):
 
 
 def _unpatchable(host):
-    if host.document["verdict"] == "unsupported":
-        return ["this kernel has no live patching: " + _some(host.document["reasons"])]
+    if host.document["verdict"] == klp_checks.UNSUPPORTED:
+        return [
+            "this kernel has no live patching: " + _some([line for _, line in host.details(klp_checks.UNSUPPORTED)])
+        ]
     if host.patch["edition"] is None and not host.unsure:
         name = host.patch["package"]
         return [f"the live patch package {clean(name)} is not installed" if name else "no live patch is made for it"]
@@ -193,22 +206,22 @@ def _stalled(host):
     tasks = host.document["transition"]["blockers"]
     if host.document["transition"]["state"] == "in_progress" and tasks:
         return [f"the transition is held up by {_count(len(tasks), 'task')}: {_some(tasks)}"]
-    return ["it is blocked: " + _some(host.document["reasons"])] if host.document["verdict"] == "blocked" else []
+    blocked = host.document["verdict"] == klp_checks.BLOCKED
+    return ["it is blocked: " + _some(host.reasons(klp_checks.BLOCKED))] if blocked else []
 
 
 def _failed(host):
-    said = (
-        [f"the kernel reports: {_some(host.document['taint']['errors'])}"] if host.document["taint"]["errors"] else []
-    )
+    errors, missing = host.document["taint"]["errors"], host.document["locks"]["missing"]
+    lines = [f"the kernel reports: {_some(errors)}"] if errors else []
     edition, level = host.patch["edition"], host.patch["level"]
     if edition is not None and host.patch["active"] is None and not host.unsure:
-        said.append(f"live patch {clean(edition)} is installed, but not active")
+        lines.append(f"live patch {clean(edition)} is installed, but not active")
     if edition is not None and level is not None and edition.partition("-")[0] != str(level):
-        said.append(f"level {level} is not the one of the live patch {clean(edition)} that is installed")
-    others = [line for line in host.document["reasons"] if not re.match(r"locks\b|not locked", line)]
-    if host.document["verdict"] == "failed" and (others or not host.document["locks"]["missing"]):
-        said += others[:NAMED] or ["a check failed and said no reason"]
-    return said
+        lines.append(f"level {level} is not the one of the live patch {clean(edition)} that is installed")
+    if host.document["verdict"] != klp_checks.FAILED:
+        return lines
+    lines += [f"{check}: {line}" for check, line in host.details(klp_checks.FAILED) if check not in TOLD][:NAMED]
+    return lines if lines or missing else ["a check failed and gave no reason"]
 
 
 def _unlocked(host):
@@ -223,10 +236,12 @@ def _expired(host):
 
 def _reboot(host):
     severe = len(host.severe("critical", "important"))
-    said = [f"{_count(severe, 'severe CVE')}: fixed only in a newer kernel"] if severe else []
-    said += ["something that was installed asks for a reboot"] if host.document["reboot"]["needed"] else []
-    wanted = host.document["verdict"] == "reboot_needed" and not said
-    return said + (["a reboot is needed: " + _some(host.document["reasons"])] if wanted else [])
+    lines = [f"{_count(severe, 'severe CVE')}: fixed only in a newer kernel"] if severe else []
+    lines += ["something that was installed asks for a reboot"] if host.document["reboot"]["needed"] else []
+    if host.document["verdict"] == klp_checks.REBOOT_NEEDED and not lines:
+        details = [line for _, line in host.details(klp_checks.REBOOT_NEEDED)]
+        lines.append(f"a reboot is needed: {_some(details)}")
+    return lines
 
 
 def _pending(host):
@@ -243,17 +258,18 @@ def _unclear(host):
 
 
 def _expiring(host):
-    days, said = host.window["days"], []
+    days, lines = host.window["days"], []
     if host.window["state"] == "open" and days <= host.settings["warn"]:
-        said.append(f"live patches for its kernel end in {_count(days, 'day')}, on {host.window['last']}")
-    return [*said, "it has the last live patch that is made for its kernel"] if host.window["limit"] else said
+        lines.append(f"live patches for its kernel end in {_count(days, 'day')}, on {host.window['last']}")
+    return [*lines, "it has the last live patch that is made for its kernel"] if host.window["limit"] else lines
 
 
 def _unknown(host):
     document, hours = host.document, host.age // HOUR
     waiting = len(host.severe("unspecified"))
-    found = [
-        (document["verdict"] == "unknown" and not document["problems"], f"unclear: {_some(document['reasons'])}"),
+    unclear = document["verdict"] == klp_checks.UNKNOWN and not document["problems"]
+    rows = [
+        (unclear, f"unclear: {_some(host.reasons(klp_checks.UNKNOWN))}"),
         (document["problems"], _some(document["problems"])),
         (document["locks"]["missing"] is None, "nobody knows whether its kernel is locked"),
         (document["transition"]["state"] == "unknown", "the state of the transition is unknown"),
@@ -263,16 +279,16 @@ def _unknown(host):
         (hours >= host.settings["old"], f"what it says is {hours} hours old"),
         (host.age < -AHEAD, "its clock is ahead of the master's"),
     ]
-    return [said for wrong, said in found if wrong]
+    return [line for wrong, line in rows if wrong]
 
 
 def _notes(host):
     """Return what is worth to know and makes no kind."""
     mild = len(host.severe("moderate", "low"))
-    said = [f"{_count(mild, 'CVE')} of low or moderate severity: fixed only in a newer kernel"] if mild else []
-    if host.document["reboot"]["verdict"] == "failed":
-        said.append(f"it would not come up live patched: {_some(host.document['reboot']['reasons'])}")
-    return [clean(line) for line in said]
+    lines = [f"{_count(mild, 'CVE')} of low or moderate severity: fixed only in a newer kernel"] if mild else []
+    if host.document["reboot"]["verdict"] == klp_checks.FAILED:
+        lines.append(f"it would not come up live patched: {_some(host.document['reboot']['reasons'])}")
+    return [clean(line) for line in lines]
 
 
 RULES = {

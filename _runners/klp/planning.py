@@ -35,8 +35,8 @@ def make(facts, settings, now):
     Return the plan that follows from what is known.
 
     facts
-        ``{"kind", "master", "hosts" (sorted ids), "answers" ({host: what klp_audit.outlook said}), "asked" (moment),
-        "members" (for each wave a set of hosts, or None), "busy" ({host: id of the campaign that has it}),
+        ``{"kind", "master", "hosts" (sorted ids), "answers" ({host: what klp_audit.run_preview says}), "asked"
+        (moment), "members" (for each wave a set of hosts, or None), "busy" ({host: id of the campaign that has it}),
         "quarantine" ([{"package", "edition", "campaign"}])}``.
     settings
         as ``schema.settings`` has them.
@@ -90,7 +90,7 @@ def _refuse_absent(left_out, settings):
 
 
 def _judge(host, facts, settings, quarantine, now):
-    """Return ``([kind, reason], None)`` of a host that is left out, else ``(None, its outlook with a note)``."""
+    """Return ``([kind, reason], None)`` of a host that is left out, else ``(None, its preview with a note)``."""
     if any(fnmatch.fnmatchcase(host, glob) for glob in settings["exclude"]):
         return [EXCLUDED, "pillar klp_campaign:exclude"], None
     if host in facts["busy"]:
@@ -98,7 +98,7 @@ def _judge(host, facts, settings, quarantine, now):
     if host not in facts["answers"]:
         return [ABSENT, f"no answer within {settings['presence']['timeout']} seconds"], None
     try:
-        found = answers.outlook(host, facts["answers"][host])
+        found = answers.run_preview(host, facts["answers"][host])
     except answers.NonsenseError as exc:
         return [REFUSED, str(exc)], None
     late = answers.clock(found, facts["asked"], now)
@@ -168,8 +168,8 @@ def pillar(plan, host, run, start_by, back=False):
         return {"run": run, "rollback": {"level": level}, "campaign": campaign}
     if settings["drift"] == "refuse":
         # An empty one would allow everything: where nothing was shown, what is there already may be there.
-        there = {planned["package"]: planned["target"] or "none"}
-        campaign["shown"] = plan["offers"][planned["offer"]]["changes"] or there
+        unchanged = {planned["package"]: planned["target"] or "none"}
+        campaign["shown"] = plan["offers"][planned["offer"]]["changes"] or unchanged
     level = {"level": planned["target"]} if planned["target"] else {}
     return {"run": run, "campaign": campaign, **level}
 

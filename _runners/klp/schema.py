@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 
-from . import windows
+from . import maintenance
 
 SHARE = re.compile(r"([1-9][0-9]{0,2})%")
 WAVE_KEYS = {"name", "take", "hosts", "target", "batch", "soak", "failed", "unreachable"}
@@ -203,11 +203,11 @@ SCHEMA: dict[str, dict] = {
     "windows": {
         "about": "Maintenance windows: no host is started outside of them, what runs is finished.",
         "keys": {
-            "zone": own("UTC", windows.zone_problem, "time zone", "Time zone of the windows, e.g. Europe/Berlin."),
+            "zone": own("UTC", maintenance.zone_problem, "time zone", "Their time zone, e.g. Europe/Berlin."),
             "open": own(
                 [],
-                windows.problem,
-                "list of windows",
+                maintenance.problem,
+                "list of maintenance windows",
                 "When they are open: days (list of mon to sun; all if left out), from and to (HH:MM, to may be on the "
                 "next day); none: always.",
             ),
@@ -221,7 +221,7 @@ SCHEMA: dict[str, dict] = {
     "quarantine": flag(
         True,
         "When a gate fails with a host that was started, keep the live patch of its wave from all further hosts until "
-        "klp.release.",
+        "salt-run klp.release.",
     ),
 }
 

@@ -7,6 +7,8 @@ from __future__ import annotations
 import collections
 import datetime
 
+import klp_checks
+
 from . import campaign as states
 from . import decide
 from . import planning as plans
@@ -15,7 +17,7 @@ NAMES = 6  # hosts that a line names
 ROWS = 20  # hosts of one kind that have a line of their own
 BAR = 24  # characters of a progress bar
 
-SAID = {
+TEXTS = {
     "begin": "the campaign begins",
     "open": "wave {wave}: its turn",
     "ready": "{hosts}: ready",
@@ -83,7 +85,7 @@ def line(plan, entry):
     name = None if wave is None else _wave_name(plan, wave)
     items = ", ".join(f"{item['package']} {item['edition']}" for item in entry.get("items", ()))
     hosts = entry.get("hosts") or {}
-    text = SAID[entry["what"]].format(**dict(entry, wave=name, hosts=names(hosts), items=items))
+    text = TEXTS[entry["what"]].format(**dict(entry, wave=name, hosts=names(hosts), items=items))
     whys = (
         [f"  {host}: {why}" for host, why in hosts.items() if isinstance(why, str)] if isinstance(hosts, dict) else []
     )
@@ -168,20 +170,20 @@ def _left_out(left_out):
     return lines
 
 
-def status_text(found, driven, now, hosts=True):
+def status_text(campaign, driven, now, hosts=True):
     """Return how a campaign stands: a bar for each wave, who runs now, what is wrong, and the next command."""
-    plan = found.plan
-    lines = [f"Campaign {found.id} ({plan['kind']}): {state(found, driven)}"]
-    if found.stopped:
-        lines.append(f"  {found.stopped['why']}")
+    plan = campaign.plan
+    lines = [f"Campaign {campaign.id} ({plan['kind']}): {state(campaign, driven)}"]
+    if campaign.stopped:
+        lines.append(f"  {campaign.stopped['why']}")
     lines.append("")
-    rows = [_wave_row(wave) for wave in found.waves]
+    rows = [_wave_row(wave) for wave in campaign.waves]
     head = ["wave", "", "hosts", "verified", "running", "failed", "unreachable", "waiting", ""]
     lines += table(head, rows)
     if hosts:
-        lines += _host_lines(found, now)
-    lines += _back_lines(found)
-    step = next_command(found, driven)
+        lines += _host_lines(campaign, now)
+    lines += _back_lines(campaign)
+    step = next_command(campaign, driven)
     return "\n".join(lines + ([f"Next: {step}"] if step else []))
 
 
@@ -202,52 +204,52 @@ def _wave_row(wave):
     ]
 
 
-def _host_lines(found, now):
+def _host_lines(campaign, now):
     """Return the hosts that run, and those that something is wrong with."""
-    running = {host: found.hosts[host] for job in found.jobs.values() for host in job.hosts}
+    running = {host: campaign.hosts[host] for job in campaign.jobs.values() for host in job.hosts}
     running = {host: item for host, item in running.items() if item.stage == states.RUNNING or item.back}
     lines = [f"  {host}: runs since {span(now - item.since)}, job {item.jid}" for host, item in running.items()]
     lines = ["", "running:", *lines[:ROWS]] if lines else []
-    bad = [(host, item) for host, item in found.hosts.items() if item.why and host not in running]
+    bad = [(host, item) for host, item in campaign.hosts.items() if item.why and host not in running]
     rows = [f"  {host}: {item.stage}: {item.why}" for host, item in bad[:ROWS]]
-    more = [f"  and {len(bad) - ROWS} more; all of them: salt-run --out=json klp.report {found.id}"]
+    more = [f"  and {len(bad) - ROWS} more; all of them: salt-run --out=json klp.report {campaign.id}"]
     return lines + (["", "to look at:", *rows, *(more if len(bad) > ROWS else [])] if rows else [])
 
 
-def _back_lines(found):
-    counts = {word: number for word, number in found.back_counts.items() if number}
+def _back_lines(campaign):
+    counts = {word: number for word, number in campaign.back_counts.items() if number}
     lines = ["", "way back: " + ", ".join(f"{number} {word}" for word, number in counts.items())] if counts else []
-    for item in found.quarantined:
+    for item in campaign.quarantined:
         lines += [
             "",
-            f"in quarantine: {item['package']} {item['edition']}; give it free with:",
+            f"in quarantine: {item['package']} {item['edition']}; release it with:",
             f"  salt-run klp.release {item['package']} {item['edition']}",
         ]
     return [*lines, ""]
 
 
-def state(found, driven):
+def state(campaign, driven):
     """Return the state of a campaign in a word or two."""
-    if found.over:
-        return f"{found.result} at {moment(found.over)}"
-    if not found.begun:
+    if campaign.over:
+        return f"{campaign.result} at {moment(campaign.over)}"
+    if not campaign.begun:
         return "not begun"
-    if found.stopped:
-        return f"stopping, paused by {found.paused['by']}" if found.paused and found.back_queue else "stopping"
-    if found.paused:
-        return f"paused by {found.paused['by']}"
+    if campaign.stopped:
+        return f"stopping, paused by {campaign.paused['by']}" if campaign.paused and campaign.back_queue else "stopping"
+    if campaign.paused:
+        return f"paused by {campaign.paused['by']}"
     return "running" if driven else "interrupted, no process drives it"
 
 
-def next_command(found, driven):
+def next_command(campaign, driven):
     """Return the command that a person would give next, or ``None``."""
-    if found.over:
-        return f"salt-run klp.report {found.id}"
-    if not found.begun:
-        return f"salt-run klp.run {found.id}"
-    if driven and not found.paused:
-        return f"salt-run klp.status {found.id} watch=5, or klp.pause, or klp.abort"
-    return f"salt-run klp.resume {found.id}"
+    if campaign.over:
+        return f"salt-run klp.report {campaign.id}"
+    if not campaign.begun:
+        return f"salt-run klp.run {campaign.id}"
+    if driven and not campaign.paused:
+        return f"salt-run klp.status {campaign.id} watch=5, or klp.pause, or klp.abort"
+    return f"salt-run klp.resume {campaign.id}"
 
 
 def list_text(rows, quarantine):
@@ -269,14 +271,15 @@ def quarantine_lines(items):
     ]
 
 
-def report_text(found, document, entries):
+def report_text(campaign, document, entries):
     """Return a report as text: how it went, wave by wave, and each host that is not verified."""
-    lines = [f"Campaign {found.id} ({found.plan['kind']}): {state(found, False)}"]
-    lines += [f"  {found.stopped['why']}"] if found.stopped else []
-    begun, end = found.begun or found.plan["created"], found.over or (entries[-1]["at"] if entries else found.at)
-    lines += [f"  begun {moment(begun)}, {span(end - begun)} until {'its end' if found.over else 'now'}", ""]
+    lines = [f"Campaign {campaign.id} ({campaign.plan['kind']}): {state(campaign, False)}"]
+    lines += [f"  {campaign.stopped['why']}"] if campaign.stopped else []
+    begun = campaign.begun or campaign.plan["created"]
+    end = campaign.over or (entries[-1]["at"] if entries else campaign.at)
+    lines += [f"  begun {moment(begun)}, {span(end - begun)} until {'its end' if campaign.over else 'now'}", ""]
     head = ["wave", "hosts", "verified", "failed", "unreachable", "not started", "patched in"]
-    lines += table(head, [_report_row(wave) for wave in found.waves])
+    lines += table(head, [_report_row(wave) for wave in campaign.waves])
     rows = [
         [host, item["wave"], item["stage"], item["runs"], item["back"] or "", item["why"] or ""]
         for host, item in document["hosts"].items()
@@ -289,7 +292,7 @@ def report_text(found, document, entries):
             *table(["host", "wave", "stage", "runs", "back", "why"], rows[:ROWS]),
         ]
         lines += [f"and {len(rows) - ROWS} more, all of them with --out=json"] if len(rows) > ROWS else []
-    lines += _left_out(document["left_out"]) + _back_lines(found)
+    lines += _left_out(document["left_out"]) + _back_lines(campaign)
     return "\n".join(lines)
 
 
@@ -298,11 +301,12 @@ def _report_row(wave):
     return [wave.name, wave.total, wave.counts[states.VERIFIED], wave.failed, wave.unreachable, wave.open_hosts, spent]
 
 
-def audit_text(found):
+def audit_text(verdicts):
     """Return the verdicts of hosts: how many of each, and each host that is not ok with the reason."""
-    counts = collections.Counter(item["verdict"] for item in found.values())
+    counts = collections.Counter(item["verdict"] for item in verdicts.values())
     lines = table(["verdict", "hosts"], sorted(counts.items()))
-    rows = [[host, item["verdict"], item["why"] or ""] for host, item in found.items() if item["verdict"] != "ok"]
+    bad = {host: item for host, item in verdicts.items() if item["verdict"] != klp_checks.OK}
+    rows = [[host, item["verdict"], item["why"] or ""] for host, item in bad.items()]
     lines += ["", *table(["host", "verdict", "why"], rows[:ROWS])] if rows else []
     return "\n".join(
         lines + ([f"and {len(rows) - ROWS} more, all of them with --out=json"] if len(rows) > ROWS else [])

@@ -220,18 +220,18 @@ class Store:
         return _read(self._quarantine(), [])
 
     def ban(self, items, campaign, why, now):
-        """Put live patches into quarantine, those that are there already stay as they are."""
+        """Put live patches into quarantine; those that are in it already stay as they are."""
         with _locked(os.path.join(self.folder, "quarantine"), wait=True):
-            there = self.quarantine()
-            known = {(item["package"], item["edition"]) for item in there}
+            banned = self.quarantine()
+            known = {(item["package"], item["edition"]) for item in banned}
             new = [dict(item, campaign=campaign, since=int(now), why=why) for item in items]
-            _write(self._quarantine(), there + [i for i in new if (i["package"], i["edition"]) not in known])
+            _write(self._quarantine(), banned + [i for i in new if (i["package"], i["edition"]) not in known])
 
     def release(self, package, edition):
-        """Take a live patch out of quarantine; returns whether it was there."""
+        """Take a live patch out of quarantine; returns whether it was in it."""
         with _locked(os.path.join(self.folder, "quarantine"), wait=True):
-            there = self.quarantine()
-            left = [item for item in there if (item["package"], item["edition"]) != (package, edition)]
-            if len(left) < len(there):
+            banned = self.quarantine()
+            left = [item for item in banned if (item["package"], item["edition"]) != (package, edition)]
+            if len(left) < len(banned):
                 _write(self._quarantine(), left)
-            return len(left) < len(there)
+            return len(left) < len(banned)

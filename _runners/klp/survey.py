@@ -10,6 +10,8 @@ import time
 
 from salt.exceptions import CommandExecutionError, SaltInvocationError
 
+import klp_checks
+
 from . import answers, decide, documents, evidence, fleet, metrics, page, publish, reporting, schema, sheet, show
 from . import planning as plans
 from .commands import RETCODES, Commands, answer, progress
@@ -28,17 +30,17 @@ class Survey(Commands):
         """Ask all hosts of the target for their verdict."""
         settings = self.settings(pillar)
         hosts, _ = self._members(settings)
-        reach, found, patience = self.hands("audit"), {}, settings["presence"]
+        reach, verdicts, patience = self.hands("audit"), {}, settings["presence"]
         for first in range(0, len(hosts), decide.ASK):
             part = hosts[first : first + decide.ASK]
             progress(f"asking {first + len(part)} of {len(hosts)} hosts")
             got = reach.ask(part, "klp.verify", [], patience["timeout"])
             for host in part:
                 verdict, why = answers.verdict(host, got[host]) if host in got else ("unreachable", "no answer")
-                found[host] = {"verdict": verdict, "why": why}
+                verdicts[host] = {"verdict": verdict, "why": why}
         reach.close()
-        good = all(item["verdict"] in ("ok", "reboot_needed") for item in found.values())
-        return answer(0 if good else RETCODES["incomplete"], show.audit_text(found), hosts=found)
+        good = all(item["verdict"] in klp_checks.GOOD for item in verdicts.values())
+        return answer(0 if good else RETCODES["incomplete"], show.audit_text(verdicts), hosts=verdicts)
 
     # -- report --------------------------------------------------------------------------------------------------
 
@@ -90,10 +92,10 @@ class Survey(Commands):
             for first in range(0, len(wanted), decide.ASK):
                 part = wanted[first : first + decide.ASK]
                 progress(f"asking {part[0]} to {part[-1]}: {first + len(part)} of {len(wanted)} hosts")
-                there = sorted(reach.ask(part, "test.ping", [], settings["presence"]))
-                silent.update(dict.fromkeys(set(part) - set(there), "no answer; is its minion running?"))
-                got = reach.ask(there, HOST, [], settings["timeout"]) if there else {}
-                for host in set(there) - set(got):
+                present = sorted(reach.ask(part, "test.ping", [], settings["presence"]))
+                silent.update(dict.fromkeys(set(part) - set(present), "no answer; is its minion running?"))
+                got = reach.ask(present, HOST, [], settings["timeout"]) if present else {}
+                for host in set(present) - set(got):
                     silent[host] = f"no document within {settings['timeout']} seconds"
                 self._take(got, part, found, silent)
         finally:
@@ -129,7 +131,7 @@ class Survey(Commands):
         whole = evidence.fleet(found, author, made, reporting.COMMAND.format("*"))
         parts = {"fleet.openvex.json": whole} if whole else {}
         for host in sorted(found):
-            told = evidence.host(found[host], author, reporting.COMMAND.format(host))
-            if told:
-                parts[f"hosts/{host}.openvex.json"] = told
-        writer.replace("vex", {name: json.dumps(told, indent=1) for name, told in parts.items()})
+            part = evidence.host(found[host], author, reporting.COMMAND.format(host))
+            if part:
+                parts[f"hosts/{host}.openvex.json"] = part
+        writer.replace("vex", {name: json.dumps(part, indent=1) for name, part in parts.items()})

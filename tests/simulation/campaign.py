@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import os
 
+import klp_pillar
 from _runners.klp import campaign as states
 from _runners.klp import drive, planning, schema, store, turning
-from tests.simulation.world import World, outlook, standing
-from tests.unit.loader import load
+from tests.simulation.world import World, run_preview, state_summary
 
 MEMORY = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None  # where flushing costs nothing
 
-compare = load("_utils", "klp_pillar").compare
+compare = klp_pillar.compare
 
 
 def settings(**klp_campaign):
@@ -29,7 +29,7 @@ def plan(world, kind="patch", banned=(), busy=None, members=None, **klp_campaign
         "kind": kind,
         "master": "master",
         "hosts": names,
-        "answers": {name: outlook(world, world.hosts[name]) for name in names},
+        "answers": {name: run_preview(world, world.hosts[name]) for name in names},
         "asked": world.time,
         "members": members or [set(wave["hosts"]) or None for wave in found["waves"]],
         "busy": busy or {},
@@ -40,7 +40,7 @@ def plan(world, kind="patch", banned=(), busy=None, members=None, **klp_campaign
 
 def said(world, host):
     """Return what a host says to the question how it stands."""
-    return standing(world, host)
+    return state_summary(world, host)
 
 
 def saved(folder, made):
@@ -55,7 +55,7 @@ def go(there, name, hands, say=lambda entry: None):
     with there.driving(name) as journal:
         driver = drive.Driver(there, there.plan(name), journal, hands, say)
         turning.turn([driver])
-        return driver.found
+        return driver.campaign
 
 
 def replayed(there, name):

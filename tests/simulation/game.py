@@ -45,7 +45,7 @@ class Game:
         """Drive until it is over or paused; return the campaign."""
         with self.driver() as driver:
             turning.turn([driver])
-        self.found = driver.found
+        self.found = driver.campaign
         return self.found
 
     def until(self, driver, what):

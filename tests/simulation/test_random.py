@@ -144,7 +144,7 @@ class Play:
             with self.store.driving(self.plan["id"]) as there:
                 driver = drive.Driver(self.store, self.store.plan(self.plan["id"]), there, self.world, self.watch)
                 if self.drive(driver):
-                    return driver.found
+                    return driver.campaign
             if not self.restart:
                 self.store.wish(self.plan["id"], "resume", "somebody", self.world.time)
             self.restart = False
@@ -160,8 +160,8 @@ class Play:
             except turning.GoneError:
                 nap = turning.PAUSE
             if nap is None:
-                assert driver.found.over or driver.found.paused
-                return bool(driver.found.over)
+                assert driver.campaign.over or driver.campaign.paused
+                return bool(driver.campaign.over)
             if nap:
                 self.world.wait(nap)
         return False

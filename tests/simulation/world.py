@@ -245,8 +245,8 @@ class World:
                 return host.faults["finds"]
             others = [{"jid": "1", "fun": "state.highstate", "pid": 2}] * (self.time < host.other_until)
             return [{"jid": host.job[0], "fun": "state.apply", "pid": 1}] if host.job else others
-        assert fun == "klp_audit.standing", fun
-        return host.faults["says"] if "says" in host.faults else standing(self, host, *arg)
+        assert fun == "klp_audit.state_summary", fun
+        return host.faults["says"] if "says" in host.faults else state_summary(self, host, *arg)
 
 
 PATCH = (World._backup, World._updates, World._live_patch, World._verify)
@@ -265,8 +265,8 @@ def state(name, result, comment, changed=0):
     }
 
 
-def standing(world, host, run="", services=()):
-    """Return what klp_audit.standing of a simulated host says."""
+def state_summary(world, host, run="", services=()):
+    """Return what klp_audit.state_summary of a simulated host says."""
     return {
         "version": 1,
         "host": host.name,
@@ -291,8 +291,8 @@ def standing(world, host, run="", services=()):
     }
 
 
-def outlook(world, host):
-    """Return what klp_audit.outlook of a simulated host says."""
+def run_preview(world, host):
+    """Return what klp_audit.run_preview of a simulated host says."""
     changes = {"curl": "8.0-1", PACKAGE: NEW} if host.edition != NEW else {}
-    said = standing(world, host)
+    said = state_summary(world, host)
     return dict(said, changes=changes, target=NEW, refusals=[], seconds=int(host.seconds))

@@ -7,11 +7,11 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from _runners.klp import answers
-from tests.simulation.world import KERNEL, NEW, OLD, PACKAGE, SimHost, World, outlook, standing, state
+from tests.simulation.world import KERNEL, NEW, OLD, PACKAGE, SimHost, World, run_preview, state, state_summary
 
 WORLD = World([SimHost("h1")])
-GOOD = standing(WORLD, WORLD.hosts["h1"], services=["sshd"])
-PLANNED = outlook(WORLD, WORLD.hosts["h1"])
+GOOD = state_summary(WORLD, WORLD.hosts["h1"], services=["sshd"])
+PLANNED = run_preview(WORLD, WORLD.hosts["h1"])
 DEEP: list = []
 for _ in range(100000):
     DEEP = [DEEP]
@@ -53,15 +53,15 @@ def damaged(draw, document):
 
 
 def test_an_honest_answer_is_taken_as_it_is():
-    assert answers.standing("h1", GOOD) is GOOD
-    assert answers.outlook("h1", PLANNED) is PLANNED
+    assert answers.state_summary("h1", GOOD) is GOOD
+    assert answers.run_preview("h1", PLANNED) is PLANNED
     ran = dict(GOOD, run={"opened": 1, "finished": None, "backup": "vol-1"}, live_patch=None, held="2-1")
-    assert answers.standing("h1", ran) is ran
+    assert answers.state_summary("h1", ran) is ran
 
 
 @given(st.one_of(JSON, damaged(GOOD), damaged(PLANNED)))
 def test_of_a_host_that_says_anything_nothing_but_nonsense_comes(value):
-    for reader in (answers.standing, answers.outlook):
+    for reader in (answers.state_summary, answers.run_preview):
         try:
             found = reader("h1", value)
         except answers.NonsenseError as exc:
@@ -77,7 +77,7 @@ def test_of_a_host_that_says_anything_nothing_but_nonsense_comes(value):
 @pytest.mark.parametrize("number", range(len(HUGE)))
 def test_what_is_huge_is_nonsense(number):
     value = HUGE[number]
-    for reader in (answers.standing, answers.outlook):
+    for reader in (answers.state_summary, answers.run_preview):
         with pytest.raises(answers.NonsenseError, match="too large|too deeply"):
             reader("h1", value)
     for kind in ("patch", "rollback"):
@@ -89,7 +89,7 @@ def test_what_is_huge_is_nonsense(number):
 
 def test_what_is_as_large_as_an_honest_answer_can_be_is_taken():
     changes = {f"python311-some-package-{number}": f"20.26.{number}-150500.24.3.{number}" for number in range(5000)}
-    assert answers.outlook("h1", dict(PLANNED, changes=changes))["changes"] == changes
+    assert answers.run_preview("h1", dict(PLANNED, changes=changes))["changes"] == changes
     updated = {
         "result": True,
         "comment": "x",
@@ -103,7 +103,7 @@ def test_what_is_as_large_as_an_honest_answer_can_be_is_taken():
     [
         (None, "its answer is no document: None"),
         (
-            "'klp_audit.standing' is not available.",
+            "'klp_audit.state_summary' is not available.",
             "salt-klp is not on this minion yet, run: salt 'h1' saltutil.sync_all",
         ),
         ("Traceback (most\nrecent  call last):", "Traceback (most recent call last):"),
@@ -124,7 +124,7 @@ def test_what_is_as_large_as_an_honest_answer_can_be_is_taken():
 )
 def test_what_is_wrong_with_an_answer_is_said(value, why):
     with pytest.raises(answers.NonsenseError) as found:
-        answers.standing("h1", value)
+        answers.state_summary("h1", value)
     assert str(found.value).startswith(why)
 
 
@@ -139,14 +139,14 @@ def test_what_is_wrong_with_an_answer_is_said(value, why):
         ({"refusals": "no"}, "its answer has an unknown refusals: no"),
     ],
 )
-def test_what_is_wrong_with_an_outlook_is_said(more, why):
+def test_what_is_wrong_with_a_preview_is_said(more, why):
     with pytest.raises(answers.NonsenseError, match=f"^{why.replace('[', '.').replace(']', '.')}"):
-        answers.outlook("h1", dict(PLANNED, **more))
+        answers.run_preview("h1", dict(PLANNED, **more))
 
 
 @pytest.mark.parametrize(("seconds", "found"), [(-1, None), (10**7 + 1, None), (0, 0), (10**7, 10**7), (None, None)])
 def test_a_duration_that_cannot_be_is_not_known(seconds, found):
-    assert answers.outlook("h1", dict(PLANNED, seconds=seconds))["seconds"] == found
+    assert answers.run_preview("h1", dict(PLANNED, seconds=seconds))["seconds"] == found
 
 
 @given(st.one_of(JSON, st.text()))

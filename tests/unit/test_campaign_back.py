@@ -181,6 +181,6 @@ def test_a_ban_that_was_not_written_into_the_journal_is_not_made_twice(game):
     played = game({"h1": {}})
     with played.driver() as driver:
         played.until(driver, "gate")
-        played.store.ban(driver.found.stopped["suspects"], played.plan["id"], "before the kill", 0)
+        played.store.ban(driver.campaign.stopped["suspects"], played.plan["id"], "before the kill", 0)
     played.go()
     assert [item["why"] for item in played.store.quarantine()] == ["before the kill"]

@@ -94,7 +94,7 @@ def test_how_long_a_host_was_busy_is_forgotten_when_it_is_not(game):
         played.world.hosts["h1"].other_until = played.world.time + 200
         played.wish("resume")
         played.until(driver, "end")
-    assert driver.found.result == "done" and played.whats().count("ready") == 2
+    assert driver.campaign.result == "done" and played.whats().count("ready") == 2
 
 
 def test_a_host_that_was_away_has_a_second_chance(game):

@@ -1,4 +1,4 @@
-"""What keeps a campaign from starting hosts: people, windows, its time; and the way back, which people can stop."""
+"""What keeps a campaign from starting hosts: people, maintenance windows, its time; and the way back."""
 
 import pytest
 
@@ -91,12 +91,12 @@ def test_the_way_back_can_be_aborted():
 NIGHT = {"zone": "UTC", "open": [{"from": "22:00", "to": "23:00"}]}
 
 
-def test_outside_of_the_windows_nobody_is_started():
+def test_outside_of_the_maintenance_windows_nobody_is_started():
     book = Book(windows=NIGHT).begin()
     assert book.next() == {
         "do": "wait",
         "until": START + 300,
-        "for": "outside of the windows, the next opens 2027-01-15 22:00 UTC",
+        "for": "outside of the maintenance windows, the next one opens 2027-01-15 22:00 UTC",
     }
     book.now = START + 14 * 3600 - 10
     assert book.next()["until"] == START + 14 * 3600
@@ -111,15 +111,15 @@ def test_outside_of_the_windows_nobody_is_started():
     assert book.next()["do"] == "start"
     book.now += 1
     assert book.do() == "waiting", "a host that gets its job after the end refuses, and that is a failed one"
-    assert book.next() == {"do": "wait", "until": book.now + 1, "for": "the window is about to close"}
+    assert book.next() == {"do": "wait", "until": book.now + 1, "for": "the maintenance window is about to close"}
     book.now += 29
-    assert book.next()["for"] == "outside of the windows, the next opens 2027-01-16 22:00 UTC"
+    assert book.next()["for"] == "outside of the maintenance windows, the next one opens 2027-01-16 22:00 UTC"
 
 
-def test_a_window_that_never_opens_is_waited_for_until_the_time_is_over():
+def test_a_maintenance_window_that_never_opens_is_waited_for_until_the_time_is_over():
     book = Book(windows={"zone": "Pacific/Apia", "open": [{"days": ["fri"], "from": "10:00", "to": "11:00"}]}).begin()
     book.now = 1_324_674_000  # on Saturday; in this week there was no Friday
-    assert book.next()["for"] == "outside of the windows, the next opens not within 9 days"
+    assert book.next()["for"] == "outside of the maintenance windows, none opens within 9 days"
 
 
 def test_when_its_time_is_over_nobody_is_started(book):

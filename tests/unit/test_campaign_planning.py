@@ -8,9 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from salt.exceptions import CommandExecutionError
 
+import klp_pillar
 from _runners.klp import planning
 from tests.simulation import campaign
-from tests.simulation.world import KERNEL, NEW, OLD, PACKAGE, START, SimHost, World, outlook
+from tests.simulation.world import KERNEL, NEW, OLD, PACKAGE, START, SimHost, World, run_preview
 
 HELD = {"package": PACKAGE, "edition": NEW, "campaign": "f" * 12}
 
@@ -18,7 +19,7 @@ HELD = {"package": PACKAGE, "edition": NEW, "campaign": "f" * 12}
 def answer(name="h1", **more):
     """Return what a host says that it would get."""
     world = World([SimHost(name)])
-    return dict(outlook(world, world.hosts[name]), **more)
+    return dict(run_preview(world, world.hosts[name]), **more)
 
 
 def make(said, kind="patch", names=None, busy=None, banned=(), now=START, members=None, **klp_campaign):
@@ -191,7 +192,7 @@ def test_the_way_back_leads_to_what_the_host_had():
 
 
 def test_the_pillar_of_a_run_is_one_that_hosts_accept():
-    check = campaign.load("_utils", "klp_pillar").check
+    check = klp_pillar.check
     for kind in planning.KINDS:
         found = make({"h1": answer()}, kind)
         for back in (False, True):

@@ -39,7 +39,7 @@ def test_an_answer_to_a_job_counts_for_nobody_who_did_not_get_it(game):
     played.world.answers = lambda jid, hosts: {**answers(jid, hosts), "h2": {"return": ["no"]}, "h9": {"return": 7}}
     with played.driver() as driver:
         played.until(driver, "ended")
-        assert driver.found.hosts["h2"].stage == "ready" and played.entries[-2]["hosts"] == {"h1": None}
+        assert driver.campaign.hosts["h2"].stage == "ready" and played.entries[-2]["hosts"] == {"h1": None}
 
 
 def running(played):
@@ -123,7 +123,7 @@ def test_an_answer_that_comes_while_the_host_is_asked_for_it_counts(game):
     played.world.hosts["h1"].seconds = 20.0
 
     def takes_long(fun):
-        if fun == drive.STANDING and played.world.sent:
+        if fun == drive.SUMMARY and played.world.sent:
             played.world.advance(20)
 
     played.after_ask = takes_long
@@ -147,7 +147,7 @@ def test_a_host_that_runs_too_long_has_failed_and_its_late_success_counts(game):
     played.world.hosts["h2"].seconds = 900.0
     with played.driver() as driver:
         played.until(driver, "overdue")
-        assert driver.found.hosts["h2"].why == "it has not ended within 300 seconds and still runs"
+        assert driver.campaign.hosts["h2"].why == "it has not ended within 300 seconds and still runs"
     assert played.go().result == "done" and played.of("h2") == ("verified", None)
 
 
@@ -158,7 +158,7 @@ def test_a_host_that_falls_silent_is_unreachable_and_its_late_failure_stops_the_
         played.until(driver, "start")
         played.world.hosts["h2"].down_until = START + 10.0**7
         played.until(driver, "unreachable")
-        assert driver.found.hosts["h2"].why == "no answer within 300 seconds"
+        assert driver.campaign.hosts["h2"].why == "no answer within 300 seconds"
     assert played.go().result == "stopped" and played.of("h2") == ("failed", "no")
     assert played.found.stopped["why"] == "wave one: 1 of 2 hosts failed, 0 may"
 

@@ -4,10 +4,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import klp_pillar
 from _runners.klp import schema
-from tests.unit.loader import load
 
-compare = load("_utils", "klp_pillar").compare
+compare = klp_pillar.compare
 
 
 def leaves(keys, path=()):
@@ -130,7 +130,7 @@ WRONG = [
     ({"soak": {"minutes": [True]}}, "klp_campaign:soak:minutes: wanted a list of minutes"),
     ({"level": 0}, "klp_campaign:level: wanted previous, a number from 1 or an edition"),
     ({"windows": {"zone": "Mars"}}, "klp_campaign:windows:zone: wanted a time zone that this master knows"),
-    ({"windows": {"open": [{}]}}, "klp_campaign:windows:open: window 1: wanted the keys from, to"),
+    ({"windows": {"open": [{}]}}, "klp_campaign:windows:open: maintenance window 1: wanted the keys from, to"),
     ({"waves": []}, "klp_campaign:waves: wanted a list of waves, found []"),
     ({"waves": {"name": "a"}}, "klp_campaign:waves: wanted a list of waves"),
     ({"waves": ["a"]}, "klp_campaign:waves: wave 1: wanted a mapping of keys, found 'a'"),

@@ -140,7 +140,7 @@ def test_a_campaign_that_has_stopped_and_goes_back():
 
         way back: 1 back waiting, 1 back running
 
-        in quarantine: kernel-livepatch-5_14_21-150500_55_7-default 3-150500.2.1; give it free with:
+        in quarantine: kernel-livepatch-5_14_21-150500_55_7-default 3-150500.2.1; release it with:
           salt-run klp.release kernel-livepatch-5_14_21-150500_55_7-default 3-150500.2.1
 
         Next: salt-run klp.status 0123456789ab watch=5, or klp.pause, or klp.abort
@@ -228,7 +228,7 @@ def test_a_report():
 
         way back: 2 stays
 
-        in quarantine: kernel-livepatch-5_14_21-150500_55_7-default 3-150500.2.1; give it free with:
+        in quarantine: kernel-livepatch-5_14_21-150500_55_7-default 3-150500.2.1; release it with:
           salt-run klp.release kernel-livepatch-5_14_21-150500_55_7-default 3-150500.2.1
     """)
         + "\n"
@@ -334,7 +334,7 @@ EVERY: dict[str, dict] = {
 def test_every_entry_that_a_campaign_takes_has_its_words():
     made = campaign.plan(world(3), waves=WAVES)
     kinds = {name[4:] for name in dir(states.Campaign) if name.startswith("_on_")}
-    assert kinds == set(EVERY) and set(show.SAID) == kinds - {"ended", "returned", "checked"}
+    assert kinds == set(EVERY) and set(show.TEXTS) == kinds - {"ended", "returned", "checked"}
     for what, fields in EVERY.items():
         lines = show.line(made, {"what": what, "at": 1, "n": 1, **fields})
         assert lines and all(line.isprintable() and line for line in lines), what

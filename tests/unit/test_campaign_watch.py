@@ -5,7 +5,7 @@ from salt.exceptions import CommandExecutionError
 
 from _runners.klp import turning
 from tests.simulation.game import Game
-from tests.simulation.world import NEW, START, standing
+from tests.simulation.world import NEW, START, state_summary
 
 
 @pytest.fixture
@@ -38,7 +38,7 @@ def test_services_have_to_run(game):
     played = game(1, soak={"minutes": [1], "services": ["sshd"]})
     with played.driver() as driver:
         played.until(driver, "patched")
-        said = standing(played.world, played.world.hosts["h1"], services=["sshd"])
+        said = state_summary(played.world, played.world.hosts["h1"], services=["sshd"])
         said["health"]["services"]["sshd"], said["time"] = False, int(START + 10**6)
         played.world.hosts["h1"].faults["says"] = said
     assert played.go().result == "stopped" and played.of("h1") == ("failed", "after its run: service sshd does not run")
@@ -106,14 +106,14 @@ def test_a_master_that_is_away_in_between_changes_nothing(game):
     with played.driver() as driver:
         played.until(driver, "start")
         played.world.out(20, 120)
-        while not driver.found.over:
+        while not driver.campaign.over:
             try:
                 nap = driver.step()
             except turning.GoneError as exc:
                 nap, said = turning.PAUSE, str(exc)
             if nap:
                 played.world.wait(nap)
-    assert driver.found.result == "done" and said == "the master does not take jobs"
+    assert driver.campaign.result == "done" and said == "the master does not take jobs"
     assert [len(host.started) for host in played.world.hosts.values()] == [1, 1]
 
 

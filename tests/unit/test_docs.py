@@ -1,5 +1,7 @@
 """The generated pages, the examples and the checks of the pillar say the same."""
 
+import ast
+import json
 import re
 import sys
 
@@ -7,9 +9,10 @@ import jsonschema
 import pytest
 import yaml
 
+import klp_checks
 from _runners.klp import commands
 from _runners.klp import schema as campaign
-from tools import docs
+from tools import docs, reference
 
 MODULE = docs.load(docs.ROOT / "_utils" / "klp_pillar.py")
 EXAMPLES = sorted((docs.ROOT / "pillar" / "examples").glob("*.sls"))
@@ -139,9 +142,22 @@ def test_every_key_has_a_row_with_its_sentence(keys, path):
     assert all(about.endswith(".") for about in sentences(keys))
 
 
+def words(text, heading):
+    """Return the words in the first column of the table below a heading."""
+    return re.findall(r"^\| `(\w+)` \|", text.partition(f"## {heading}\n")[2].partition("\n## ")[0], re.MULTILINE)
+
+
+def test_the_verdicts_are_the_same_everywhere():
+    assert tuple(words(docs.CAMPAIGN_PAGE.read_text(), "Verdicts")) == klp_checks.VERDICTS
+    shipped = json.loads(docs.HOST_SCHEMA.read_text())
+    assert tuple(shipped["$defs"]["verdict"]["enum"]) == klp_checks.VERDICTS
+    verify = reference.functions("klp")["klp", "verify"]
+    assert [word for word in klp_checks.VERDICTS if f"``{word}``" not in (ast.get_docstring(verify) or "")] == []
+
+
 def test_the_page_of_a_campaign_has_every_key_of_a_wave_and_every_exit_code():
     text = docs.CAMPAIGN_PAGE.read_text()
-    assert set(re.findall(r"^\| `(\w+)` \|", text, re.MULTILINE)) == campaign.WAVE_KEYS
+    assert set(words(text, "Waves")) == campaign.WAVE_KEYS
     codes = {int(code) for code in re.findall(r"^\| (\d+) \|", text, re.MULTILINE)}
     assert codes == {commands.REFUSED, *commands.RETCODES.values()}
 

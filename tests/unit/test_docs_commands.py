@@ -7,6 +7,7 @@ import pytest
 import yaml
 
 from tests import pages
+from tests.functional import test_cli_examples as docstrings
 from tests.functional import test_docs_commands as one_host
 from tests.functional import test_howto as trouble
 from tests.integration import course
@@ -23,7 +24,8 @@ def run_somewhere():
     found += [one for place in {**fleet.SCENES, **fleet.BRIEF} for one in fleet.mine(*place)]
     indented = {shlex.join(["salt", "sles1", *words]) for part in trouble.sections().values() for words in part}
     here = [one for one in EVERYTHING if one.page == TROUBLE and shlex.join(shlex.split(one.text)) in indented]
-    return {one.text for one in [*found, *here] if one.text.split()[-1] not in trouble.NOT_HERE}
+    texts = {one.text for one in [*found, *here] if one.text.split()[-1] not in trouble.NOT_HERE}
+    return texts | set(docstrings.examples().values())
 
 
 def made_by_make():

@@ -10,7 +10,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from _runners.klp import fleet, kinds
-from tests.fleet import NO_LIVE_PATCH, NOW, SETTINGS, changed, day, document, documents, one_of_each, summary_of_each
+from tests.fleet import (
+    NO_LIVE_PATCH,
+    NOW,
+    SETTINGS,
+    changed,
+    check,
+    day,
+    document,
+    documents,
+    one_of_each,
+    summary_of_each,
+)
 
 SCHEMA = json.loads((Path(__file__).resolve().parents[2] / "docs/reference/host.schema.json").read_text("utf-8"))
 VALIDATOR = jsonschema.Draft202012Validator(SCHEMA)
@@ -77,30 +88,36 @@ def test_one_of_each_is_one_of_each():
     assert json.loads(json.dumps(found)) == found
 
 
+LOCKS = check("locks", "failed", "a")
 CASES = [
     ("covered", None, {}),
     ("covered", None, {"cves__reboot": ["CVE-2026-1000"], "cves__severity": {"CVE-2026-1000": "low"}}),
     ("unpatchable", "no live patch is made", {"live_patch": NO_LIVE_PATCH}),
     ("unpatchable", "lp is not installed", {"live_patch": {**NO_LIVE_PATCH, "package": "lp"}}),
-    ("unpatchable", "no live patching: flavour", {"verdict": "unsupported", "reasons": ["flavour"]}),
+    ("unpatchable", "no live patching: flavour", {"verdict": "unsupported",
+                                                  "checks": [check("kernel", "unsupported", "flavour")]}),
     ("unclear", "lifecycle", {"live_patch": NO_LIVE_PATCH, "verdict": "unknown", "problems": ["rpm said 1"],
                               "window__state": "unknown", "window__reason": "no lifecycle data"}),
     ("unknown", "rpm said 1", {"live_patch": NO_LIVE_PATCH, "verdict": "unknown", "problems": ["rpm said 1"]}),
     ("stalled", "by 4 tasks: a, b, c and 1 more", {"transition": {"state": "in_progress", "blockers": list("abcd")}}),
-    ("stalled", "blocked: why", {"verdict": "blocked", "reasons": ["why"]}),
+    ("stalled", "blocked: transition: why", {"verdict": "blocked", "checks": [check("transition", "blocked", "why")]}),
     ("covered", None, {"transition": {"state": "in_progress", "blockers": []}}),
     ("failed", "the kernel reports: oops", {"taint__errors": ["oops"]}),
     ("failed", "not active", {"live_patch__active": None}),
     ("failed", "level 4 is not", {"live_patch__level": 4}),
     ("failed", "no reason", {"verdict": "failed"}),
-    ("failed", "initrd", {"verdict": "failed", "reasons": ["locks: a", "initrd: b"], "locks__missing": ["k"]}),
-    ("unlocked", "not locked: k", {"verdict": "failed", "reasons": ["locks: k"], "locks__missing": ["k"]}),
+    ("failed", "initrd: b", {"verdict": "failed", "checks": [LOCKS, check("initrd", "failed", "b")],
+                             "locks__missing": ["k"]}),
+    ("unlocked", "not locked: k", {"verdict": "failed", "checks": [LOCKS], "locks__missing": ["k"]}),
+    ("unlocked", "not locked: k", {"verdict": "failed", "checks": [LOCKS, check("initrd", "unknown", "b")],
+                                   "locks__missing": ["k"]}),
     ("expired", "any more since 2026-11-20", {"window__state": "expired", "window__last": day(-7)}),
     ("expired", "any more", {"window__state": "expired", "window__last": None}),
     ("expired", "since 2026-11-26", {"window__last": day(-1)}),
     ("reboot", "1 severe CVE:", {"cves__reboot": ["CVE-2026-1000"], "cves__severity": {"CVE-2026-1000": "critical"}}),
     ("reboot", "asks for a reboot", {"reboot__needed": True}),
-    ("reboot", "a reboot is needed: why", {"verdict": "reboot_needed", "reasons": ["why"]}),
+    ("reboot", "a reboot is needed: why", {"verdict": "reboot_needed",
+                                           "checks": [check("reboot", "reboot_needed", "why")]}),
     ("pending", "1 CVE: fixed by a newer live patch", {"cves__pending": ["CVE-2026-1000"]}),
     ("pending", "newer live patch is available, 10-1.1", {"live_patch__newest": "10-1.1"}),
     ("pending", "it is held at 5-1.1", {"live_patch__newest": "6-1.1", "live_patch__held": "5-1.1"}),
@@ -117,7 +134,7 @@ CASES = [
     ("unknown", "CVEs are unknown: stale", {"cves__reason": "stale"}),
     ("unknown", "whether its kernel is locked", {"locks__missing": None}),
     ("unknown", "the transition is unknown", {"transition__state": "unknown"}),
-    ("unknown", "unclear: x", {"verdict": "unknown", "reasons": ["x"]}),
+    ("unknown", "unclear: initrd: x", {"verdict": "unknown", "checks": [check("initrd", "unknown", "x")]}),
     ("unknown", "48 hours old", {"time": NOW - 48 * 3600}),
     ("unknown", "ahead", {"time": NOW + 4000}),
 ]  # fmt: skip
@@ -292,7 +309,7 @@ def strings(found):
 def hostile(text):
     """Return a fleet whose every host has a text in every string, even as its name."""
     found = {
-        f"{text}{name}": poisoned(text, changed(item, reasons=["r"], problems=["p"]))
+        f"{text}{name}": poisoned(text, changed(item, checks=[check("c", "failed", "r")], problems=["p"]))
         for name, item in one_of_each()[0].items()
     }
     return fleet.summary(found, {f"{text}lost": text}, SETTINGS, NOW)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tools import coverage_gate, lint_house, py36
+from tools import coverage_gate, imports, lint_house, py36
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -110,6 +110,7 @@ def findings(tmp_path, name, text):
         ("_modules/thing.py", GOOD_MODULE),
         ("_states/thing.py", GOOD_STATE),
         ("_runners/thing.py", GOOD_RUNNER),
+        pytest.param("_modules/thing.py", "x = 1\n" * 600, id="entry points may be many"),
         pytest.param("_runners/thing/part.py", "def plan(kind):\n    pass\n", id="no user calls a part of a runner"),
         pytest.param("_output/thing.py", "def output(data):\n    pass\n", id="Salt calls an outputter"),
     ],
@@ -131,6 +132,8 @@ def test_house_rules_accept_good_code(tmp_path, name, text):
         ("_runners/thing.py", "def plan():\n    pass\n", "no 'CLI Example'"),
         ("_runners/thing.py", GOOD_RUNNER.replace("salt-run", "salt"), "'CLI Example' that shows thing.plan"),
         ("_runners/thing.py", GOOD_RUNNER.replace("thing.plan", "thing.run"), "'CLI Example' that shows thing.plan"),
+        ("_modules/thing.py", "__virtualname__ = 'other'\n" + GOOD_MODULE, "a module is one file"),
+        ("_modules/thing.py", "x = 1\n" * 601, "601 lines"),
         ("a.py", "x = 1\n" * 401, "401 lines"),
         ("a.py", "def f():\n" + "    x = 1\n" * 40, "f: 41 lines"),
         ("a.py", "try:\n    x = 1\nexcept (OSError, Exception):\n    x = 2\n", "catches Exception"),
@@ -167,6 +170,70 @@ def test_house_rules_fail_by_exit_code(tmp_path, capsys):
     assert "a.sh:1: unfinished" in capsys.readouterr().out
 
 
+SETUP = "[metadata]\nversion = 1.0\n[options]\npy_modules =\n    low\n    klp_paths\n    klp_version\n"
+PRODUCT_FILES = {
+    "setup.cfg": SETUP,
+    "_runners/klp.py": 'VERSION = "1.0"\n',
+    "_modules/zypper.py": 'VERSION = "1.0"\nimport low\n',
+    "_states/zypper.py": 'VERSION = "1.0"\nimport low\n',
+    "_utils/klp_version.py": 'VERSION = "1.0"\n',
+    "_utils/klp_paths.py": 'LOCKS = "/etc/zypp/locks"\n',
+    "_utils/low.py": 'import klp_paths\nSAID = "see /etc/zypp/locks"\nRUN = host.salt["cmd.run_all"]\n',
+}
+
+
+@pytest.mark.parametrize(
+    ("changes", "found"),
+    [
+        ({}, None),
+        ({"_states/zypper.py": 'VERSION = "1.1"\n'}, "_states/zypper.py:1: VERSION is '1.1', setup.cfg says '1.0'"),
+        ({"_modules/zypper.py": ""}, "_modules/zypper.py:1: VERSION is None, setup.cfg says '1.0'"),
+        ({"_utils/klp_version.py": ""}, "_utils/klp_version.py:1: VERSION is None"),
+        ({"_runners/klp.py": ""}, "_runners/klp.py:1: VERSION is None"),
+        ({"_utils/more.py": ""}, "setup.cfg:1: py_modules and _utils do not agree on more"),
+        ({"setup.cfg": SETUP + "    gone\n"}, "setup.cfg:1: py_modules and _utils do not agree on gone"),
+        ({"_utils/low.py": 'X = ["/etc/zypp/locks"]\n'}, "_utils/low.py:1: /etc/zypp/locks stands in klp_paths"),
+        ({"_utils/klp_paths.py": "import low\n"}, "_utils/low.py:1: in a cycle of imports"),
+        ({"_utils/low.py": "import zypper\n"}, "_utils/low.py:1: a util imports the entry point zypper"),
+        ({"_utils/low.py": 'def f():\n    __salt__["zypper.locks"]()\n'}, "_utils/low.py:2: a util calls zypper by"),
+        ({"_utils/low.py": 'host.salt["zypper.locks"]()\n'}, "_utils/low.py:1: a util calls zypper by its name"),
+        ({"_utils/low.py": '__utils__["klp_paths.x"]()\n'}, "_utils/low.py:1: a util calls klp_paths by its name"),
+    ],
+)
+def test_house_rules_for_the_product_as_a_whole(tmp_path, changes, found):
+    for name, text in {**PRODUCT_FILES, **changes}.items():
+        path = tmp_path / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(text)
+    lines = [f"{path.relative_to(tmp_path)}:{line}: {what}" for path, line, what in lint_house.check_whole(tmp_path)]
+    assert [line for line in lines if found and line.startswith(found)] or (lines == [] and found is None), lines
+
+
+def test_house_rules_count_what_a_user_can_call(tmp_path, monkeypatch):
+    (tmp_path / "_modules").mkdir()
+    (tmp_path / "_modules" / "thing.py").write_text("def a():\n    pass\n\ndef b():\n    pass\n\ndef _c():\n    pass\n")
+    monkeypatch.setattr(lint_house, "MAX_PUBLIC", 2)
+    assert list(lint_house.check_public(tmp_path)) == []
+    monkeypatch.setattr(lint_house, "MAX_PUBLIC", 1)
+    assert "2 functions that a user can call, at most 1" in next(lint_house.check_public(tmp_path))[2]
+
+
+def test_imports_are_drawn_in_layers(tmp_path, capsys):
+    for name, text in PRODUCT_FILES.items():
+        path = tmp_path / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(text)
+    assert imports.main(["imports", str(tmp_path)]) == 0
+    shown = capsys.readouterr().out
+    assert "  _modules/zypper: low\n" in shown and "layer 1\n  low: klp_paths\n\nlayer 0\n" in shown
+    assert imports.main(["imports", "--dot", str(tmp_path)]) == 0
+    assert '  "low" -> "klp_paths";' in capsys.readouterr().out
+    (tmp_path / "_utils" / "klp_paths.py").write_text("def f():\n    from low import g\n")
+    assert imports.main(["imports", str(tmp_path)]) == 1
+    out, err = capsys.readouterr()
+    assert "in a cycle\n  klp_paths, low" in out and "_utils/low.py:1: in a cycle of imports" in err
+
+
 def test_house_rules_look_at_the_whole_tree():
     seen = {path.relative_to(ROOT).as_posix() for path in lint_house.files(ROOT)}
     assert {"Makefile", ".ci/run", "tools/lint_house.py", "CONTRIBUTING.md"} <= seen
@@ -193,10 +260,14 @@ def test_a_file_that_cannot_be_imported_is_counted(tmp_path, monkeypatch, capsys
     (tmp_path / "_utils").mkdir()
     (tmp_path / "_utils" / "bad.py").write_text("import no_such_module_anywhere\n")
     monkeypatch.chdir(tmp_path)
+    (tmp_path / "_modules").mkdir()
+    (tmp_path / "_modules" / "caught.py").write_text("PROBLEM = 'no such util'\n")
     monkeypatch.setattr(sys, "meta_path", list(sys.meta_path))
+    monkeypatch.setattr(sys, "path", list(sys.path))
     monkeypatch.setattr(sys, "dont_write_bytecode", True)
-    assert py36.inside() == 1
-    assert "_utils/bad.py: ModuleNotFoundError" in capsys.readouterr().out
+    assert py36.inside() == 2
+    said = capsys.readouterr().out
+    assert "_utils/bad.py: ModuleNotFoundError" in said and "_modules/caught.py: ImportError: no such util" in said
 
 
 def test_without_python_36_the_check_says_what_is_missing(monkeypatch, capsys):
@@ -219,6 +290,9 @@ def test_every_folder_that_salt_loads_is_linked_linted_and_installed():
     packages, folders = config["options"]["packages"].split(), config["options"]["package_dir"].split("\n")
     for folder, name in LOADED.items():
         assert (ROOT / "salt" / folder).resolve() == ROOT / folder
+        if folder == "_utils":  # imported by name, so pip installs them as what they are
+            assert "= _utils" in folders and f"saltext.klp.{name}" not in packages
+            continue
         assert f"saltext.klp.{name} = {folder}" in folders
         parts = {path.parent.relative_to(ROOT / folder).parts for path in (ROOT / folder).rglob("*.py")}
         assert {".".join(("saltext.klp", name, *part)) for part in parts} <= set(packages)

@@ -75,7 +75,7 @@ def test_a_missing_key_and_an_unknown_one_are_refused(path):
         ("Traceback\nlong", "its answer is no document: Traceback long"),
         (None, "its answer is no document: None"),
         ({"schema": "other"}, "its answer is no document: {'schema': 'other'}"),
-        (dict(GOOD, version=2), "its document has version 2, wanted 1; bring both to one version"),
+        (dict(GOOD, version=1), "its document has version 1, wanted 2; bring both to one version"),
         (dict(GOOD, host="web2"), "its document is of another host: web2"),
         (dict(GOOD, verdict="fine"), "document:verdict: found fine"),
         (changed(("window", "last"), "tomorrow"), "document:window:last: found tomorrow"),
@@ -85,7 +85,7 @@ def test_a_missing_key_and_an_unknown_one_are_refused(path):
         (changed(("cves", "severity"), {"CVE-2023-0001": "x"}), "document:cves:severity: found CVE-2023-0001: x"),
         (changed(("cves", "severity"), {7: "low"}), "document:cves:severity: found 7: low"),
         (changed(("cves", "severity"), []), "document:cves:severity: found []"),
-        (dict(GOOD, reasons="x" * 2000000), "its answer is too large (more than 1000000 characters)"),
+        (dict(GOOD, problems="x" * 2000000), "its answer is too large (more than 1000000 characters)"),
     ],
 )
 def test_nonsense_is_named(value, said):
@@ -99,10 +99,18 @@ def test_one_cve_in_two_states_is_refused():
 
 
 def test_texts_are_cleaned_and_bounded():
-    found = documents.document("web1", changed(("reasons",), ["a\x1b[31m\nb", "c" * 1000] + ["d"] * 300))
-    assert found["reasons"][0] == "a [31m b"
-    assert len(found["reasons"][1]) == answers.TEXT
-    assert len(found["reasons"]) == documents.LINES
+    found = documents.document("web1", changed(("problems",), ["a\x1b[31m\nb", "c" * 1000] + ["d"] * 300))
+    assert found["problems"][0] == "a [31m b"
+    assert len(found["problems"][1]) == answers.TEXT
+    assert len(found["problems"]) == documents.LINES
+
+
+def test_checks_are_cleaned_and_bounded():
+    one = {"check": "initrd", "verdict": "failed", "detail": "a\x1b[31m\nb"}
+    found = documents.document("web1", changed(("checks",), [one] * 300))["checks"]
+    assert found == [dict(one, detail="a [31m b")] * documents.LINES
+    for wrong in (dict(one, verdict="skipped"), dict(one, more=1), {"check": "initrd"}, "initrd", 7):
+        assert "document:checks" in refused(changed(("checks",), [wrong]))
 
 
 def test_too_many_cves_are_refused():

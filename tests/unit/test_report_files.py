@@ -14,10 +14,11 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from salt.exceptions import CommandExecutionError
 
+import klp_pillar
 from _runners.klp import evidence, metrics, publish, reporting, sheet
 from _runners.klp import fleet as fleets
 from tests import fleet
-from tests.unit.loader import functions, load, recorded
+from tests.unit.loader import recorded
 
 VEX = json.loads(recorded("openvex/schema-0.2.0.json"))
 LIMITS = {"share": 25, "weeks": 26, "warn": 30, "debt": 28, "old": 24}
@@ -249,7 +250,7 @@ def test_a_folder_that_cannot_be_written_is_named(tmp_path):
         folder.put("x.csv", "text")
 
 
-COMPARE = functions(load("_utils", "klp_pillar"), "klp_pillar")["klp_pillar.compare"]
+COMPARE = klp_pillar.compare
 
 
 def test_every_key_of_the_pillar_has_a_default_that_is_allowed():

@@ -141,6 +141,13 @@ def test_a_question_ends_with_the_last_answer(salty):
     assert Client.sent[0][:2] == (["web1", "web2"], "test.ping")
 
 
+def test_an_answer_with_a_bad_exit_code_is_an_answer(salty):
+    """``klp.verify`` and ``klp_audit.host`` end with 1 for any verdict but ok; what they returned is what counts."""
+    salty.buses[0].events = [event("J0", "web1")]
+    salty.cache["J0"] = {"web1": {"return": {"verdict": "failed"}, "retcode": 1, "success": False}}
+    assert salty.ask(["web1"], "klp.verify", [], 30) == {"web1": {"verdict": "failed"}}
+
+
 def let_time_pass(salty):
     """Let every look at the bus take as long as it may."""
     get_event = salty.buses[0].get_event
@@ -174,7 +181,7 @@ def test_who_is_silent_at_half_time_is_asked_again_and_any_answer_counts(salty, 
 
 def test_a_question_that_is_not_light_is_asked_once(salty):
     let_time_pass(salty)
-    assert salty.ask(["web1"], "klp_audit.outlook", [], 30) == {}
+    assert salty.ask(["web1"], "klp_audit.run_preview", [], 30) == {}
     assert len(Client.sent) == 1
 
 

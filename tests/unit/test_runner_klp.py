@@ -3,16 +3,19 @@
 import copy
 import importlib
 import json
+import sys
 from collections.abc import Callable
+from unittest.mock import Mock
 
 import pytest
 import salt.loader
 import salt.pillar
 import salt.utils.minions
 
+import klp_version
 from _runners.klp import commands, survey, turning
-from tests.simulation.world import KERNEL, NEW, OLD, PACKAGE, SimHost, World, outlook
-from tests.unit.loader import ROOT, functions, load
+from tests.simulation.world import KERNEL, NEW, OLD, PACKAGE, SimHost, World, run_preview
+from tests.unit.loader import ROOT, load
 
 QUICK = {"soak": {"minutes": []}, "waves": [{"name": "canary", "take": 1}, {"name": "rest"}], "batch": 2}
 
@@ -23,8 +26,8 @@ class Fleet(World):
     closed = 0
 
     def _say(self, host, fun, arg):
-        if fun == "klp_audit.outlook":
-            return outlook(self, host)
+        if fun == "klp_audit.run_preview":
+            return run_preview(self, host)
         if fun == "klp.verify":
             return {"verdict": "ok" if host.edition == NEW else "blocked", "checks": []}
         return True if fun in ("test.ping", "saltutil.sync_all") else super()._say(host, fun, arg)
@@ -43,10 +46,8 @@ class Master:
         self.context: dict = {}
         self.targets: list = []
         self.mine: Callable = lambda target, fun, target_type: {}
-        compare = functions(load("_utils", "klp_pillar"), "klp_pillar")["klp_pillar.compare"]
         self.dunders = {
             "__opts__": self.opts,
-            "__utils__": {"klp_pillar.compare": compare},
             "__context__": self.context,
             "__salt__": {"mine.get": lambda target, fun, target_type: self.mine(target, fun, target_type)},
         }
@@ -95,13 +96,19 @@ def master(tmp_path, monkeypatch):
     return Master(tmp_path, monkeypatch)
 
 
-def test_the_runner_loads_only_where_its_helpers_are():
-    module = load("_runners", "klp", __utils__={})
-    assert module.__virtual__() == (
+def test_the_runner_loads_only_where_the_utils_are(monkeypatch):
+    assert load("_runners", "klp").__virtual__() is True
+    monkeypatch.setitem(sys.modules, "klp_pillar", None)
+    loaded, why = load("_runners", "klp").__virtual__()
+    assert (loaded, "klp_pillar" in why, why.rpartition(": run: ")[2]) == (False, True, "salt-run saltutil.sync_all")
+
+
+def test_the_runner_loads_only_with_utils_of_its_own_version(monkeypatch):
+    monkeypatch.setattr(klp_version, "VERSION", "0.1.9")
+    assert load("_runners", "klp").__virtual__() == (
         False,
-        "klp: _utils/klp_pillar.py is missing here, run: salt-run saltutil.sync_all",
+        "salt-klp: module of version 0.2.0, utils of version 0.1.9: run: salt-run saltutil.sync_all",
     )
-    assert load("_runners", "klp", __utils__={"klp_pillar.compare": None}).__virtual__() is True
 
 
 def test_the_parts_are_found_beside_the_runner():
@@ -201,6 +208,27 @@ def test_a_fleet_with_nothing_to_do_is_done(master):
     assert master.run("run")["retcode"] == 0
     master.fleet.hosts["web1"].down_until = 1e12
     assert master.run("run")["retcode"] == 2, "nobody knows what web1 needs"
+
+
+@pytest.fixture
+def asked(master, monkeypatch):
+    """The questions that hosts are asked, one after the other."""
+    spy = Mock(side_effect=master.fleet.ask)
+    monkeypatch.setattr(master.fleet, "ask", spy)
+    return lambda: [call.args[1] for call in spy.call_args_list]
+
+
+def test_a_fleet_that_does_not_answer_gets_nothing_sent(master, asked):
+    for host in master.fleet.hosts.values():
+        host.down_until = 1e12
+    left_out = master.run("plan")["plan"]["left_out"].values()
+    assert [kind for kind, _ in left_out] == ["unreachable"] * 4
+    assert asked() == ["test.ping"]
+
+
+def test_without_a_sync_hosts_are_only_asked(master, asked):
+    master.plan(sync=False)
+    assert asked() == ["test.ping", "klp_audit.run_preview"]
 
 
 def test_the_plan_may_be_named_in_the_pillar(master):

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from _runners.klp import windows
+from _runners.klp import maintenance
 from tests.simulation.oracle import CHANGES, inside, offset
 
 DAY, MINUTE = 86400, 60
@@ -16,7 +16,7 @@ CLOCK = st.builds(
 )
 WINDOW = st.fixed_dictionaries(
     {"from": CLOCK, "to": CLOCK},
-    optional={"days": st.lists(st.sampled_from(windows.DAYS), min_size=1, max_size=7, unique=True)},
+    optional={"days": st.lists(st.sampled_from(maintenance.DAYS), min_size=1, max_size=7, unique=True)},
 ).filter(lambda item: item["from"] != item["to"])
 
 
@@ -53,26 +53,27 @@ def test_a_window_is_open_only_when_the_wall_clock_is_inside_one(found, dice):
     given_rules, moment = found
     end, zone = moment + 5 * DAY, given_rules["zone"]
     while moment < end:
-        closes = windows.until(given_rules, moment)
+        closes = maintenance.until(given_rules, moment)
         if closes is None:
-            opens = windows.opening(given_rules, moment)
+            opens = maintenance.opening(given_rules, moment)
             last = min(end, end if opens is None else opens)
             assert last > moment
             for minute in range(moment, int(last), MINUTE):
                 assert not inside(given_rules, minute) or not plain(zone, minute)
             some = dice.randrange(moment, int(last))
-            assert windows.until(given_rules, some) is None and windows.opening(given_rules, some) == opens
+            assert maintenance.until(given_rules, some) is None and maintenance.opening(given_rules, some) == opens
             if opens is not None:
-                assert windows.until(given_rules, opens - 1) is None and windows.until(given_rules, opens) is not None
+                assert maintenance.until(given_rules, opens - 1) is None
+                assert maintenance.until(given_rules, opens) is not None
         else:
             last = min(end, closes)
-            assert last > moment and windows.opening(given_rules, moment) == moment
+            assert last > moment and maintenance.opening(given_rules, moment) == moment
             assert all(inside(given_rules, minute) for minute in range(moment, int(last), MINUTE))
             assert inside(given_rules, closes - 1)
             some = dice.randrange(moment, int(last))
-            assert windows.until(given_rules, some) == closes or closes > moment + 8 * DAY
+            assert maintenance.until(given_rules, some) == closes or closes > moment + 8 * DAY
             if closes < moment + 7 * DAY:
-                assert windows.until(given_rules, closes) is None
+                assert maintenance.until(given_rules, closes) is None
                 assert not inside(given_rules, closes) or not plain(zone, int(closes))
         moment = int(last)
 
@@ -80,7 +81,7 @@ def test_a_window_is_open_only_when_the_wall_clock_is_inside_one(found, dice):
 @given(st.integers(0, 2**32))
 def test_without_windows_it_is_always_open(moment):
     nothing = {"zone": "UTC", "open": []}
-    assert windows.until(nothing, moment) == float("inf") and windows.opening(nothing, moment) == moment
+    assert maintenance.until(nothing, moment) == float("inf") and maintenance.opening(nothing, moment) == moment
 
 
 BERLIN = "Europe/Berlin"
@@ -107,72 +108,78 @@ def at(text, zone=BERLIN, fold=0):
 )
 def test_the_days_when_clocks_change(window, now, closes, opens):
     found = {"zone": BERLIN, "open": [dict(zip(("from", "to"), window, strict=True))]}
-    assert windows.until(found, now) == closes
-    assert windows.opening(found, now) == (now if closes else opens)
+    assert maintenance.until(found, now) == closes
+    assert maintenance.opening(found, now) == (now if closes else opens)
 
 
 def test_windows_that_touch_or_overlap_are_one():
     open_ = [{"from": "22:00", "to": "23:00"}, {"from": "23:00", "to": "01:00"}, {"from": "00:30", "to": "02:00"}]
     found = {"zone": "UTC", "open": open_}
-    assert windows.until(found, at("2027-05-05T22:30", "UTC")) == at("2027-05-06T02:00", "UTC")
-    assert windows.until(found, at("2027-05-06T02:00", "UTC")) is None
+    assert maintenance.until(found, at("2027-05-05T22:30", "UTC")) == at("2027-05-06T02:00", "UTC")
+    assert maintenance.until(found, at("2027-05-06T02:00", "UTC")) is None
 
 
 def test_a_window_that_does_not_come_within_days_is_not_waited_for():
     found = {"zone": "Pacific/Apia", "open": [{"days": ["fri"], "from": "10:00", "to": "11:00"}]}
     now = at("2011-12-23T11:00", "Pacific/Apia")  # the next Friday is the day that Samoa did not have
-    assert windows.opening(found, now) is None
-    assert windows.opening(found, now + 6 * DAY) == at("2012-01-06T10:00", "Pacific/Apia")
+    assert maintenance.opening(found, now) is None
+    assert maintenance.opening(found, now + 6 * DAY) == at("2012-01-06T10:00", "Pacific/Apia")
 
 
 def test_a_moment_is_written_as_people_there_write_it():
-    assert windows.local({"zone": BERLIN}, 1_800_000_000) == "2027-01-15 09:00 CET"
+    assert maintenance.local({"zone": BERLIN}, 1_800_000_000) == "2027-01-15 09:00 CET"
 
 
 @pytest.mark.parametrize("zone", ["UTC", "Europe/Berlin", "America/Argentina/Buenos_Aires"])
 def test_zones_that_there_are(zone):
-    assert windows.zone_problem(zone) is None
+    assert maintenance.zone_problem(zone) is None
 
 
 @pytest.mark.parametrize(
     "zone", ["", "Mars/Olympus", "../../etc/passwd", "/etc/passwd", "Europe", None, 5, ["UTC"], "\0", "\ud800"]
 )
 def test_zones_that_there_are_not(zone):
-    assert windows.zone_problem(zone).startswith(
+    assert maintenance.zone_problem(zone).startswith(
         "wanted a time zone that this master knows, such as Europe/Berlin, found "
     )
 
 
 WRONG = [
-    ("22:00", "wanted a list of windows, found '22:00'"),
-    (["x"], "window 1: wanted the keys from, to and perhaps days, found 'x'"),
-    ([{"from": "22:00"}], "window 1: wanted the keys from, to and perhaps days"),
-    ([{"from": "22:00", "to": "23:00", "day": "mon"}], "window 1: wanted the keys from, to and perhaps days"),
+    ("22:00", "wanted a list of maintenance windows, found '22:00'"),
+    (["x"], "maintenance window 1: wanted the keys from, to and perhaps days, found 'x'"),
+    ([{"from": "22:00"}], "maintenance window 1: wanted the keys from, to and perhaps days"),
+    (
+        [{"from": "22:00", "to": "23:00", "day": "mon"}],
+        "maintenance window 1: wanted the keys from, to and perhaps days",
+    ),
     (
         [{"from": 1320, "to": "23:00"}],
-        "window 1: from: wanted a time such as '22:00' (quoted: YAML reads it as a number), found 1320",
+        "maintenance window 1: from: wanted a time such as '22:00' (quoted: YAML reads it as a number), found 1320",
     ),
-    ([{"from": "22:00", "to": "24:00"}], "window 1: to: wanted a time such as '22:00'"),
-    ([{"from": "22:00", "to": "2:00"}], "window 1: to: wanted a time"),
-    ([{"from": "22:00\n", "to": "23:00"}], "window 1: from: wanted a time"),
-    ([{"from": "22:00", "to": "23:00"}, {"from": "22:00", "to": "22:00"}], "window 2: from and to are both 22:00"),
+    ([{"from": "22:00", "to": "24:00"}], "maintenance window 1: to: wanted a time such as '22:00'"),
+    ([{"from": "22:00", "to": "2:00"}], "maintenance window 1: to: wanted a time"),
+    ([{"from": "22:00\n", "to": "23:00"}], "maintenance window 1: from: wanted a time"),
+    (
+        [{"from": "22:00", "to": "23:00"}, {"from": "22:00", "to": "22:00"}],
+        "maintenance window 2: from and to are both 22:00",
+    ),
     (
         [{"from": "22:00", "to": "23:00", "days": []}],
-        "window 1: days: wanted a list of mon, tue, wed, thu, fri, sat, sun, found []",
+        "maintenance window 1: days: wanted a list of mon, tue, wed, thu, fri, sat, sun, found []",
     ),
-    ([{"from": "22:00", "to": "23:00", "days": "mon"}], "window 1: days: wanted a list of mon"),
-    ([{"from": "22:00", "to": "23:00", "days": ["monday"]}], "window 1: days: wanted a list of mon"),
-    ([{"from": "22:00", "to": "23:00", "days": [["mon"]]}], "window 1: days: wanted a list of mon"),
+    ([{"from": "22:00", "to": "23:00", "days": "mon"}], "maintenance window 1: days: wanted a list of mon"),
+    ([{"from": "22:00", "to": "23:00", "days": ["monday"]}], "maintenance window 1: days: wanted a list of mon"),
+    ([{"from": "22:00", "to": "23:00", "days": [["mon"]]}], "maintenance window 1: days: wanted a list of mon"),
 ]
 
 
 @pytest.mark.parametrize(("value", "problem"), WRONG)
 def test_wrong_windows_are_named(value, problem):
-    assert windows.problem(value).startswith(problem)
+    assert maintenance.problem(value).startswith(problem)
 
 
 @pytest.mark.parametrize(
     "value", [[], [{"from": "22:00", "to": "02:00"}], [{"from": "00:00", "to": "23:59", "days": ["sun"]}]]
 )
 def test_right_windows_pass(value):
-    assert windows.problem(value) is None
+    assert maintenance.problem(value) is None

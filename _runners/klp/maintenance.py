@@ -1,8 +1,9 @@
 """
-Maintenance windows: pure functions of a moment, with the time zone's rules for the days when clocks change.
+Maintenance windows, the time in which hosts may be started. Pure functions of a moment; the time zone has the rules for
+the days when clocks change. (The support window of a kernel is something else.)
 
-A window is given in local time. Where a clock change makes that ambiguous or impossible it opens at the later and
-closes at the earlier of the possible moments: whatever it is called, it is never open when the wall clock is outside.
+One is given in local time. Where a clock change makes that ambiguous or impossible it opens at the later and closes at
+the earlier of the possible moments: it is never open when the wall clock is outside of it.
 """
 
 from __future__ import annotations
@@ -27,11 +28,11 @@ def zone_problem(value):
 
 
 def problem(value):
-    """Return what is wrong with a list of windows, or ``None``."""
+    """Return what is wrong with a list of maintenance windows, or ``None``."""
     if not isinstance(value, list):
-        return f"wanted a list of windows, found {value!r:.60}"
+        return f"wanted a list of maintenance windows, found {value!r:.60}"
     found = ((number, _window_problem(item)) for number, item in enumerate(value, 1))
-    return next((f"window {number}: {wrong}" for number, wrong in found if wrong), None)
+    return next((f"maintenance window {number}: {wrong}" for number, wrong in found if wrong), None)
 
 
 def _window_problem(item):
@@ -57,7 +58,7 @@ def _moment(day, clock, zone, latest):
 
 
 def _spans(windows, day):
-    """Return the windows that open on a day, ``(first moment, first moment after it)``."""
+    """Return the maintenance windows that open on a day, ``(first moment, first moment after it)``."""
     zone = zoneinfo.ZoneInfo(windows["zone"])
     for item in windows["open"]:
         if DAYS[day.weekday()] in item.get("days", DAYS):
@@ -69,14 +70,16 @@ def _spans(windows, day):
 
 def until(windows, now):
     """
-    Return when the windows that are open now close (seconds since 1970); ``None``: closed, infinite: no windows at all.
+    Return when the maintenance windows that are open now close (seconds since 1970).
+
+    ``None``: none is open; infinite: there are none.
 
     windows
         ``{"zone", "open": [{"days", "from", "to"}]}``.
     now
         seconds since 1970.
 
-    Windows that touch or overlap are one.
+    Those that touch or overlap are one.
     """
     if not windows["open"]:
         return float("inf")
@@ -90,7 +93,7 @@ def until(windows, now):
 
 
 def opening(windows, now):
-    """Return when the next window opens (seconds since 1970): ``now`` if one is open, ``None``: not within 9 days."""
+    """Return when the next one opens (seconds since 1970): ``now`` if one is open, ``None``: not within 9 days."""
     if until(windows, now) is not None:
         return now
     today = datetime.datetime.fromtimestamp(now, zoneinfo.ZoneInfo(windows["zone"])).date()
