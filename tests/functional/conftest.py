@@ -1,8 +1,12 @@
 """What the functional tests share: hosts with a backup command and a pillar, and what to look at in them."""
 
+from itertools import dropwhile
+
 import pytest
 
+from tests.lab import mirror as mirrors
 from tests.lab import packages
+from tests.lab.packages import Package, Spec
 
 KERNEL = packages.KERNEL
 NEW_KERNEL = packages.NEW_KERNEL
@@ -29,6 +33,37 @@ VERIFY_SCRIPT = f"""\
 grep -q "^$1 $KLP_RUN " {VOLUMES}
 """
 COMMAND_BACKEND = {"backend": "command", "create": [BACKUP], "verify": [VERIFY]}
+
+# Packages of the mirror: a host has the old edition of some, and the new one of each is pending then.
+GATE = "[ ! -p /run/gate ] || { echo $$ >/run/reached; read -r word </run/gate; }"
+OLD = [Package(name, "1.0", "1.1") for name in ("tool", "agent", "azure-agent", "broken", "slow")]
+NEW = [
+    Package("tool", "2.0", "1.1"),
+    Package("agent", "2.0", "1.1", ["Requires: dbus-1"]),
+    Package("azure-agent", "2.0", "1.1", ["Requires: kernel-azure"]),
+    Package("broken", "2.0", "1.1", scripts={"pre": "exit 1"}),
+    Package("slow", "2.0", "1.1", scripts={"post": f"{GATE}\nsleep 1\necho ran >>/var/lib/slow"}),
+    Package("dbus-1", "1.14", "1.1"),  # named in /etc/zypp/needreboot
+    Package("kernel-azure", "5.14.21", "150500.33.6.1"),
+]
+LATER = [Package("tool", "3.0", "1.1"), packages.live_patch("150500.55.7", 17, "150500.2.1")]
+SEVENTEENTH = "17-150500.2.1"
+
+
+@pytest.fixture(scope="session")
+def mirror(tmp_path_factory):
+    """Return a mirror that hosts can be given: what it has now, and what it has once it has moved."""
+    now = [Spec("old", "", 1700000000, OLD), Spec("new", "", 1700000001, NEW)]
+    folders = [tmp_path_factory.mktemp(name) for name in ("now", "later")]
+    built = mirrors.build(folders[0], now), mirrors.build(folders[1], [*now, Spec("later", "", 1700000002, LATER)])
+
+    def offer(host, *installed):
+        """Give a host this mirror, and of its packages the old edition of some."""
+        mirrors.offer(host, *built)
+        names = [f"{name}=1.0" for name in installed]
+        assert not names or host.zypper("install", *names, count=False).returncode == 0
+
+    return offer
 
 
 @pytest.fixture
@@ -82,12 +117,14 @@ def snapshot(host):
     }
 
 
-def is_write(program):
-    """Tell whether a started program is a zypper that changes packages."""
+def is_write(program, *more):
+    """Tell whether a started program is a zypper that changes packages; ``more`` names other commands."""
     words = [word for word in program.argv[1:] if not word.startswith("-")]
-    return words[:1] in (["install"], ["update"], ["patch"], ["remove"]) and "--dry-run" not in program.argv
+    known = ("install", "update", "patch", "remove", *more)
+    return bool(words) and words[0] in known and "--dry-run" not in program.argv
 
 
-def writes(host):
+def writes(host, *more):
     """Return the arguments of each zypper that changed packages, in order, without the options in front."""
-    return [program.argv[2:] for program in host.started("zypper") if is_write(program)]
+    commands = [program.argv[1:] for program in host.started("zypper") if is_write(program, *more)]
+    return [tuple(dropwhile(lambda word: word.startswith("-"), words)) for words in commands]

@@ -162,7 +162,6 @@ def test_run_is_finished_and_the_next_one_makes_its_own_backup(sles):
     assert apply(one, "klp.patch").failed == {}
     first = runs(one)
     assert [item["finished"] is not None for item in first] == [True]
-    assert one.salt_call("root_backup.current").data is None
     one.salt.pillar({"klp": {"backup": COMMAND_BACKEND, "level": 3}})
     assert apply(one, "klp.patch").failed == {}
     assert runs(one)[0] == first[0]
@@ -200,7 +199,8 @@ def test_backup_from_the_future_is_made_again(sles):
 def test_backup_that_is_gone_is_made_again(sles):
     one = interrupted(sles)
     one.write(VOLUMES, "")
-    assert one.salt_call("root_backup.usable").data is None
+    predicted = one.salt_call("state.single", "root_backup.taken", "backup", test=True)
+    assert predicted.changes == {"backup": {"backup": {"old": None, "new": "a verified backup of this run"}}}
     answer = one.salt_call("root_backup.verify", "vol-1")
     assert answer.rc != 0
     assert f"{VERIFY} vol-1: exit 1" in answer.stderr
@@ -227,7 +227,8 @@ def test_pinned_run_has_one_backup_for_ever(sles):
     assert [volume[:2] for volume in volumes(one)] == [("vol-1", "spring")]
     one.salt.pillar({"klp": {"backup": COMMAND_BACKEND, "run": "summer"}})
     assert one.salt_call("root_backup.create").data == {"run": "summer", "backend": "command", "backup": "vol-2"}
-    assert one.salt_call("root_backup.finish").data == "summer"
+    finished = one.salt_call("state.single", "root_backup.finished", "backup").changes
+    assert finished == {"backup": {"open run": {"old": "summer", "new": None}}}
     assert [item["run"] for item in runs(one)] == ["spring", "summer"]
 
 
@@ -237,7 +238,7 @@ def test_record_is_for_root_only(sles):
     folder = one.path("/var/lib/salt-klp")
     assert stat.S_IMODE(folder.stat().st_mode) == 0o700
     modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in folder.iterdir()}
-    assert modes == {"runs.json": 0o600, "locks.json": 0o600, "unfinished.json": 0o600}
+    assert modes == {"runs.json": 0o600, "locks.json": 0o600, "begun.json": 0o600}
 
 
 @pytest.mark.parametrize("text", ["", "{", "[{]", '{"run": 1}', "\0\0\0\0", '"run"', "[1]", '[{"run": "r1"}]'])
@@ -253,6 +254,8 @@ def test_damaged_record_is_an_error_and_not_nothing(sles, text):
     assert causes(answer)["klp-backup"].endswith("; repair it or move it away")
     assert answer.rc != 0
     assert snapshot(one) == before
-    for fun in ("root_backup.current", "root_backup.list", "root_backup.create", "root_backup.finish"):
+    for fun in ("root_backup.list", "root_backup.create", "root_backup.prune"):
         assert one.salt_call(fun).rc != 0
+    for state in ("root_backup.taken", "root_backup.finished"):
+        assert one.salt_call("state.single", state, "backup").failed["backup"].startswith(f"{RUNS}: ")
     assert volumes(one) == []

@@ -126,9 +126,9 @@ def test_product_is_activated_where_it_is_missing(sles):
     before = snapshot(one)
     answer = apply(one, "klp", test=True)
     assert answer.failed == {}
-    clause = f"level latest, once the product {product} is activated"
-    assert answer.changes["klp-enabled"][LP] == {"old": None, "new": clause}
-    assert answer.changes["klp-level"]["live patch"] == {"old": None, "new": clause}
+    known_later = {"old": None, "new": {"level": "latest", "product": product}}
+    assert answer.changes["klp-enabled"][LP] == answer.changes["klp-level"]["live patch"] == known_later
+    assert f"Product {product} is activated first" in answer.comments["klp-enabled"]
     assert answer.changes["klp-backup-enable"]["backup"]["old"] is None
     assert snapshot(one) == before
     answer = apply(one, "klp")

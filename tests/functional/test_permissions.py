@@ -8,7 +8,7 @@ import pytest
 
 from tests.functional.test_secrets import FOLDERS
 
-MINE = ("/var/lib/salt-klp", "/var/cache/salt-klp")
+MINE = ("/var/lib/salt-klp", "/var/cache/salt-klp", "/run/salt-klp")
 # What zypper, rpm, Salt, scriptlets, the backup command of the tests and the programs of the host write.
 OTHERS = (
     "/boot/initrd-",

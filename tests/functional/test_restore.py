@@ -216,8 +216,8 @@ def test_only_what_was_made_here_is_deleted_and_never_the_last_good_one(patched)
 
 def test_old_backups_are_deleted_when_a_run_has_ended(patched):
     patched.run(["snapper", "-c", "root", "create", "-t", "single", "-d", "by hand"])
-    patched.salt.pillar({"klp": {"backup": {**SNAPPER, "keep": 1}}})
     assert patched.salt_call("root_backup.create").data["backup"] == "3"
+    patched.salt.pillar({"klp": {"backup": {**SNAPPER, "keep": 1}}})
     answer = apply(patched, "klp")
     assert answer.failed == {}
     assert answer.changes["klp-finished"]["backups"] == {"old": ["1", "3"], "new": ["3"]}

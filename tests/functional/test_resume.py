@@ -12,6 +12,7 @@ from tests.lab.host import wait_until
 
 MODULE_3 = "livepatch_3_150500_2_1"
 UPDATES = ["curl", "libopenssl1_1", "libz1", "libzypp", "nfs-client"]
+CURL = "curl=8.0.1-150400.5.26.1"
 
 
 def finishes(host, sls="klp.patch"):
@@ -28,9 +29,15 @@ def finishes(host, sls="klp.patch"):
     return answer
 
 
-def mended(answer, state="klp-newest"):
+def packages_check(host):
+    """Return what klp.verify says about packages that were cut off."""
+    (check,) = [item for item in host.salt_call("klp.verify").data["checks"] if item["check"] == "packages"]
+    return check["verdict"], check["detail"]
+
+
+def mended(answer, before="klp-updates", state="klp-newest"):
     """The killed zypper left out what comes after the package itself (the initrd): it was brought in again."""
-    assert answer.changes.keys() == {state, "klp-finished"}
+    assert answer.changes.keys() == {before, state, "klp-finished"}
     assert answer.changes[state] == {"unfinished": {"old": True, "new": None}}
 
 
@@ -57,8 +64,10 @@ def test_kill_of_the_minion_in_the_middle_of_the_live_patch(sles):
     wait_until(lambda: not pid_of(one, "zypper"), 60, "the end of zypper")
     os.close(handle)
     assert writes(one) == []
-    mended(finishes(one))
-    assert [args[:2] for args in writes(one)] == [("install", "--force")]
+    answer = finishes(one)
+    mended(answer)
+    assert sorted(answer.changes["klp-updates"]) == UPDATES  # the zypper ended when it had nobody to tell more to
+    assert [args[:2] for args in writes(one)] == [("install", CURL), ("install", "--force")]
 
 
 def test_same_command_waits_for_the_zypper_that_was_left_behind(sles):
@@ -73,7 +82,7 @@ def test_same_command_waits_for_the_zypper_that_was_left_behind(sles):
     handle = open_gate(one)
     assert again.wait(timeout=300) == 0
     os.close(handle)
-    assert [args[:2] for args in writes(one)] == [("install", "--force")]
+    assert [args[:2] for args in writes(one)] == [("install", CURL), ("install", "--force")]
     assert finishes(one).changes == {}
 
 
@@ -114,6 +123,30 @@ def test_kill_in_the_middle_of_the_updates(sles, victim):
         assert len(one.packages()[name]) == 1
 
 
+def test_kill_of_rpm_in_a_script_of_a_package_that_it_has_installed(sles, mirror):
+    """The package is in, and its script has run, but nobody saw it end: it is installed again, and the script runs."""
+    one = sles("enabled", zypper={"lock_timeout": 120})
+    assert one.zypper("al", *LOCKS).returncode == 0
+    mirror(one, "slow")
+    close_gate(one)
+    run = start(one)
+    wait_at_gate(one)
+    os.kill(pid_of(one, "rpm"), signal.SIGKILL)
+    handle = open_gate(one)
+    assert run.wait(timeout=300) != 0
+    os.close(handle)
+    wait_until(lambda: one.exists("/var/lib/slow"), 30, "the end of the script")
+    verdict, detail = packages_check(one)
+    assert verdict == "failed" and detail.startswith("installation was cut off: ")
+    assert "slow 2.0-1.1; run klp.patch again, it installs them anew" in detail
+    assert one.salt_call("zypper.pending").data["unfinished"]["slow"] == "2.0-1.1"
+    answer = finishes(one)
+    (told,) = [line for line in answer.comments["klp-updates"].splitlines() if line.startswith("installed again, ")]
+    assert told.startswith("installed again, since it was cut off before: ") and "slow=2.0-1.1" in told
+    assert (one.editions("slow"), one.read("/var/lib/slow")) == (["2.0-1.1"], "ran\nran\n")
+    assert packages_check(one) == ("ok", "none was cut off")
+
+
 @pytest.mark.parametrize("program", [VERIFY, BACKUP])
 def test_kill_during_the_backup(sles, program):
     one = sles("enabled")
@@ -150,7 +183,7 @@ def test_kill_while_the_host_is_enabled(sles):
     handle = open_gate(one)
     wait_until(lambda: not pid_of(one, "zypper"), 60, "the end of zypper")
     os.close(handle)
-    mended(finishes(one, "klp"), "klp-level")
+    mended(finishes(one, "klp"), "klp-enabled", "klp-level")
 
 
 def test_kill_while_the_transition_is_waited_for(sles):

@@ -1,4 +1,4 @@
-"""The way back to an earlier live patch: down, held there while everything else goes on, given free, up again."""
+"""The way back to an earlier live patch: down, held there while everything else goes on, let go, up again."""
 
 import json
 import os
@@ -43,8 +43,8 @@ def down(host, level):
     return apply(host, "klp.rollback")
 
 
-def test_down_held_free_and_up_again(sles):
-    """Two maintenance runs keep the level while other updates arrive; after the release the newest comes back."""
+def test_down_held_and_up_again(sles):
+    """Two maintenance runs keep the level while other updates arrive; after klp.unhold the newest comes back."""
     one = sles("enabled")
     assert apply(one, "klp.patch").failed == {} and at(one, THIRD)
     one.write("/etc/zypp/locks", one.locks() + FOREIGN)
@@ -70,14 +70,14 @@ def test_down_held_free_and_up_again(sles):
         assert at(one, SECOND)
     assert one.zypper("update").returncode == 0 and at(one, SECOND)
 
-    released = one.salt_call("klp.release").data
-    assert released == {"released": SECOND, "locks": locks_of(SECOND, BRINGS_3), "notes": []}
+    freed = one.salt_call("klp.unhold").data
+    assert freed == {"edition": SECOND, "locks": locks_of(SECOND, BRINGS_3), "notes": []}
     assert one.locks() == before
     up = apply(one, "klp.patch")
     assert up.failed == {}
-    assert up.changes["klp-newest"]["live patch"] == {"old": SECOND, "new": THIRD}
+    assert up.changes["klp-updates"] == {LP: {"old": SECOND, "new": THIRD}}
     assert at(one, THIRD)
-    assert one.salt_call("klp.release").data["notes"] == ["no live patch is held on this host"]
+    assert one.salt_call("klp.unhold").data["notes"] == ["no live patch is held on this host"]
 
 
 def test_further_down_and_never_below_the_first(sles):
@@ -86,7 +86,7 @@ def test_further_down_and_never_below_the_first(sles):
     assert (answer.failed, answer.changes) == ({}, {"klp-rolled-back": change(THIRD, FIRST)})
     assert at(one, FIRST)
     assert one.salt_call("klp.held").data["locks"] == locks_of(FIRST, BRINGS_2, BRINGS_3)
-    assert one.salt_call("klp.release").data["released"] == FIRST
+    assert one.salt_call("klp.unhold").data["edition"] == FIRST
     first = f"live patch {FIRST} is the first one of this kernel, there is none before it; "
     one.salt.pillar(settings())
     refused(one, "klp.rollback", {"klp-rolled-back": first + "klp.disable takes live patching away"})
@@ -104,7 +104,7 @@ def test_step_by_step_down(sles):
     assert at(one, FIRST)
     hold = one.salt_call("klp.held").data
     assert (hold["edition"], hold["from"]) == (FIRST, THIRD)
-    assert one.salt_call("zypper.own_locks", locks_of(SECOND)).data == []
+    assert one.salt_call("zypper.remove_locks", locks_of(SECOND)).data == []
     assert apply(one, "klp.patch").failed == {} and at(one, FIRST)
 
 
@@ -170,21 +170,21 @@ def test_a_kernel_that_has_had_errors(sles, tainted, log, reason):
     assert at(one, SECOND)
 
 
-def test_a_higher_level_in_the_pillar_is_refused_until_the_release(sles):
+def test_a_higher_level_in_the_pillar_is_refused_until_klp_unhold(sles):
     one = sles("converged")
     assert down(one, 2).failed == {}
     one.salt.pillar(settings(level=3))
     text = (
         f"live patch {THIRD} is held back: this host went back from {THIRD} to {SECOND}; "
-        "give newer ones free with: salt sles1 klp.release"
+        "let newer ones come with: salt sles1 klp.unhold"
     )
     refused(one, "klp.patch", {"klp-repositories": text})
-    one.salt_call("klp.release")
+    one.salt_call("klp.unhold")
     assert apply(one, "klp.patch").failed == {} and at(one, THIRD)
 
 
 def test_locks_of_others_stay_and_are_named(sles):
-    """Somebody else holds newer ones away already: that lock is not ours, stays, and is told at the release."""
+    """Somebody else holds newer ones back already: that lock is not ours, stays, and is named."""
     one = sles("converged")
     lock = f"\ntype: package\nversion: > {SECOND}\nmatch_type: glob\ncase_sensitive: on\nsolvable_name: {LP}\n\n"
     one.write("/etc/zypp/locks", one.locks() + lock)
@@ -193,7 +193,7 @@ def test_locks_of_others_stay_and_are_named(sles):
     assert at(one, THIRD) and lock in one.locks()
 
 
-def test_an_advisory_that_comes_later_is_held_away_too(sles):
+def test_an_advisory_that_comes_later_is_held_back_too(sles):
     one = sles("converged", rollback={"level": 1})
     one.repo("SLE-Module-Live-Patching15-SP5-Updates", on=False)
     assert one.zypper("install", "--oldpackage", f"{LP}={FIRST}").returncode == 0
@@ -241,7 +241,7 @@ def test_killed_before_anything_was_installed(sles):
     one.write("/var/lib/salt-klp/hold.json", json.dumps(record), mode=0o600)
     text = (
         f"going back from {THIRD} to {SECOND} was begun and is not finished; finish it with: salt sles1 klp.downgrade, "
-        "or stay with: salt sles1 klp.release"
+        "or stay with: salt sles1 klp.unhold"
     )
     refused(one, "klp.patch", {"klp-repositories": text})
     assert apply(one, "klp.rollback").failed == {} and at(one, SECOND)
@@ -259,4 +259,4 @@ def test_a_root_volume_that_was_put_back_is_held_again(sles):
     answer = apply(one, "klp.patch")
     assert answer.failed == {}
     assert at(one, SECOND)
-    assert one.salt_call("zypper.missing_locks", locks_of(SECOND, BRINGS_3)).data == []
+    assert one.salt_call("zypper.add_locks", locks_of(SECOND, BRINGS_3)).data == []

@@ -201,7 +201,7 @@ def test_settings_do_not_show_the_code(registered):
     one = registered()
     answer = one.salt_call("klp.settings")
     assert answer.data["settings"]["product"] == {"name": "sle-module-live-patching"}
-    for fun in ("klp.settings", "klp.obstacles", "klp.goal", "klp.missing_product", "klp.verify"):
+    for fun in ("klp.settings", "klp.preflight", "klp.verify", "klp_audit.host", "klp_audit.run_preview"):
         silent(one, one.salt_call(fun), CODE)
 
 

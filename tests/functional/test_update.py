@@ -4,8 +4,11 @@ import pytest
 
 from tests.functional.conftest import (
     ADVISORY,
+    FIRST,
     KERNEL_EDITION,
     LOCKS,
+    LP,
+    THIRD,
     apply,
     settings,
     snapshot,
@@ -49,8 +52,8 @@ def locked(sles):
 
 
 def updated(answer):
-    """Return the packages that the state of the updates changed, or would change."""
-    return set(answer.changes.get("klp-updates", {}))
+    """Return the packages that the state of the updates changed, or would change, without the live patch."""
+    return set(answer.changes.get("klp-updates", {})) - {LP}
 
 
 def skipped(answer):
@@ -192,17 +195,15 @@ def test_advisory_that_needs_the_kernel_without_saying_so(locked):
     assert one.editions("dkms-agent") == ["1.0-1.1"]
 
 
-def test_update_stack_goes_first_and_alone(locked):
+def test_everything_is_one_command_of_editions_update_stack_and_live_patch_too(locked):
+    """A run in which the update stack went first would see the rest of its plan after another look at the mirror."""
     one = locked()
     answer = run(one)
-    assert updated(answer) == ORDINARY
-    stack, rest, live_patch = writes(one)
-    assert stack == ("install", "--type", "patch", f"{ADVISORY}2990")
-    assert rest == ("update", *sorted(ORDINARY))
-    assert live_patch[0] == "install"
+    assert (updated(answer), answer.changes["klp-updates"][LP]) == (ORDINARY, {"old": FIRST, "new": THIRD})
+    wanted = [f"{name}={edition}" for name, edition in sorted({**NEW, LP: THIRD}.items()) if name in {*ORDINARY, LP}]
+    assert writes(one) == [("install", *wanted)]
     installed = [program.argv[-1].rsplit("/", 1)[-1] for program in one.started("rpm") if "-U" in program.argv]
-    assert installed[0].startswith("libzypp-17.31.20")
-    assert len(installed) == len(ORDINARY) + 1
+    assert len(installed) == len(wanted)
     assert f"{ADVISORY}2990" not in one.zypper("lp").stdout
 
 
@@ -243,7 +244,8 @@ def test_module_tells_the_plan(locked):
     answer = one.salt_call("zypper.pending")
     assert answer.rc == 0
     assert {name: change["new"] for name, change in answer.data["packages"].items()} == {n: NEW[n] for n in ORDINARY}
-    assert answer.data["stack"] == [f"{ADVISORY}2990"]
-    assert [item[-4:] for item in answer.data["live_patches"]] == ["3001", "3179"]
-    assert one.salt_call("klp.idle", "klp").data is True
-    assert one.salt_call("klp.idle", "klp.patch").data is False
+    assert [item[-4:] for item in answer.data["advisories"]] == ["2990", "3210", "3242", "3300", "3310"]
+    assert (answer.data["unfinished"], len(answer.data["skipped"])) == ({}, len(ALWAYS) + 1)
+    everything = one.salt_call("klp.pending").data
+    assert everything["packages"] == {**answer.data["packages"], LP: {"old": FIRST, "new": THIRD}}
+    assert (everything["locks"], everything["skipped"]) == ([], answer.data["skipped"])

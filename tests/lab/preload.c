@@ -6,6 +6,8 @@
  * 2. Each program that is started appends one line to the file named by LAB_PROGRAMS:
  *    pid TAB ppid TAB exe of the caller TAB path of the program { TAB argument } NEWLINE
  *    Tab, newline and backslash in a field are written as \t, \n and \\.
+ * 3. While there is a folder GATE, a program whose line was written makes a FIFO there, named by its pid, and waits until
+ *    somebody has opened and closed it for writing.
  *
  * This code may run between vfork and exec: no malloc, no locks, one write() with O_APPEND.
  */
@@ -26,6 +28,7 @@
 #include <unistd.h>
 
 #define LIVEPATCH "/sys/kernel/livepatch"
+#define GATE "/run/lab-gate"
 #define LINE 8192
 
 extern char **environ;
@@ -120,6 +123,22 @@ static int runnable(const char *path)
 	return !stat(path, &st) && S_ISREG(st.st_mode) && !access(path, X_OK);
 }
 
+static void wait_at_gate(void)
+{
+	char path[64], byte;
+	int fd;
+
+	snprintf(path, sizeof(path), GATE "/%ld", (long)getpid());
+	if (mkfifo(path, 0600))
+		return;
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return;
+	while (read(fd, &byte, 1) < 0 && errno == EINTR)
+		;
+	close(fd);
+}
+
 static void log_program(const char *path, char *const argv[])
 {
 	const char *name = getenv("LAB_PROGRAMS");
@@ -148,6 +167,7 @@ static void log_program(const char *path, char *const argv[])
 	if (fd >= 0) {
 		size = write(fd, line.text, line.used);
 		close(fd);
+		wait_at_gate();
 	}
 	errno = saved;
 }

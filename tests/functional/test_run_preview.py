@@ -31,9 +31,9 @@ def ask(host, fun, *args, **kwargs):
     return answer.data
 
 
-def outlook(host, *args, **kwargs):
-    """Return what is of interest in an outlook: what would change, the live patch afterwards, what is refused."""
-    found = ask(host, "outlook", *args, **kwargs)
+def preview(host, *args, **kwargs):
+    """Return what is of interest in a preview: what would change, the live patch afterwards, what is refused."""
+    found = ask(host, "run_preview", *args, **kwargs)
     return {key: found[key] for key in ("changes", "target", "refusals")}
 
 
@@ -61,7 +61,7 @@ def locked(sles):
 )
 def test_a_host_says_how_it_stands_without_zypper(sles, golden, edition, missing):
     one = sles(golden)
-    found = ask(one, "standing", RUN)
+    found = ask(one, "state_summary", RUN)
     assert (one.count("zypper"), one.count("rpm", caller="python")) == (0, 1)
     told = {key: found[key] for key in ("host", "kernel", "transition", "package", "live_patch", "active", "run")}
     assert told == {
@@ -83,21 +83,20 @@ def test_a_host_says_how_it_stands_without_zypper(sles, golden, edition, missing
         "services": {},
     }
     refusals = [DISABLED.format(", ".join(missing))] if missing else []
-    assert outlook(one) == offer({}, None if missing else THIRD, *refusals)
+    assert preview(one) == offer({}, None if missing else THIRD, *refusals)
 
 
 def test_what_was_shown_is_what_changes(locked):
     before = locked.packages()
-    assert outlook(locked) == offer(PLAN, THIRD)
+    assert preview(locked) == offer(PLAN, THIRD)
     answer = apply(locked, "klp.patch", pillar=campaign(PLAN))
     assert (answer.rc, answer.failed) == (0, {})
     assert difference(before, locked.packages()) == PLAN
-    after = ask(locked, "outlook")
+    after = ask(locked, "run_preview")
     assert {key: after[key] for key in ("changes", "target", "refusals")} == offer({}, THIRD)
-    run = locked.salt_call("klp.run", RUN).data
+    run = ask(locked, "state_summary", RUN)["run"]
     assert run["backup"] == volumes(locked)[0][0]
     assert after["seconds"] == run["finished"] - run["opened"] < 60
-    assert ask(locked, "standing", RUN)["run"] == run
     before = locked.packages()
     assert apply(locked, "klp.patch", pillar=campaign(PLAN)).changes == {}
     assert locked.packages() == before
@@ -133,7 +132,7 @@ def test_a_run_that_comes_too_late_is_refused_before_anything_changes(locked, sl
 
 
 def test_an_interrupted_run_goes_on_with_the_same_plan(locked):
-    """The updates are in by then and are not pending any more; of the live patch half of it is."""
+    """Of the live patch half is in by then, and nothing yet of what comes after it: the preview shows all of it."""
     locked.salt.pillar(campaign(PLAN, zypper={"lock_timeout": 120}))
     close_gate(locked)
     stop_in(locked, HOOK)
@@ -143,27 +142,28 @@ def test_an_interrupted_run_goes_on_with_the_same_plan(locked):
     handle = open_gate(locked)
     wait_until(lambda: not pid_of(locked, "zypper") and not pid_of(locked, "rpm"), 60, "the end of what goes on alone")
     os.close(handle)
-    standing = ask(locked, "standing", RUN)
-    assert (standing["unfinished"], standing["run"]["finished"]) == (True, None)
-    assert outlook(locked) == offer({LP: THIRD}, THIRD)
+    summary = ask(locked, "state_summary", RUN)
+    assert (summary["unfinished"], summary["run"]["finished"]) == (True, None)
+    assert preview(locked) == offer(PLAN, THIRD)
     answer = apply(locked, "klp.patch")
-    assert (answer.failed, list(answer.changes)) == ({}, ["klp-newest", "klp-finished"])
+    assert (answer.failed, list(answer.changes)) == ({}, ["klp-updates", "klp-newest", "klp-finished"])
+    assert sorted(answer.changes["klp-updates"]) == sorted(UPDATED)
     assert (locked.editions(LP), locked.live_patches()) == ([THIRD], {MODULES[THIRD]: LOADED})
     assert len(volumes(locked)) == 1
-    assert ask(locked, "standing", RUN)["run"]["finished"]
+    assert ask(locked, "state_summary", RUN)["run"]["finished"]
 
 
 def test_a_way_back_changes_what_was_foretold(sles):
     one = sles("converged")
     before = one.packages()
-    assert outlook(one, "rollback") == offer({LP: SECOND}, SECOND)
-    assert outlook(one, kind="rollback", level=1) == offer({LP: FIRST}, FIRST)
-    assert outlook(one, "rollback", THIRD) == offer({LP: THIRD}, THIRD)  # to be held there
+    assert preview(one, "rollback") == offer({LP: SECOND}, SECOND)
+    assert preview(one, kind="rollback", level=1) == offer({LP: FIRST}, FIRST)
+    assert preview(one, "rollback", THIRD) == offer({LP: THIRD}, THIRD)  # to be held there
     assert apply(one, "klp.rollback", pillar=campaign(rollback={"level": SECOND})).failed == {}
     assert difference(before, one.packages()) == {LP: SECOND}
-    assert outlook(one, "rollback") == offer({}, SECOND)
-    assert ask(one, "standing")["held"] == SECOND
-    assert outlook(one) == offer({}, SECOND)  # a maintenance run keeps it there
+    assert preview(one, "rollback") == offer({}, SECOND)
+    assert ask(one, "state_summary")["held"] == SECOND
+    assert preview(one) == offer({}, SECOND)  # a maintenance run keeps it there
 
 
 @pytest.mark.parametrize(
@@ -177,7 +177,7 @@ def test_a_way_back_changes_what_was_foretold(sles):
     ],
 )
 def test_a_way_back_that_there_is_none_of(sles, golden, reason):
-    assert outlook(sles(golden), "rollback") == offer({}, None, reason)
+    assert preview(sles(golden), "rollback") == offer({}, None, reason)
 
 
 def test_errors_of_the_kernel_are_seen_by_their_numbers(sles):
@@ -188,23 +188,23 @@ def test_errors_of_the_kernel_are_seen_by_their_numbers(sles):
     assert (found["log"], found["errors"]) == (42, [{"number": 42, "text": OOPS}])
     assert found["services"] == {"no-such-service": None}  # there is no systemd in these hosts
     reason = (
-        f"the kernel has had errors since it was started: kernel log: {OOPS}; plan a reboot, or force it with pillar "
-        "klp:rollback:force"
+        "the kernel has had errors since it was started, another live patch may make it worse: kernel log: "
+        f"{OOPS}; plan a reboot, or force it with pillar klp:rollback:force"
     )
-    assert outlook(one, "rollback") == offer({}, None, reason)
+    assert preview(one, "rollback") == offer({}, None, reason)
     one.salt.pillar(settings(rollback={"force": True}))
-    assert outlook(one, "rollback") == offer({LP: SECOND}, SECOND)
-    assert outlook(one) == offer({}, THIRD)
+    assert preview(one, "rollback") == offer({LP: SECOND}, SECOND)
+    assert preview(one) == offer({}, THIRD)
 
 
-def test_no_backup_no_outlook(sles):
+def test_no_backup_no_preview(sles):
     one = sles("converged", pillar={})
-    (reason,) = outlook(one)["refusals"]
+    (reason,) = preview(one)["refusals"]
     assert reason.startswith("no backup, no patching: set pillar klp:backup:backend to ")
 
 
 def test_a_wrong_pillar_is_an_error_that_names_the_key(sles):
     one = sles("converged", levle=3)
-    answer = one.salt_call("klp_audit.outlook")
+    answer = one.salt_call("klp_audit.run_preview")
     assert (answer.rc != 0, one.count("zypper")) == (True, 0)
     assert "pillar klp:levle: unknown key; did you mean level?" in answer.stderr

@@ -1,0 +1,47 @@
+"""A mirror that a test changes while a host is at work: a repository in the host, and what it has later."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from .advisories import Advisory, update
+from .host import Host
+from .packages import Spec
+from .specs import build_all
+
+ALIAS, PLACE, LATER = "mirror", "/srv/mirror", "/srv/later"
+PUBLISH = f"cp -a {LATER}/. {PLACE}/"  # what a program of the host runs to make the mirror move
+
+
+def build(folder: Path, specs: Sequence[Spec], advisories: Sequence[Advisory] = ()) -> Path:
+    """Build a repository of these packages in a new folder and return it."""
+    wanted = [Spec(spec.name, "packages", spec.built, spec.packages, spec.changelog) for spec in specs]
+    build_all(wanted, folder / "work", folder, folder)
+    repository = folder / "packages"
+    quiet: dict[str, Any] = {"check": True, "timeout": 120, "capture_output": True}
+    subprocess.run(["createrepo_c", "-q", "--no-database", repository], **quiet)
+    if advisories:
+        source = folder / "updateinfo.xml"
+        source.write_text("<updates>\n" + "\n".join(map(update, advisories)) + "\n</updates>\n")
+        subprocess.run(["modifyrepo_c", "--mdtype=updateinfo", source, repository / "repodata"], **quiet)
+    return repository
+
+
+def offer(host: Host, repository: Path, later: Path | None = None) -> None:
+    """
+    Give a host the repository, looked at anew by every zypper that may, as those of a registered host are.
+
+    later
+        what ``PUBLISH`` makes of it.
+    """
+    shutil.copytree(repository, host.path(PLACE))
+    if later:
+        shutil.copytree(later, host.path(LATER))
+    host.add_repo(ALIAS, f"dir://{PLACE}")
+    host.zypper("mr", "--refresh", ALIAS, count=False)
+    conf = host.read("/etc/zypp/zypp.conf")
+    host.write("/etc/zypp/zypp.conf", conf.replace("[main]", "[main]\nrepo.refresh.delay = 0", 1))
