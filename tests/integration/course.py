@@ -41,7 +41,7 @@ EXCEPTIONS: dict[str | tuple[str, str], str] = {
     "make bench-real": "It takes many minutes, and measures.",
     "make install": "It writes below /usr; with DESTDIR it is run by tests/functional/test_ways_in.py.",
     "salt-pip install .": WAYS_IN,
-    "/opt/saltstack/salt/bin/python3 -m saltext.klp minion > /etc/salt/minion.d/salt-klp.conf": WAYS_IN,
+    "/opt/saltstack/salt/bin/python3 -m saltext.klp > /etc/salt/master.d/salt-klp.conf": WAYS_IN,
     "salt-ssh web1 klp.status": WAYS_IN,
     "salt-ssh web1 state.apply klp test=True": WAYS_IN,
     "salt sles1 service.restart UNIT": "The unit is the one that klp.blockers names.",

@@ -17,10 +17,7 @@ PATIENT = {**CAMPAIGN, "limits": LIMITS, "presence": {"timeout": 8, "late": 180}
 TWO = [{"name": "canary", "hosts": ["web1"]}, {"name": "rest"}]
 # Modules of two minions that do not tell the truth; they are put in after the plan, which sends the right ones.
 SAYS_IT_IS_ANOTHER = """
-def __virtual__():
-    return "klp_audit"
-
-def standing(*args, **kwargs):
+def state_summary(*args, **kwargs):
     return {"version": 1, "host": "web1", "run": None}
 """
 ANSWERS_NONSENSE = """
@@ -84,7 +81,7 @@ def test_a_live_patch_that_never_came_to_the_canary_is_not_in_quarantine(crew, s
 def paused(crew, stopped):
     """A campaign that is paused while its canary runs, before the trouble of the others begins."""
     made = crew.plan(**{**PATIENT, "waves": TWO})
-    module_of(crew, "web5", "klp_audit_outlook.py", SAYS_IT_IS_ANOTHER)
+    module_of(crew, "web5", "klp_audit.py", SAYS_IT_IS_ANOTHER)
     module_of(crew, "web6", "state.py", ANSWERS_NONSENSE)
     crew.minions["web3"].terminate()
     driver = crew.start("klp.run", made["id"])

@@ -99,9 +99,10 @@ def test_packages_are_those_that_were_promised(story):
 def test_the_prediction_was_true_and_changed_nothing(story):
     predicted, done = story.answers["predicted"], story.answers["klp.patch"]
     assert story.packages["predicted"] == story.packages["enabled"]
-    for ident in ("klp-updates", "klp-newest"):
-        assert predicted.results[ident] is None
-        assert predicted.changes[ident] == done.changes[ident]
+    updates = predicted.changes["klp-updates"]
+    assert predicted.results["klp-updates"] is None and updates == done.changes["klp-updates"]
+    assert predicted.results["klp-newest"] is None and done.results["klp-newest"] is True
+    assert predicted.changes["klp-newest"]["live patch"] == updates[LIVE_PATCH] == {"old": FIRST, "new": THIRD}
 
 
 def test_once_converged_nothing_changes(story):
@@ -121,7 +122,7 @@ def test_verify_says_ok(story):
 
 def test_zypper_ran_in_a_scope_of_its_own(story):
     journal = story.guest.machine.ask("sh", "-c", "journalctl --no-pager | grep -E 'scope|zypper' || :")
-    assert re.search(r"Started run-\S+\.scope - /usr/bin/zypper --non-interactive update", journal), journal
+    assert re.search(r"Started run-\S+\.scope - /usr/bin/zypper (--\S+ )+install ", journal), journal
 
 
 def test_each_run_has_one_snapshot(story):

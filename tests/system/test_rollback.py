@@ -95,7 +95,7 @@ def test_other_updates_come_and_the_live_patch_stays(guest, back, step, redeclar
 
 def test_released_it_goes_forward(guest, back, step):
     assert loaded(guest) == [1, 2, 3]
-    assert guest.salt("klp.release").data["released"] == SECOND
+    assert guest.salt("klp.unhold").data["edition"] == SECOND
     assert guest.salt("klp.held").data is None
     apply(guest, step, "klp.patch", "released")
     assert (guest.level(), guest.version()) == (THIRD, "lp-3")
