@@ -9,11 +9,13 @@ MINIONS ?= oldest
 CELLS ?=
 PYTEST_ARGS ?=
 COVERAGE ?= 95
-FUNCTIONAL ?= tests/functional
+FUNCTIONAL ?= tests/functional tests/kill
 INTEGRATION ?= tests/integration
 SYSTEM ?= tests/system
 MINUTES ?= 10
 SEED ?=
+KILLS ?= 300
+KILL_SEED ?= 1
 
 VENV := $(CURDIR)/build/venv/$(SALT)
 PY := $(VENV)/bin/python
@@ -35,7 +37,7 @@ DOCS := $(DESTDIR)$(PREFIX)/share/doc/packages/salt-klp
 
 .PHONY: help setup setup-lint setup-system setup-browser demo bench bench-host bench-fleet bench-real pictures \
 	check lint-python lint-types lint-py36 lint-yaml lint-shell lint-house lint-docs setup-docs docs \
-	test fuzz test-unit test-simulation test-browser test-functional test-integration test-system test-minions test-matrix coverage install clean
+	test fuzz test-unit test-simulation test-browser test-functional test-integration test-kill test-system test-minions test-matrix coverage install clean
 
 help: ## this list
 	@echo "make TARGET [SALT=3006|3007|3008] [PYTEST_ARGS=...]      SALT is $(SALT) unless it is named"
@@ -71,16 +73,17 @@ lint-python: setup-lint
 	@$(LINT)/ruff check .
 	@$(LINT)/ruff format --check .
 
-# Each folder alone: execution and state modules have the same names. Names that Salt's loader puts into a module are
-# ruff's business (F821), mypy cannot know them.
+# Each folder alone: execution and state modules have the same names. All import the utils by name, as Salt's loader lets
+# them. Names that the loader puts into a module are ruff's business (F821), mypy cannot know them.
+lint-types: export MYPYPATH = _utils
 lint-types: setup-lint
 	@for folder in $(SYNCED); do \
 	    ls $$folder/*.py >/dev/null 2>&1 || continue; \
 	    echo "== mypy: $$folder"; \
-	    $(LINT)/mypy --disable-error-code=name-defined --disable-error-code=var-annotated $$folder; \
+	    $(LINT)/mypy --follow-imports=silent --disable-error-code=name-defined --disable-error-code=var-annotated $$folder; \
 	done
 	@echo "== mypy: $(TOOLS)"
-	@$(LINT)/mypy $(TOOLS)
+	@$(LINT)/mypy --follow-imports=silent $(TOOLS)
 
 lint-py36: setup-lint
 	@echo "== Python 3.6: $(MINION)"
@@ -102,8 +105,8 @@ lint-docs: setup-lint
 
 docs/reference/pillar.md docs/reference/campaign.md docs/reference/report.md pillar/schema.yaml \
     pillar/campaign-schema.yaml pillar/report-schema.yaml: \
-    _utils/klp_schema.py _utils/klp_pillar.py _runners/klp.py _runners/klp/schema.py _runners/klp/reporting.py tools/docs.py \
-    | setup-lint
+    _utils/klp_schema.py _utils/klp_pillar.py _utils/klp_checks.py _runners/klp.py _runners/klp/schema.py \
+    _runners/klp/reporting.py tools/docs.py tools/docs_text.py | setup-lint
 	@$(LINT)/python tools/docs.py
 
 setup-docs:
@@ -147,6 +150,10 @@ test-functional: setup ## salt-call on hosts with a real zypper
 
 test-integration: setup ## a real master and real minions
 	$(PYTEST) $(INTEGRATION) -n 2 --dist loadfile
+
+# The few kills of test-functional are part of `make test`; all of them take about twenty minutes.
+test-kill: setup ## every command killed at every step and finished by one more run: KILLS=300, or all
+	KILLS=$(KILLS) KILL_SEED=$(KILL_SEED) $(PYTEST) tests/kill -n 2
 
 setup-system: setup
 	@tools/packages.sh system
