@@ -1,13 +1,14 @@
 """
 Make the pages that come from the schemas of the pillar keys klp, klp_campaign and klp_report: docs/reference/pillar.md,
-campaign.md and report.md, pillar/schema.yaml, campaign-schema.yaml and report-schema.yaml; and docs/reference/hosts.md,
-which comes from the table of families.
+campaign.md and report.md, pillar/schema.yaml, campaign-schema.yaml and report-schema.yaml; docs/reference/hosts.md from
+the table of families; and the verdicts in docs/reference/host.schema.json.
 
 ``python tools/docs.py`` writes them, ``python tools/docs.py --check`` fails if they are not what it would write.
 """
 
 import ast
 import importlib
+import json
 import re
 import sys
 from pathlib import Path
@@ -17,6 +18,10 @@ from unittest import mock
 import yaml
 
 ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
+
+from tools import docs_text  # noqa: E402 - found once the root is on the path
+
 PAGE = ROOT / "docs" / "reference" / "pillar.md"
 SCHEMA = ROOT / "pillar" / "schema.yaml"
 CAMPAIGN_PAGE = ROOT / "docs" / "reference" / "campaign.md"
@@ -24,118 +29,19 @@ CAMPAIGN_SCHEMA = ROOT / "pillar" / "campaign-schema.yaml"
 REPORT_PAGE = ROOT / "docs" / "reference" / "report.md"
 REPORT_SCHEMA = ROOT / "pillar" / "report-schema.yaml"
 HOSTS_PAGE = ROOT / "docs" / "reference" / "hosts.md"
+HOST_SCHEMA = ROOT / "docs" / "reference" / "host.schema.json"
+UTILS = ROOT / "_utils"
 RUNNER = ROOT / "_runners" / "klp.py"
-HEAD = """# Pillar
-
-All settings stand below the pillar key `klp`. The schema is closed: an unknown key, a wrong type or an impossible
-combination is refused with its name before anything is changed on the host. `salt '*' klp.settings` shows what a host
-makes of its pillar. Every key may be left out, except that nothing is installed before `klp:backup:backend` is chosen.
-
-This page is made from the schema by `python tools/docs.py`; the same as JSON Schema is in `pillar/schema.yaml`, and
-tested examples are in `pillar/examples`.
-"""
-HOSTS_HEAD = """# Hosts
-
-What salt-klp knows of each family of hosts, and which it refuses. `salt '*' klp.family` shows what it takes a host for,
-`salt '*' klp.refusal` why it does not live patch it. A system that is not in this table is `unknown` and refused with
-its id; nothing is guessed. The word `auto` of the [pillar](pillar.md) keys `klp:product:name`, `klp:tools:packages` and
-`klp:tools:pattern` means what stands here.
-
-Each fact has a mark: **recorded** (seen in the output of such a host), **documented** (by SUSE, or in its public
-sources and advisories), **inferred** (likely, said by nobody: look before you rely on it). None of it was run on a host
-of SUSE by this project.
-
-This page is made from `_utils/klp_family.py` by `python tools/docs.py`; the unit tests run over the same table.
-"""
-HOSTS_KERNELS = """## Kernels
-
-Names of packages and modules, flavours and architectures go by the running kernel: a host that was migrated has kernels
-of two families. Any other flavour and architecture is refused, such as `azure`, `64kb` and `coco`, and aarch64.
-"""
-REPORT_HEAD = """# Pillar of the report
-
-`salt-run klp.report` tells how the whole fleet stands. All its settings stand below the pillar key `klp_report` of the
-master, as `klp_campaign` does ([campaign.md](campaign.md)). The schema is closed: an unknown key or a wrong value is
-refused with its name before any host is asked. Every key may be left out. How to use it: [report](../how-to/report.md).
-
-This page is made from the schema by `python tools/docs.py`; the same as JSON Schema is in `pillar/report-schema.yaml`.
-
-"""
-CAMPAIGN_HEAD = """# Pillar of a campaign
-
-A campaign brings `klp.patch`, or `klp.rollback`, to a fleet: a plan that is shown first, then wave by wave, each wave
-watched and judged before the next one begins. All its settings stand below the pillar key `klp_campaign`. The schema is
-closed: an unknown key or a wrong value is refused with its name before any host is asked. Every key may be left out;
-then one host goes first, then 10 percent, then the rest.
-
-It is the pillar of the master itself, of no minion. In the top file it is given to the minion id of the master, which
-is `<hostname>_master` as long as the configuration of the master sets no `id`; `salt-run config.get id` shows it:
-
-```yaml
-# /srv/pillar/top.sls
-base:
-  'salt.example.com_master':
-    - klp_campaign
-```
-
-What is given on the command line goes over it, key by key; a list replaces the list:
-
-    salt-run klp.plan pillar='{"klp_campaign": {"target": "web*", "target_type": "glob"}}'
-
-How a host is patched is said by its own pillar, `klp` ([pillar.md](pillar.md)).
-
-This page is made from the schema by `python tools/docs.py`; the same as JSON Schema is in
-`pillar/campaign-schema.yaml`, and tested examples are in `pillar/campaigns`.
-
-## Keys
-"""
-CAMPAIGN_TAIL = """
-## Waves
-
-A host is in the first wave that takes it. There is no plan as long as a host is in no wave: let the last one take the
-rest. A wave that finds no host is passed over. The keys of a wave:
-
-| key | type | default | meaning |
-|---|---|---|---|
-| `name` | word | has to be given | Name of the wave, another one for each; letters, digits, dots and dashes. |
-| `take` | number, percentage or `rest` | `rest` | How many hosts; a percentage is one of all hosts of the plan. |
-| `hosts` | list of minion ids | all that are left | The hosts it may take. |
-| `target` | target expression | all that are left | The same as a target, as `target_type` says; not beside `hosts`. |
-| `batch` | number or percentage | `klp_campaign:batch` | How many hosts of the wave are patched at once. |
-| `soak` | list of minutes | `klp_campaign:soak:minutes` | When its hosts are looked at afterwards. |
-| `failed` | number | `klp_campaign:limits:failed` | Hosts that may fail; the common percentage counts if it is more. |
-| `unreachable` | number | `klp_campaign:limits:unreachable` | Hosts that may be unreachable, in the same way. |
-
-## Windows
-
-A window has `from` and `to`, times of day such as `'22:00'` (quoted: YAML reads 22:00 as a number), and perhaps `days`,
-those on which it opens. With a `to` before `from` it closes on the next day. Windows that touch or overlap are one.
-
-They are given in the local time of `klp_campaign:windows:zone`. Where a clock change makes a time of day ambiguous or
-impossible, a window opens at the later and closes at the earlier of the possible moments: it is never open when the
-wall clock is outside of it. A window from 02:00 to 03:00 is open for an hour in the night that has this hour twice, and
-not at all in the night that lacks it.
-
-Outside of the windows no host is started; what runs is finished. A host refuses a run that reaches it after the window
-has closed.
-
-## Exit codes
-
-Those of `salt-run klp.run` and of the other functions of the runner; `--out=json` gives the whole document.
-
-| code | meaning |
-|---|---|
-{codes}
-"""
 
 
 def load(path: Path) -> ModuleType:
-    """Return the schema module at ``path`` with a stand-in for Salt's exceptions, so that no Salt has to be there."""
+    """Return the util at ``path`` with a stand-in for Salt's exceptions, so that no Salt has to be there."""
     stub = ModuleType("salt.exceptions")
     stub.__dict__["SaltInvocationError"] = ValueError
     module = ModuleType("klp_pillar")
     module.__file__ = str(path)
-    with mock.patch.dict(sys.modules, {"salt": ModuleType("salt"), "salt.exceptions": stub}):
+    stubs = {"salt": ModuleType("salt"), "salt.exceptions": stub}
+    with mock.patch.dict(sys.modules, stubs), mock.patch.object(sys, "path", [*sys.path, str(UTILS)]):
         exec(compile(path.read_text(), str(path), "exec"), module.__dict__)  # noqa: S102 - our own file
     return module
 
@@ -144,7 +50,10 @@ def load_part(name: str) -> ModuleType:
     """Return a file of _runners/klp: a part of a package, of which the other parts want Salt."""
     package = ModuleType("klp_runner")
     package.__path__ = [str(RUNNER.with_suffix(""))]
-    with mock.patch.dict(sys.modules, {package.__name__: package}):
+    with (
+        mock.patch.dict(sys.modules, {package.__name__: package}),
+        mock.patch.object(sys, "path", [*sys.path, str(UTILS)]),
+    ):
         return importlib.import_module(f"{package.__name__}.{name}")
 
 
@@ -193,6 +102,17 @@ def exit_codes():
     said = " ".join((ast.get_docstring(ast.parse(RUNNER.read_text())) or "").split())
     found = re.findall(r"(\d) (.+?)(?=, \d |\.)", said.partition("the whole document: ")[2])
     return "\n".join(f"| {code} | {meaning} |" for code, meaning in found)
+
+
+def verdicts(checks):
+    """Return the rows of the verdicts."""
+    return "\n".join(f"| `{verdict}` | {docs_text.VERDICTS[verdict]} |" for verdict in checks.VERDICTS)
+
+
+def host_schema(checks, text):
+    """Return the schema of a host's document with the verdicts there are."""
+    line = f'"verdict": {{"enum": {json.dumps(list(checks.VERDICTS))}}}'
+    return re.sub(r'"verdict": {"enum": \["ok", "blocked".*?\]}', line, text, count=1)
 
 
 def json_schema(schema, forms):
@@ -250,7 +170,7 @@ def own_schemas(module):
     """Return the JSON Schemas of what the schema of a campaign checks by functions of its own, by kind."""
     percent = matching("(?:[1-9][0-9]?|100)%")
     share, minutes = {"anyOf": [whole(1, 1000000), percent]}, {"type": "array", "items": whole(0, 10080)}
-    clock = matching(module.windows.CLOCK)
+    clock = matching(module.maintenance.CLOCK)
     wave = {
         "name": matching(module.NAME),
         "take": {"anyOf": [*share["anyOf"], {"const": "rest"}]},
@@ -261,7 +181,7 @@ def own_schemas(module):
         "failed": whole(0, 1000000),
         "unreachable": whole(0, 1000000),
     }
-    days = {"type": "array", "minItems": 1, "items": {"enum": list(module.windows.DAYS)}}
+    days = {"type": "array", "minItems": 1, "items": {"enum": list(module.maintenance.DAYS)}}
     window = {"days": days, "from": clock, "to": clock}
     return {
         "target expression": matching(module.EXPRESSION),
@@ -269,7 +189,7 @@ def own_schemas(module):
         "number or percentage": share,
         "list of minutes": minutes,
         "time zone": {"type": "string", "minLength": 1},
-        "list of windows": {"type": "array", "items": closed(window, "from", "to")},
+        "list of maintenance windows": {"type": "array", "items": closed(window, "from", "to")},
         "list of waves": {
             "type": "array",
             "minItems": 1,
@@ -314,13 +234,13 @@ def hosts(family):
         told = ["systems"] if whole["refused"] == family.NONE_MADE else family.FACTS
         facts = [fact_row(family, whole, fact) for fact in told if whole[fact] is not None]
         lines += [f"## {row['name']}\n", *head, *facts, ""]
-    lines += [HOSTS_KERNELS]
+    lines += [docs_text.HOSTS_KERNELS]
     lines += ["| kernels of | live patch package | flavours and architectures |", "|---|---|---|"]
     for row in family.KERNELS:
         made = [f"`{flavour}` on {', '.join(arches)}" for flavour, arches in row["flavours"].items()]
         said = "; ".join([*made, *(row[key] for key in ("note", "refused") if key in row)])
         lines.append(f"| {row['of']} | `{family.NAMES[row['names']]['prefix']}...` | {said} |")
-    return "\n".join([HOSTS_HEAD, *lines]) + "\n"
+    return "\n".join([docs_text.HOSTS_HEAD, *lines]) + "\n"
 
 
 def verdict(family, row):
@@ -357,17 +277,19 @@ def json_page(schema, forms, key):
 
 def pages():
     """Return ``{path: text}`` of all generated files."""
-    pillar, campaign, report = load(ROOT / "_utils" / "klp_pillar.py"), load_part("schema"), load_part("reporting")
+    pillar, campaign, report = load(UTILS / "klp_pillar.py"), load_part("schema"), load_part("reporting")
+    checks = load(UTILS / "klp_checks.py")
     known, told = (with_schemas(part.SCHEMA, own_schemas(campaign)) for part in (campaign, report))
-    tail = CAMPAIGN_TAIL.replace("{codes}", exit_codes())
+    tail = docs_text.CAMPAIGN_TAIL.replace("{codes}", exit_codes()).replace("{verdicts}", verdicts(checks))
     return {
-        PAGE: f"{HEAD}\n{table(pillar.SCHEMA, 'klp')}",
+        PAGE: f"{docs_text.HEAD}\n{table(pillar.SCHEMA, 'klp')}",
         SCHEMA: json_page(pillar.SCHEMA, pillar.FORMS, "klp"),
-        CAMPAIGN_PAGE: f"{CAMPAIGN_HEAD}\n{table(campaign.SCHEMA, 'klp_campaign')}{tail}",
-        REPORT_PAGE: f"{REPORT_HEAD}{table(report.SCHEMA, 'klp_report')}",
+        CAMPAIGN_PAGE: f"{docs_text.CAMPAIGN_HEAD}\n{table(campaign.SCHEMA, 'klp_campaign')}{tail}",
+        REPORT_PAGE: f"{docs_text.REPORT_HEAD}{table(report.SCHEMA, 'klp_report')}",
         REPORT_SCHEMA: json_page(told, pillar.FORMS, "klp_report"),
         CAMPAIGN_SCHEMA: json_page(known, pillar.FORMS, "klp_campaign"),
-        HOSTS_PAGE: hosts(load(ROOT / "_utils" / "klp_family.py")),
+        HOSTS_PAGE: hosts(load(UTILS / "klp_family.py")),
+        HOST_SCHEMA: host_schema(checks, HOST_SCHEMA.read_text()),
     }
 
 

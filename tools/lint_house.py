@@ -5,17 +5,27 @@ Usage: ``python tools/lint_house.py [FOLDER]``. Prints ``path:line: what is wron
 
 * Code: length of files and functions, an example in the docstring of everything that a user can call, no
   catch-all ``except``, no shell.
+* The whole of it: one version, one file for each module, imports without a cycle (``tools/imports.py``), every path of
+  a host in ``klp_paths``, at most so many functions that a user can call.
 * All text: no words that mean "not finished", no paths of one machine.
 * Markdown: no links that point nowhere.
 """
 
 import ast
+import configparser
 import os
 import re
 import sys
 from pathlib import Path
 
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
+
+from tools import imports  # noqa: E402 - found once the root is on the path
+
 MAX_FILE = 400
+MAX_ENTRY_POINTS = 600  # lines of a file of documented entry points of a few lines each
+MAX_PUBLIC = 50  # functions of execution modules: each is a promise to users
 MAX_FUNCTION = 40
 CODE = {".py", ".sls", ".jinja", ".sh"}
 SCRIPTS = {"Makefile", "run", "nshost"}
@@ -50,8 +60,9 @@ def files(root):
 def check_text(path, text):
     """Yield what is wrong in any text file."""
     lines = text.splitlines()
-    if (path.suffix in CODE or path.name in SCRIPTS) and len(lines) > MAX_FILE:
-        yield 1, f"{len(lines)} lines, at most {MAX_FILE} are allowed"
+    most = MAX_ENTRY_POINTS if path.parent.name == "_modules" else MAX_FILE
+    if (path.suffix in CODE or path.name in SCRIPTS) and len(lines) > most:
+        yield 1, f"{len(lines)} lines, at most {most} are allowed"
     for number, line in enumerate(lines, 1):
         for pattern, what in ((UNFINISHED, "unfinished"), (MACHINE_PATH, "a path of one machine")):
             match = pattern.search(line)
@@ -98,18 +109,23 @@ def _literal(tree, name, default):
     return default
 
 
+def public(tree):
+    """Return the functions of a file that a user can call."""
+    functions = [node for node in tree.body if isinstance(node, ast.FunctionDef)]
+    return [node for node in functions if not node.name.startswith("_") and node.name not in STATE_HOOKS]
+
+
 def check_examples(path, tree):
     """Yield the public functions whose docstring does not show how to call them."""
     rule = EXAMPLES.get(path.parent.name)
     if rule is None:
         return
     heading, pattern = rule
-    module = _literal(tree, "__virtualname__", path.stem)
+    if _literal(tree, "__virtualname__", path.stem) != path.stem:
+        yield 1, "__virtualname__: a module is one file, which has its name"
     aliases = _literal(tree, "__func_alias__", {})
-    for node in tree.body:
-        if not isinstance(node, ast.FunctionDef) or node.name.startswith("_") or node.name in STATE_HOOKS:
-            continue
-        name = f"{module}.{aliases.get(node.name, node.name)}"
+    for node in public(tree):
+        name = f"{path.stem}.{aliases.get(node.name, node.name)}"
         _, found, example = (ast.get_docstring(node) or "").partition(heading)
         if not found or not re.search(pattern.format(name=re.escape(name)), example):
             yield node.lineno, f"{node.name}: the docstring has no '{heading}' that shows {name}"
@@ -165,11 +181,60 @@ def check(path):
     return sorted(found)
 
 
+def trees(root, folders):
+    """Yield path and syntax tree of the Python files directly in these folders."""
+    for path in sorted(path for folder in folders for path in (root / folder).glob("*.py")):
+        yield path, ast.parse(path.read_text(encoding="utf-8"), str(path))
+
+
+def check_version(root):
+    """Yield the files that have another version than setup.cfg."""
+    config = configparser.ConfigParser()
+    config.read(root / "setup.cfg", encoding="utf-8")
+    wanted = config["metadata"]["version"]
+    paths = {root / "_utils" / "klp_version.py", root / "_runners" / "klp.py"}
+    paths |= {path for path, _ in trees(root, ("_modules", "_states"))}
+    for path in sorted(paths):
+        found = _literal(ast.parse(path.read_text(encoding="utf-8")), "VERSION", None)
+        if found != wanted:
+            yield path, 1, f"VERSION is {found!r}, setup.cfg says {wanted!r}"
+    utils = {path.stem for path, _ in trees(root, ("_utils",))}
+    for name in sorted(utils ^ set(config["options"]["py_modules"].split())):
+        yield root / "setup.cfg", 1, f"py_modules and _utils do not agree on {name}"
+
+
+def check_paths(root):
+    """Yield the paths of a host that stand elsewhere than in klp_paths."""
+    home = root / "_utils" / "klp_paths.py"
+    values = [node.value for node in ast.walk(ast.parse(home.read_text())) if isinstance(node, ast.Constant)]
+    known = {value for value in values if isinstance(value, str) and value.startswith("/")}
+    for path, tree in trees(root, ("_modules", "_states", "_utils")):
+        for node in ast.walk(tree) if path != home else ():
+            if isinstance(node, ast.Constant) and isinstance(node.value, str) and node.value in known:
+                yield path, node.lineno, f"{node.value} stands in klp_paths as well"
+
+
+def check_public(root):
+    """Yield a finding if execution modules have too many functions."""
+    count = sum(len(public(tree)) for _, tree in trees(root, ("_modules",)))
+    if count > MAX_PUBLIC:
+        yield root / "_modules", 1, f"{count} functions that a user can call, at most {MAX_PUBLIC} are allowed"
+
+
+def check_whole(root):
+    """Return what is wrong with the files of the product together; nothing where there are none."""
+    if not (root / "_utils").is_dir():
+        return []
+    arrows = [(root / path, line, what) for path, line, what in imports.problems(root)]
+    return [*check_version(root), *check_paths(root), *check_public(root), *arrows]
+
+
 def main(argv):
     """Check a folder, the current one by default."""
     root = Path(argv[1] if len(argv) > 1 else ".")
     checked = files(root)
     wrong = [f"{path}:{line}: {what}" for path in checked for line, what in check(path)]
+    wrong += [f"{path}:{line}: {what}" for path, line, what in check_whole(root)]
     print("\n".join(wrong + [f"{len(checked)} files, {len(wrong)} findings"]))
     return 1 if wrong else 0
 

@@ -11,7 +11,7 @@ import tempfile
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT))
+sys.path[:0] = [str(ROOT), str(ROOT / "_utils")]
 
 from _runners.klp import page  # noqa: E402
 from tests.browser.chromium import Browser  # noqa: E402

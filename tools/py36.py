@@ -79,12 +79,15 @@ def load(path):
     module = types.ModuleType(name)
     module.__file__ = path
     loader.exec_module(module)
+    if getattr(module, "PROBLEM", None):  # it has caught what it could not import
+        raise ImportError(module.PROBLEM)
 
 
 def inside():
     """Load every file with the running interpreter; return the number of failures."""
     sys.dont_write_bytecode = True
     sys.meta_path.insert(0, StubFinder())
+    sys.path.insert(0, os.path.abspath("_utils"))
     failed = 0
     paths = sorted(path for folder in FOLDERS for path in glob.glob(os.path.join(folder, "*.py")))
     for path in paths:

@@ -45,17 +45,15 @@ def literal(tree, name, default):
 
 
 def sources(page):
-    """Yield ``(folder, virtual name, syntax tree)`` of the files of a page, the main file of a module first."""
+    """Yield ``(folder, name of the module, syntax tree)`` of the files of a page."""
     for folder in PAGES[page][2]:
         for path in sorted((ROOT / folder).glob("*.py")):
-            tree = ast.parse(path.read_text(), str(path))
-            name = literal(tree, "__virtualname__", path.stem)
-            if folder != "_modules" or name == page:
-                yield folder, name, tree
+            if folder != "_modules" or path.stem == page:
+                yield folder, path.stem, ast.parse(path.read_text(), str(path))
 
 
 def functions(page):
-    """Return ``{(virtual name, function): syntax tree}`` of what a user can call, by name."""
+    """Return ``{(module, function): syntax tree}`` of what a user can call, by name."""
     found = {}
     for folder, name, tree in sources(page):
         aliases = literal(tree, "__func_alias__", {})
@@ -131,21 +129,14 @@ def signature(name, node):
 
 
 def head(page):
-    """Return the first lines of a page, with what the main file of each module says about it."""
+    """Return the first lines of a page, with what each file says about itself."""
     title, about, folders = PAGES[page]
     parts = [f"# {title}", about, NOTE]
     for folder, name, tree in sources(page):
-        if folder == "_modules" and (ROOT / folder / f"{name}.py").exists() and not is_main(tree, name):
-            continue
         heading = [f"## {title_of(folder, name)}"] if folder in HOOKS else []
         if folder != "_states":
             parts += [*heading, prose(ast.get_docstring(tree) or "")]
     return parts
-
-
-def is_main(tree, name):
-    """Tell whether this is the file that has the name of its module."""
-    return literal(tree, "__virtualname__", None) is None
 
 
 def title_of(folder, name):
