@@ -60,9 +60,9 @@ def failing(size: int) -> list[simulation.SimHost]:
     return [simulation.SimHost(f"host{n:06}", chance.uniform(40, 200), **wrong[n]) for n in range(size)]
 
 
-def outlook(there: simulation.World, host: simulation.SimHost) -> dict[str, Any]:
+def run_preview(there: simulation.World, host: simulation.SimHost) -> dict[str, Any]:
     """Return what a host would get; each answer has strings of its own, as if it had come over the wire."""
-    kind, said = int(host.name[4:]) % KINDS, simulation.outlook(there, host)
+    kind, said = int(host.name[4:]) % KINDS, simulation.run_preview(there, host)
     updates = {f"package-{kind}-{number}": f"{number}.2.{kind}-150500.3.{number}.1" for number in range(UPDATES)}
     return dict(json.loads(json.dumps(dict(said, changes={**said["changes"], **updates}))))
 

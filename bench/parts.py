@@ -15,7 +15,7 @@ from _runners.klp import campaign, commands, drive, planning, show, store, turni
 from tests.simulation.campaign import MEMORY
 from tests.simulation.world import START
 
-from .fleet import Fleet, Timed, failing, hosts, outlook
+from .fleet import Fleet, Timed, failing, hosts, run_preview
 from .fleet import campaign as settings
 
 Result = dict[str, Any]  # {"seconds": {row: seconds of CPU}, "facts": {row: number}}
@@ -53,7 +53,7 @@ def facts(there: Fleet) -> dict[str, Any]:
         "kind": "patch",
         "master": "master",
         "hosts": names,
-        "answers": {name: outlook(there, there.hosts[name]) for name in names},
+        "answers": {name: run_preview(there, there.hosts[name]) for name in names},
         "asked": there.now(),
         "members": [None] * 3,
         "busy": {},
@@ -120,7 +120,7 @@ class Campaign:
             driver = drive.Driver(self.kept, self.made, journal, self.hands, self.said)
             turning.turn([driver])
             self.spent = self.own()
-            return driver.found
+            return driver.campaign
 
 
 def run(size: int, folder: Path) -> Result:

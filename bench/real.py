@@ -86,7 +86,7 @@ def play(stage: Stage, jobs: Jobs) -> dict[str, Cost]:
     made = plan.answer["plan"]
     if made["left_out"] or len(made["hosts"]) != HOSTS:
         raise StageError(plan.answer["text"])
-    ask(jobs, PLAIN, "klp_audit.outlook")
+    ask(jobs, PLAIN, "klp_audit.run_preview")
     say(f"{HOSTS} hosts without a campaign")
     plain = command(stage, "salt", "-t", str(PATIENCE), "--static", "-L", ",".join(PLAIN), "state.apply", "klp.patch")
     say(f"{HOSTS} hosts with a campaign")

@@ -76,7 +76,8 @@ class Play:
         """Return the answers of some functions by host; an answer that is an error ends the demonstration."""
         found = {}
         for name, answer in self.jobs.run(functions, names).items():
-            if answer.retcode or not isinstance(answer.data, dict):
+            # The exit code is that of the verdict too; a function that failed has answered with a text.
+            if not isinstance(answer.data, dict) or any(isinstance(value, str) for value in answer.data.values()):
                 raise StageError(f"{', '.join(functions)} on {name}: {answer.data}")
             found[name] = answer.data
         return found

@@ -12,7 +12,7 @@ FACTS_BEFORE = ("klp.status", "klp.package", "zypper.packages")
 FACTS_AFTER = (*FACTS_BEFORE, "klp.verify", "zypper.locks", "root_backup.list")
 SKIPPED = re.compile(r"Skipped (?P<kind>\w+) (?P<item>\S+): (?P<reason>.*)")
 NEWEST = "3-150500.2.1"
-ZYPPER_CALLS = 10  # what one maintenance run may need
+ZYPPER_CALLS = 5  # what one maintenance run may need
 
 
 def states(returned: Any) -> dict[str, Mapping[str, Any]]:

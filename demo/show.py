@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 import textwrap
 import time
@@ -18,6 +19,7 @@ from rich.text import Text
 
 from .report import Record
 
+LIVE_PATCH = re.compile(r"kernel-livepatch-\d")
 COLOURS = {"ok": "bold green", "blocked": "bold yellow", "reboot_needed": "yellow"}
 PLAIN_WIDTH = 130  # where there is no terminal
 COLUMNS: dict[str, Literal["left", "right"]] = {
@@ -35,7 +37,10 @@ COLUMNS: dict[str, Literal["left", "right"]] = {
 def change(changes: Mapping[str, Any]) -> str:
     """Return in a few words what a state changed; nothing for what is only written down."""
     if len(changes) > 2:
-        return f"{len(changes)} packages: {', '.join(changes)}"
+        live = {name: changes[name]["new"] for name in changes if LIVE_PATCH.match(name)}
+        rest = [name for name in changes if name not in live]
+        packages = [f"{len(rest)} packages: {', '.join(rest)}"]
+        return ", ".join([f"live patch {edition}" for edition in live.values()] + packages)
     return ", ".join(filter(None, (part(key, value) for key, value in changes.items())))
 
 
