@@ -17,7 +17,8 @@ def guest(boot):
 
 def test_power_cut_during_the_updates(guest, step):
     cut_power_at(guest, "%pre of libopenssl1_1-1.1.1l-150500.17.6.1", step)
-    assert (guest.level(), guest.version()) == (FIRST, "")
+    # The live patch comes with the updates, before or after this one; its initrd is written at the end of all.
+    assert guest.level() in (FIRST, THIRD) and guest.version() == ""
     finishes(guest, step, THIRD)
 
 
