@@ -35,5 +35,6 @@ def finishes(guest, step, edition):
     assert [number for number, _ in guest.snapshots()] == [item["backup"] for item in guest.runs()]
     assert (guest.level(), guest.version()) == (edition, f"lp-{edition[0]}")
     assert guest.salt("klp.verify").data["verdict"] == "ok"
-    assert guest.salt("klp.pending").data == {"packages": {}, "locks": [], "unfinished": {}, "skipped": []}
+    pending = guest.salt("klp.pending").data
+    assert (pending["packages"], pending["locks"], pending["unfinished"]) == ({}, [], {})
     assert guest.machine.run(["rpm", "--verifydb"]).returncode == 0
