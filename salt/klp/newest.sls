@@ -1,5 +1,6 @@
 # The live patch of the running kernel at the declared level, newer ones looked for in the repositories. It comes with the
-# updates; where these fail it comes all the same, after the locks and the backup.
+# updates; where these fail it comes all the same, after the locks and the backup. `require_any` waits for them and needs
+# only the backup: without it Salt 3006 runs these states first, and the live patch comes by a command of its own.
 {%- from "klp/map.jinja" import klp with context %}
 
 include:
@@ -13,6 +14,9 @@ klp-held:
     - require:
       - root_backup: klp-backup
       - zypper: klp-locks
+    - require_any:
+      - root_backup: klp-backup
+      - zypper: klp-updates
     - require_in:
       - klp: klp-newest
 
@@ -23,5 +27,8 @@ klp-newest:
     - require:
       - root_backup: klp-backup
       - zypper: klp-locks
+    - require_any:
+      - root_backup: klp-backup
+      - zypper: klp-updates
     - require_in:
       - klp: klp-settled
