@@ -146,10 +146,10 @@ pictures: setup-browser ## make the pictures of the documentation anew
 	@$(PY) tools/pictures.py
 
 test-functional: setup ## salt-call on hosts with a real zypper
-	$(PYTEST) $(FUNCTIONAL) -n 2 --dist loadfile
+	$(PYTEST) $(FUNCTIONAL) -n 2 --dist loadfile --durations=20
 
 test-integration: setup ## a real master and real minions
-	$(PYTEST) $(INTEGRATION) -n 2 --dist loadfile
+	$(PYTEST) $(INTEGRATION) -n 2 --dist loadfile --durations=20
 
 # The few kills of test-functional are part of `make test`; all of them take about twenty minutes.
 test-kill: setup ## every command killed at every step and finished by one more run: KILLS=300, or all
