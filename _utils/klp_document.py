@@ -9,6 +9,7 @@ from salt.exceptions import CommandExecutionError, SaltInvocationError
 
 import klp_audit_cves
 import klp_checks
+import klp_document_updates
 import klp_health
 import klp_hold
 import klp_level
@@ -23,7 +24,7 @@ import klp_verify
 import klp_window
 import zypp_packages
 
-SCHEMA, VERSION = "salt-klp/host", 2
+SCHEMA, VERSION = "salt-klp/host", 3
 RECORD = "host"
 ERRORS = (CommandExecutionError, SaltInvocationError, ValueError)
 WINDOW = {"state": "unknown", "first": None, "last": None, "days": None, "estimate": None, "limit": None}
@@ -124,7 +125,7 @@ def document(host):
     """
     Return the one document about this host, from which grains, reports, metrics and evidence are made.
 
-    Its schema is ``docs/reference/host.schema.json``, version 2, with an example beside it. What cannot be found out is
+    Its schema is ``docs/reference/host.schema.json``, version 3, with an example beside it. What cannot be found out is
     ``null`` or ``unknown``, with a sentence in ``problems``; this function does not fail for it. Answers of zypper, klp
     and lsinitrd are kept until what they depend on changes. The document is written to
     ``/var/lib/salt-klp/host.json``, mode 0600, for the grain.
@@ -164,4 +165,5 @@ def _window(host, problems):
     unknown = dict(WINDOW, source=None, reason="the window could not be read")
     found = _try(problems, "window", lambda: klp_window.window(host), unknown)
     problems += _try(problems, "lifecycle data", lambda: klp_window.lifecycle()["unknown"], [])
+        "updates": klp_document_updates.updates(host),
     return found

@@ -120,6 +120,14 @@ SCHEMA = {
             "licenses": _bool(False, "Agree to licences that an update asks about."),
         },
     ),
+            "metadata_age": _int(
+                30,
+                0,
+                3650,
+                "days",
+                "A host whose update repositories have all stood still for longer is not certain in reports; 0: nobody "
+                "asks.",
+            ),
     "backup": _keys(
         "The way back, taken before anything is installed.",
         {

@@ -192,14 +192,19 @@ def skipped_repositories(text):
     return sorted(set(SKIPPED_REPOSITORY.findall(text)))
 
 
-def enabled_repositories(text):
-    """Read a ``.repo`` file: the aliases of its enabled repositories. A section without ``enabled`` is enabled."""
-    found, alias = [], None
+def repositories(text):
+    """
+    Read a ``.repo`` file: ``[{"alias", "name", "enabled" (bool), "service", "path"}]``, in the order of the file.
+
+    A section without ``enabled`` is enabled; ``service`` and ``path`` may be empty.
+    """
+    found = []
     for line in text.splitlines():
         section = re.match(r"^\[(.+)\]\s*$", line)
         if section:
-            alias = section.group(1)
-            found.append(alias)
-        elif alias and re.match(r"^\s*enabled\s*=\s*(0|no|false|off)\s*$", line, re.IGNORECASE):
-            found = [name for name in found if name != alias]
+            found.append({"alias": section.group(1), "name": section.group(1), "enabled": True})
+            found[-1].update(service="", path="")
+        elif found and pair:
+            key, value = pair.group(1).lower(), pair.group(2)
+            found[-1][key] = value.lower() not in ("0", "no", "false", "off") if key == "enabled" else value
     return found

@@ -63,9 +63,18 @@ CHECKS = [
 ]
 
 
+UPDATES = {
+    "pending": dict.fromkeys(("critical", "important", "moderate", "low", "unspecified"), 0),
+    "left_out": [
+        {"id": "A-1", "severity": "important", "kernel": False, "reason": "excluded", "since": 1699000000},
+    ],
+    "restart": {"host": ["dbus-1-1.14-1.1"], "services": None},
+    "repositories": [{"alias": "Updates", "time": None, "frozen": None}],
+    "reason": "the metadata are of the future",
+}
 DOCUMENT: dict = {
     "schema": "salt-klp/host",
-    "version": 2,
+    "version": 3,
     "host": "sles1",
     "time": 1700000000,
     "boot": "b1",
@@ -84,6 +93,7 @@ DOCUMENT: dict = {
         "active": MODULE,
         "newest": "4-1.1",
         "held": None,
+        "retracted": None,
     },
     "locks": {"missing": []},
     "taint": {"value": 32768, "errors": []},
@@ -103,6 +113,7 @@ DOCUMENT: dict = {
         "contradictions": ["CVE-2023-0004: they differ"],
         "reason": None,
     },
+    "updates": UPDATES,
     "problems": [],
 }
 
@@ -124,6 +135,7 @@ def host(minion, monkeypatch):
         "klp_window.lifecycle": {"lines": [], "unknown": []},
         "klp_reboot.reboot_safety": SAFE,
         "klp_audit_cves.cves": CVES,
+        "klp_document_updates.updates": UPDATES,
         "zypp_packages.needs_rebooting": True,
     }
     minion.answers = answers
