@@ -69,7 +69,9 @@ def _map(form, about):
 SCHEMA = {
     "run": _str("id", "", "Id of the run or campaign that backups belong to; empty: each host makes its own."),
     "level": _level(
-        "latest", "Live patch level: latest, a number (1 is the empty initial patch) or an edition (VERSION-RELEASE)."
+        "latest",
+        "Live patch level: latest, an edition (VERSION-RELEASE) or a number (1 is the empty initial patch), which "
+        "means another live patch for each kernel.",
     ),
     "group": _str(
         "name", "", "Group of this host in reports; its hosts are not all restarted in the same week; empty: none."
@@ -181,7 +183,10 @@ SCHEMA = {
     "rollback": _keys(
         "Going back to an earlier live patch (SLS klp.rollback).",
         {
-            "level": _level("previous", "Where to go back to: previous, a number from 1 or an edition."),
+            "level": _level(
+                "previous",
+                "Where to go back to: previous, an edition or a number from 1, another live patch for each kernel.",
+            ),
             "force": _bool(False, "Go back although kernel log or taint tell of earlier kernel errors."),
         },
     ),

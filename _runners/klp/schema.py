@@ -142,7 +142,8 @@ SCHEMA: dict[str, dict] = {
         "type": "level",
         "word": "previous",
         "default": "previous",
-        "about": "For a rollback: the live patch level to go back to.",
+        "about": "For a rollback: the live patch level to go back to; a number means another live patch for each "
+        "kernel.",
     },
     "presence": {
         "about": "Hosts that do not answer.",
