@@ -1,11 +1,10 @@
-# Security only, nothing else moves: for hosts with a strict change process.
+# Security only, nothing else moves: for hosts with a strict change process. Advisories of other categories and of lower
+# severities than important stay out, and packages that no advisory speaks of (others: false). They stay pending.
+# categories and severities name what comes. backend: auto, as the root file system is.
 klp:
   backup:
-    backend: snapper
+    backend: auto
   update:
     categories: [security]
     severities: [critical, important]
-    exclude: ["SUSE-SLE-Module-Basesystem-15-SP5-2023-3242"]
     others: false
-  locks:
-    extra: [oracle-database]

@@ -1,0 +1,19 @@
+# QEMU and KVM with libvirt: a snapshot of this virtual machine, made on its hypervisor, which the host asks by ssh.
+# Install libvirt-root-snapshot (beside this file) on both as /usr/local/sbin/libvirt-root-snapshot, mode 0755. Say the
+# hypervisor in /etc/sysconfig/root-snapshot of the host: HYPERVISOR=klp@kvm1. A user of libvirt is root on the
+# hypervisor, so the host gets a key that can do this one thing, in authorized_keys of that user (of group libvirt):
+#   restrict,command="/usr/local/sbin/libvirt-root-snapshot for DOMAIN" ssh-ed25519 AAAA... sles1
+# All disks have to be qcow2 files, since these snapshots are inside of them. The host stands still while its memory is
+# written to disk. A host with UEFI has them from libvirt 10.9 on, with variables (NVRAM) in a qcow2 file; where they
+# are refused, nothing is patched. timeout: 600 so that a hypervisor that hangs ends the run after ten minutes. backend:
+# command has the program create a snapshot, verify it, and delete what is older than the newest two (keep). restore is
+# not set: libvirt puts disks back at once, under a running host, not at its next start. Shut the host down, then, on
+# the hypervisor: libvirt-root-snapshot for DOMAIN restore ID
+klp:
+  backup:
+    backend: command
+    create: [/usr/local/sbin/libvirt-root-snapshot, create]
+    verify: [/usr/local/sbin/libvirt-root-snapshot, verify]
+    delete: [/usr/local/sbin/libvirt-root-snapshot, delete]
+    timeout: 600
+    keep: 2
