@@ -207,4 +207,10 @@ def repositories(text):
         elif found and pair:
             key, value = pair.group(1).lower(), pair.group(2)
             found[-1][key] = value.lower() not in ("0", "no", "false", "off") if key == "enabled" else value
+        pair = re.match(r"^\s*(name|enabled|service|path)\s*=\s*(.*?)\s*$", line, re.IGNORECASE)
     return found
+
+
+def enabled_repositories(text):
+    """Read a ``.repo`` file: the aliases of its enabled repositories."""
+    return [item["alias"] for item in repositories(text) if item["enabled"]]
