@@ -201,13 +201,13 @@ def repositories(text):
     found = []
     for line in text.splitlines():
         section = re.match(r"^\[(.+)\]\s*$", line)
+        pair = re.match(r"^\s*(name|enabled|service|path)\s*=\s*(.*?)\s*$", line, re.IGNORECASE)
         if section:
             found.append({"alias": section.group(1), "name": section.group(1), "enabled": True})
             found[-1].update(service="", path="")
         elif found and pair:
             key, value = pair.group(1).lower(), pair.group(2)
             found[-1][key] = value.lower() not in ("0", "no", "false", "off") if key == "enabled" else value
-        pair = re.match(r"^\s*(name|enabled|service|path)\s*=\s*(.*?)\s*$", line, re.IGNORECASE)
     return found
 
 
