@@ -155,6 +155,7 @@ def document(host):
         "window": _window(host, problems),
         "reboot": _reboot(host, problems),
         "cves": _cves(host, problems),
+        "updates": klp_document_updates.updates(host),
         "problems": problems,
     }
     _try(problems, "record", lambda: klp_record.write(RECORD, found), None)
@@ -165,5 +166,4 @@ def _window(host, problems):
     unknown = dict(WINDOW, source=None, reason="the window could not be read")
     found = _try(problems, "window", lambda: klp_window.window(host), unknown)
     problems += _try(problems, "lifecycle data", lambda: klp_window.lifecycle()["unknown"], [])
-        "updates": klp_document_updates.updates(host),
     return found

@@ -120,8 +120,6 @@ SCHEMA = {
                 False, "Also install what asks for a reboot afterwards (never a kernel; this product never reboots)."
             ),
             "licenses": _bool(False, "Agree to licences that an update asks about."),
-        },
-    ),
             "metadata_age": _int(
                 30,
                 0,
@@ -130,6 +128,8 @@ SCHEMA = {
                 "A host whose update repositories have all stood still for longer is not certain in reports; 0: nobody "
                 "asks.",
             ),
+        },
+    ),
     "backup": _keys(
         "The way back, taken before anything is installed.",
         {
