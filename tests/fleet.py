@@ -11,7 +11,7 @@ TODAY = datetime.date(2026, 11, 27)
 SETTINGS = {"share": 10, "weeks": 26, "warn": 60, "debt": 30, "old": 48}
 KERNEL = "5.14.21-150500.55.{}-default"
 SEVERITIES = ("critical", "important", "moderate", "low", "unspecified")
-NO_LIVE_PATCH = dict.fromkeys(("package", "edition", "level", "active", "newest", "held"))
+NO_LIVE_PATCH = dict.fromkeys(("package", "edition", "level", "active", "newest", "held", "retracted"))
 GROUPS = ("", "web", "db", "hana-a", "hana-b", "ceph", "edge", "build")
 
 
@@ -32,7 +32,7 @@ def package(kernel):
 
 COVERED: dict = {
     "schema": "salt-klp/host",
-    "version": 2,
+    "version": 3,
     "host": "web1",
     "time": NOW - 600,
     "boot": "0f1d7a5e-3f0f-4d0e-9a51-0d8f0a3c1b11",
@@ -51,6 +51,7 @@ COVERED: dict = {
         "active": "livepatch_5_150500_2_1",
         "newest": "5-150500.2.1",
         "held": None,
+        "retracted": False,
     },
     "locks": {"missing": []},
     "taint": {"value": 0, "errors": []},
@@ -79,6 +80,13 @@ COVERED: dict = {
         "unknown": [],
         "severity": {"CVE-2026-23100": "important", "CVE-2026-21999": "moderate"},
         "contradictions": [],
+        "reason": None,
+    },
+    "updates": {
+        "pending": dict.fromkeys(SEVERITIES, 0),
+        "left_out": [],
+        "restart": {"host": [], "services": []},
+        "repositories": [{"alias": "SLE-Product-SLES15-SP5-Updates", "time": NOW - 86400, "frozen": False}],
         "reason": None,
     },
     "problems": [],
@@ -129,8 +137,24 @@ SEVERITY = {
     "CVE-2026-21999": "moderate",
     "CVE-2025-68724": "low",
 }
+NONE = dict.fromkeys(SEVERITIES, 0)
+GLIBC = {
+    "id": "SUSE-SLE-Module-Basesystem-15-SP5-2026-1375",
+    "severity": "important",
+    "kernel": False,
+    "reason": "asks for a reboot; allow it with pillar klp:update:reboot",
+    "since": NOW - 9 * 86400,
+}
+KERNEL_ITSELF = {
+    "id": "SUSE-SLE-Module-Basesystem-15-SP5-2026-2871",
+    "severity": "important",
+    "kernel": True,
+    "reason": "needs kernel-default, and the kernel stays as it is",
+    "since": NOW - 86400,
+}
+FROZEN = {"alias": "SLE-Module-Basesystem15-SP5-Updates", "time": NOW - 45 * 86400, "frozen": True}
 # One host of each kind that an answer can have, in turn: covered, pending, reboot, expired, unclear, stalled, unlocked,
-# unpatchable.
+# unpatchable, updates, left_out, unknown.
 EACH = [
     document("web1"),
     document(
@@ -215,13 +239,24 @@ EACH = [
         cves__fixed_live=[],
         cves__severity={},
         cves__reason="no live patches are made for this kernel",
+        updates__reason="no live patches are made for this kernel",
     ),
+    document("mail1", group="", updates__pending={**NONE, "critical": 1, "important": 3, "low": 2}),
+    document("mail2", group="", updates__left_out=[GLIBC, KERNEL_ITSELF]),
+    document("mail3", group="", updates__repositories=[FROZEN]),
 ]
+# Of forty hosts these have updates that are pending, left out, or of a mirror that stands still.
+UPDATES: dict = {
+    3: {"updates__pending": {**NONE, "important": 4, "moderate": 11}},
+    9: {"updates__left_out": [GLIBC, KERNEL_ITSELF, {**GLIBC, "id": "SUSE-2026-77", "severity": "low"}]},
+    15: {"updates__repositories": [FROZEN]},
+    21: {"updates__restart": {"host": [], "services": ["cron.service", "sshd.service"]}},
+}
 SILENT = {"lost1": "The minion did not answer within 60 seconds."}
 
 
 def one_of_each():
-    """Return eight hosts that differ in what is wrong with them, and one that did not answer."""
+    """Return eleven hosts that differ in what is wrong with them, and one that did not answer."""
     return {item["host"]: copy.deepcopy(item) for item in EACH}, dict(SILENT)
 
 
@@ -240,7 +275,7 @@ def documents(number, seed=0):
     severity = {cve: chance.choices(SEVERITIES, (2, 25, 50, 18, 5))[0] for cve in cves}
     chosen = chance.choices(kernels, weights, k=number)
     found = (_simulated(chance, f"srv{index:05}", chosen[index], cves, severity) for index in range(number))
-    return {item["host"]: item for item in found}
+    return {item["host"]: changed(item, **UPDATES.get(index % 40, {})) for index, item in enumerate(found)}
 
 
 def _kernel(index):

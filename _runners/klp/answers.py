@@ -53,33 +53,40 @@ class NonsenseError(ValueError):
 
 def text(value):
     """Return a host's text as it may be shown and kept: one line, printable, of bounded length."""
+    if isinstance(value, str) and len(value) <= TEXT and value.isprintable() and " ".join(value.split()) == value:
+        return value
     line = "".join(char if char.isprintable() else " " for char in str(value)[: 4 * TEXT])
     line = " ".join(line.split())
     return line if len(line) <= TEXT else line[: TEXT - 3] + "..."
 
 
-def _size(value):
-    if isinstance(value, int):
-        return 1 if -(2**63) <= value < 2**64 else MOST + 1  # Salt's wire has no larger ones
-    return 1 + (len(value) if isinstance(value, (str, bytes, dict, list, tuple, set)) else 0)
-
-
 def _parts(value):
+    """Return the size of a value, and the values within it."""
+    if isinstance(value, (str, bytes)):
+        return 1 + len(value), ()
     if isinstance(value, dict):
-        return [*value, *value.values()]
-    return list(value) if isinstance(value, (list, tuple, set)) else []
+        return 1 + len(value), (value, value.values())
+    if isinstance(value, (list, tuple, set)):
+        return 1 + len(value), (value,)
+    # Salt's wire has no larger numbers.
+    return (MOST + 1 if isinstance(value, int) and not -(2**63) <= value < 2**64 else 1), ()
 
 
 def bounded(value):
     """Return a value, or raise NonsenseError if it is larger or deeper than any honest answer; never recurses."""
     level, left = [value], MOST
     for _ in range(DEPTH):
-        left -= sum(map(_size, level))
-        if left < 0:
-            raise NonsenseError(f"its answer is too large (more than {MOST} characters)")
-        level = [part for item in level for part in _parts(item)]
-        if not level:
+        inside: list = []
+        for item in level:
+            size, parts = _parts(item)
+            left -= size
+            if left < 0:
+                raise NonsenseError(f"its answer is too large (more than {MOST} characters)")
+            for part in parts:
+                inside.extend(part)
+        if not inside:
             return value
+        level = inside
     raise NonsenseError(f"its answer is nested too deeply (more than {DEPTH} levels)")
 
 

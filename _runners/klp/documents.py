@@ -12,10 +12,10 @@ import klp_checks
 from . import answers
 from .fleet import SEVERITIES
 
-NAME, VERSION = "salt-klp/host", 2
+NAME, VERSION = "salt-klp/host", 3
 CVE = re.compile(r"CVE-\d{4}-\d{4,19}\Z")
 DATE = re.compile(r"\d{4}-\d{2}-\d{2}\Z")
-LONGEST = 20000  # CVEs of one list
+LONGEST = 20000  # CVEs or advisories of one list
 LINES = 200  # sentences of one list that are kept
 
 TEXT, NUMBER, FLAG = (str, type(None)), (int, type(None)), (bool, type(None))
@@ -33,7 +33,15 @@ DOCUMENT = {
     "verdict": klp_checks.VERDICTS,
     "checks": [{"check": str, "verdict": klp_checks.VERDICTS, "detail": str}],
     "transition": {"state": ("ready", "in_progress", "unknown"), "blockers": "lines"},
-    "live_patch": {"package": TEXT, "edition": TEXT, "level": NUMBER, "active": TEXT, "newest": TEXT, "held": TEXT},
+    "live_patch": {
+        "package": TEXT,
+        "edition": TEXT,
+        "level": NUMBER,
+        "active": TEXT,
+        "newest": TEXT,
+        "held": TEXT,
+        "retracted": FLAG,
+    },
     "locks": {"missing": "lines?"},
     "taint": {"value": NUMBER, "errors": "lines"},
     "window": {
@@ -61,6 +69,16 @@ DOCUMENT = {
         "unknown": "cves",
         "severity": "severities",
         "contradictions": "lines",
+        "reason": TEXT,
+    },
+    "updates": {
+        "pending": dict.fromkeys(SEVERITIES, int),
+        "left_out": [
+            {"id": str, "severity": SEVERITIES, "kernel": bool, "reason": str, "since": NUMBER},
+            LONGEST,
+        ],
+        "restart": {"host": "lines?", "services": "lines?"},
+        "repositories": [{"alias": str, "time": NUMBER, "frozen": FLAG}, LONGEST],
         "reason": TEXT,
     },
     "problems": "lines",
@@ -101,7 +119,7 @@ def _value(value, kind, path):
     if isinstance(kind, dict):
         return _group(value, kind, path)
     if isinstance(kind, list):
-        return _rows(value, kind[0], path)
+        return _rows(value, path, *kind)
     if isinstance(kind, str):
         return CHECKS[kind](value, path)
     if isinstance(kind, tuple) and kind[0] is None:
@@ -118,10 +136,11 @@ def _wrong(value, path):
     raise answers.NonsenseError(f"{path}: found {answers.text(value)}")
 
 
-def _rows(value, form, path):
-    if not isinstance(value, list):
+def _rows(value, path, form, longest=None):
+    """Return rows of a form: the first LINES of them, or all of them where none may be missing (``longest``)."""
+    if not isinstance(value, list) or len(value) > (longest or len(value)):
         return _wrong(value, path)
-    return [_group(item, form, path) for item in value[:LINES]]
+    return [_group(item, form, path) for item in value[: longest or LINES]]
 
 
 def _lines(value, path):

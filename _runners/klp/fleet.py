@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import collections
 
-from . import kinds, reboots
+from . import kinds, reboots, updates
+from .updates import SEVERITIES
 
 VERSION = 1
-SEVERITIES = ("critical", "important", "moderate", "low", "unspecified")  # worst first
 WINDOWS = ("expired", "unknown", "open")  # worst first
+TOTALS = ("pending", "left_out")  # severe updates; how many hosts have some
 NAMED = 3  # hosts that a profile names
 
 
@@ -31,8 +32,8 @@ def summary(documents, silent, settings, now):
     now
         seconds since 1970.
 
-    Returns ``{"version", "made", "settings", "totals", "hosts", "kernels", "profiles", "cves", "reboots", "silent"}``,
-    see ``docs/reference/host.schema.json`` for the words.
+    Returns ``{"version", "made", "settings", "totals", "hosts", "kernels", "profiles", "cves", "left_out", "reboots",
+    "silent"}``, see ``docs/reference/host.schema.json`` for the words.
     """
     now = int(now)
     today = kinds.day(now)
@@ -49,6 +50,7 @@ def summary(documents, silent, settings, now):
         "kernels": _kernels(found),
         "profiles": profiles,
         "cves": cves,
+        "left_out": updates.fleet([(host.name, host.updates) for host in found]),
         "reboots": reboots.propose(
             [host.restart(today) for host in found], settings["share"], settings["weeks"], today
         ),
@@ -77,9 +79,10 @@ def _profile(key, members):
 def _severities(hosts):
     """Return for each CVE the worst severity that any host knows."""
     worst: dict = {}
+    ranks = {word: rank for rank, word in enumerate(SEVERITIES)}
     for host in hosts:
         for cve, word in host.cves["severity"].items():
-            rank = SEVERITIES.index(word)
+            rank = ranks[word]
             if rank < worst.get(cve, len(SEVERITIES)):
                 worst[cve] = rank
     return worst
@@ -124,6 +127,7 @@ def _totals(hosts, rows, cves, settings):
         "verdicts": dict(sorted(verdicts.items())),
         "cves": {state: sum(1 for row in cves if row["counts"][state]) for state in reversed(kinds.STATES)},
         "reboot_debt": sum(1 for host in hosts if host.in_debt),
+        "updates": {state: sum(1 for row in rows if row["updates"] and row["updates"][state][0]) for state in TOTALS},
         "ages": {
             "oldest": ages[-1][0] if ages else None,
             "host": ages[-1][1] if ages else None,

@@ -14,13 +14,13 @@ import shlex
 
 import klp_checks
 
-from . import reboots
+from . import reboots, updates
+from .words import NAMED, clean, count, day, some
 
 HOUR = 3600
 AHEAD = 300  # seconds that the clock of a host may be ahead of the master's
-LONGEST = 300  # characters of a host's sentence
-NAMED = 3  # packages or tasks that a sentence names
 TOLD = ("locks", "errors")  # checks of klp.verify that have sentences of their own here
+RETRACTED = "SUSE has withdrawn the live patch {} that is installed: {}"
 
 # The kinds of hosts, worst first, with the command that helps; a host has the first one that applies.
 KINDS = {
@@ -32,6 +32,8 @@ KINDS = {
     "expired": "klp_audit.reboot_safety",
     "reboot": "klp_audit.reboot_safety",
     "pending": "state.apply klp.patch",
+    "updates": "state.apply klp.patch",
+    "left_out": "klp.pending",
     "unclear": "klp_audit.window",
     "expiring": "klp_audit.reboot_safety",
     "unknown": "klp.verify",
@@ -41,23 +43,12 @@ RANKS = {kind: rank for rank, kind in enumerate(KINDS)}
 STATES = ("reboot", "pending", "unknown", "fixed_live")  # of a CVE on a host, worst first
 
 
-def clean(text):
-    """Return a string of a host as one printable line of bounded length."""
-    line = "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in text[: LONGEST + 1])
-    return line if len(line) <= LONGEST else line[: LONGEST - 1] + "\N{HORIZONTAL ELLIPSIS}"
-
-
 def command(host, words):
     """Return the command for one host, to be pasted into a shell; empty if no command line can carry its id."""
     if not words or not host.isprintable():
         return ""
     target = shlex.quote(glob.escape(host))
     return f"salt {'-- ' if target.startswith('-') else ''}{target} {words}"
-
-
-def day(seconds):
-    """Return the day of a moment in UTC."""
-    return datetime.datetime.fromtimestamp(seconds, datetime.timezone.utc).date()
 
 
 def _date(text):
@@ -74,23 +65,13 @@ def _newer(edition, other):
     return parts[0] > parts[1]
 
 
-def _some(words):
-    """Return the first of many words, cleaned, and how many more there are."""
-    more = len(words) - NAMED
-    return ", ".join(clean(word) for word in words[:NAMED]) + (f" and {more} more" if more > 0 else "")
-
-
-def _count(number, word):
-    return f"{number} {word}" if number == 1 else f"{number} {word}s"
-
-
 class Host:
     """One host: its document, and what follows from it today."""
 
     def __init__(self, name, document, settings, now):
         self.name, self.document, self.settings = name, document, settings
         self.age = now - document["time"]
-        self.patch, self.cves = document["live_patch"], document["cves"]
+        self.patch, self.cves, self.updates = document["live_patch"], document["cves"], document["updates"]
         self.window = _window(document["window"], day(now))
         self.profile = None
         kinds = {kind: lines for kind, lines in ((kind, rule(self)) for kind, rule in RULES.items()) if lines}
@@ -113,19 +94,29 @@ class Host:
     @property
     def in_debt(self):
         """Does something wait for a reboot?"""
-        return bool(self.cves["reboot"] or self.document["reboot"]["needed"])
+        return bool(self.cves["reboot"] or self.document["reboot"]["needed"] or self.updates["restart"]["host"])
 
     def severe(self, *severities):
         """Return the CVEs that wait for a newer kernel and have one of these severities."""
         known = self.cves["severity"]
         return [cve for cve in self.cves["reboot"] if known.get(cve, "unspecified") in severities]
 
+    @property
+    def newer(self):
+        """Do the repositories have a newer live patch than the installed one?"""
+        newest, edition = self.patch["newest"], self.patch["edition"]
+        return newest is not None and edition is not None and _newer(newest, edition)
+
     def command(self):
         """Return the next command for this host."""
+        if self.kind == "failed" and self.patch["retracted"] and len(_failed(self)) == 1:
+            return command(self.name, "state.apply klp.patch" if _way_on(self) else "state.apply klp.rollback")
         if self.kind == "unpatchable" and self.patch["package"] and self.document["verdict"] != klp_checks.UNSUPPORTED:
             return command(self.name, "state.apply klp")
         if self.kind == "pending" and self.patch["held"]:
             return command(self.name, "klp.held")
+        if self.kind == "unknown" and updates.frozen(self.updates, self.age + self.document["time"]):
+            return command(self.name, "zypper.refresh")
         return command(self.name, KINDS[self.kind])
 
     def row(self):
@@ -145,6 +136,7 @@ class Host:
             "window": {key: self.window[key] for key in ("state", "last", "days", "estimate")},
             "verdict": self.document["verdict"],
             "counts": {state: len(self.cves[state]) for state in reversed(STATES)},
+            "updates": updates.counts(self.updates),
             "profile": self.profile,
         }
 
@@ -168,7 +160,7 @@ def _text(text):
 def silent_row(name, why):
     """Return the row of a host without a document: all but its name is unknown."""
     window = {"state": "unknown", "last": None, "days": None, "estimate": None}
-    unknown = dict.fromkeys(("age", "kernel", "level", "edition", "active", "verdict", "counts", "profile"))
+    unknown = dict.fromkeys(("age", "kernel", "level", "edition", "active", "verdict", "counts", "updates", "profile"))
     row = {"host": clean(name), "group": "", "kind": "silent", "rank": RANKS["silent"], "why": [clean(why)]}
     return {**row, "command": command(name, KINDS["silent"]), **unknown, "window": window}
 
@@ -193,9 +185,7 @@ def _window(window, today):
 
 def _unpatchable(host):
     if host.document["verdict"] == klp_checks.UNSUPPORTED:
-        return [
-            "this kernel has no live patching: " + _some([line for _, line in host.details(klp_checks.UNSUPPORTED)])
-        ]
+        return ["no live patching: " + some([line for _, line in host.details(klp_checks.UNSUPPORTED)])]
     if host.patch["edition"] is None and not host.unsure:
         name = host.patch["package"]
         return [f"the live patch package {clean(name)} is not installed" if name else "no live patch is made for it"]
@@ -205,19 +195,26 @@ def _unpatchable(host):
 def _stalled(host):
     tasks = host.document["transition"]["blockers"]
     if host.document["transition"]["state"] == "in_progress" and tasks:
-        return [f"the transition is held up by {_count(len(tasks), 'task')}: {_some(tasks)}"]
+        return [f"the transition is held up by {count(len(tasks), 'task')}: {some(tasks)}"]
     blocked = host.document["verdict"] == klp_checks.BLOCKED
-    return ["it is blocked: " + _some(host.reasons(klp_checks.BLOCKED))] if blocked else []
+    return ["it is blocked: " + some(host.reasons(klp_checks.BLOCKED))] if blocked else []
+
+
+def _way_on(host):
+    """Return what brings a good live patch; ``None`` where only an earlier one helps."""
+    return f"klp.patch brings {clean(host.patch['newest'])}" if host.newer and not host.patch["held"] else None
 
 
 def _failed(host):
     errors, missing = host.document["taint"]["errors"], host.document["locks"]["missing"]
-    lines = [f"the kernel reports: {_some(errors)}"] if errors else []
+    lines = [f"the kernel reports: {some(errors)}"] if errors else []
     edition, level = host.patch["edition"], host.patch["level"]
     if edition is not None and host.patch["active"] is None and not host.unsure:
         lines.append(f"live patch {clean(edition)} is installed, but not active")
     if edition is not None and level is not None and edition.partition("-")[0] != str(level):
         lines.append(f"level {level} is not the one of the live patch {clean(edition)} that is installed")
+    if edition is not None and host.patch["retracted"]:
+        lines.append(RETRACTED.format(clean(edition), _way_on(host) or "klp.rollback goes back to an earlier one"))
     if host.document["verdict"] != klp_checks.FAILED:
         return lines
     lines += [f"{check}: {line}" for check, line in host.details(klp_checks.FAILED) if check not in TOLD][:NAMED]
@@ -226,7 +223,7 @@ def _failed(host):
 
 def _unlocked(host):
     missing = host.document["locks"]["missing"]
-    return [f"kernel packages are not locked: {_some(missing)}"] if missing else []
+    return [f"kernel packages are not locked: {some(missing)}"] if missing else []
 
 
 def _expired(host):
@@ -235,22 +232,33 @@ def _expired(host):
 
 
 def _reboot(host):
-    severe = len(host.severe("critical", "important"))
-    lines = [f"{_count(severe, 'severe CVE')}: fixed only in a newer kernel"] if severe else []
-    lines += ["something that was installed asks for a reboot"] if host.document["reboot"]["needed"] else []
+    severe = len(host.severe(*updates.SEVERE))
+    lines = [f"{count(severe, 'severe CVE')}: fixed only in a newer kernel"] if severe else []
+    waiting = host.updates["restart"]["host"]
+    if waiting:
+        lines.append(f"{count(len(waiting), 'package')} installed, in use after a restart only: {some(waiting)}")
+    elif host.document["reboot"]["needed"]:
+        lines.append("something that was installed asks for a reboot")
     if host.document["verdict"] == klp_checks.REBOOT_NEEDED and not lines:
         details = [line for _, line in host.details(klp_checks.REBOOT_NEEDED)]
-        lines.append(f"a reboot is needed: {_some(details)}")
+        lines.append(f"a reboot is needed: {some(details)}")
     return lines
 
 
 def _pending(host):
     newest, number = host.patch["newest"], len(host.cves["pending"])
-    newer = newest is not None and host.patch["edition"] is not None and _newer(newest, host.patch["edition"])
     held = f"; it is held at {clean(host.patch['held'])} since it went back" if host.patch["held"] else ""
-    fixes = f"{_count(number, 'CVE')}: fixed by a newer live patch" if number else "a newer live patch is available"
+    fixes = f"{count(number, 'CVE')}: fixed by a newer live patch" if number else "a newer live patch is available"
     name = f", {clean(newest)}" if newest else ""
-    return [f"{fixes}{name}{held}"] if number or newer else []
+    return [f"{fixes}{name}{held}"] if number or host.newer else []
+
+
+def _updates(host):
+    return updates.pending_lines(host.updates)
+
+
+def _left_out(host):
+    return updates.left_out_lines(host.updates)
 
 
 def _unclear(host):
@@ -260,34 +268,39 @@ def _unclear(host):
 def _expiring(host):
     days, lines = host.window["days"], []
     if host.window["state"] == "open" and days <= host.settings["warn"]:
-        lines.append(f"live patches for its kernel end in {_count(days, 'day')}, on {host.window['last']}")
+        lines.append(f"live patches for its kernel end in {count(days, 'day')}, on {host.window['last']}")
     return [*lines, "it has the last live patch that is made for its kernel"] if host.window["limit"] else lines
 
 
 def _unknown(host):
     document, hours = host.document, host.age // HOUR
     waiting = len(host.severe("unspecified"))
+    unsaid = host.patch["edition"] is not None and host.patch["retracted"] is None
     unclear = document["verdict"] == klp_checks.UNKNOWN and not document["problems"]
     rows = [
-        (unclear, f"unclear: {_some(host.reasons(klp_checks.UNKNOWN))}"),
-        (document["problems"], _some(document["problems"])),
+        (unclear, f"unclear: {some(host.reasons(klp_checks.UNKNOWN))}"),
+        (document["problems"], some(document["problems"])),
         (document["locks"]["missing"] is None, "nobody knows whether its kernel is locked"),
         (document["transition"]["state"] == "unknown", "the state of the transition is unknown"),
         (host.cves["reason"] is not None, f"its CVEs are unknown: {host.cves['reason']}"),
-        (host.cves["unknown"], f"{_count(len(host.cves['unknown']), 'CVE')}: nobody can say whether it is fixed"),
-        (waiting, f"{_count(waiting, 'CVE')} of unknown severity: fixed only in a newer kernel"),
+        (host.cves["unknown"], f"{count(len(host.cves['unknown']), 'CVE')}: nobody can say whether it is fixed"),
+        (waiting, f"{count(waiting, 'CVE')} of unknown severity: fixed only in a newer kernel"),
+        (unsaid, "nobody knows whether SUSE has withdrawn its live patch"),
+        (document["reboot"]["needed"] is None, "nobody knows whether something that was installed asks for a reboot"),
         (hours >= host.settings["old"], f"what it says is {hours} hours old"),
         (host.age < -AHEAD, "its clock is ahead of the master's"),
     ]
-    return [line for wrong, line in rows if wrong]
+    lines = [line for wrong, line in rows if wrong]
+    return lines + updates.uncertain(host.updates, host.document["time"] + host.age)
 
 
 def _notes(host):
     """Return what is worth to know and makes no kind."""
     mild = len(host.severe("moderate", "low"))
-    lines = [f"{_count(mild, 'CVE')} of low or moderate severity: fixed only in a newer kernel"] if mild else []
+    lines = [f"{count(mild, 'CVE')} of low or moderate severity: fixed only in a newer kernel"] if mild else []
+    lines += updates.notes(host.updates)
     if host.document["reboot"]["verdict"] == klp_checks.FAILED:
-        lines.append(f"it would not come up live patched: {_some(host.document['reboot']['reasons'])}")
+        lines.append(f"it would not come up live patched: {some(host.document['reboot']['reasons'])}")
     return [clean(line) for line in lines]
 
 
@@ -299,6 +312,8 @@ RULES = {
     "expired": _expired,
     "reboot": _reboot,
     "pending": _pending,
+    "updates": _updates,
+    "left_out": _left_out,
     "unclear": _unclear,
     "expiring": _expiring,
     "unknown": _unknown,

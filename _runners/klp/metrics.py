@@ -7,7 +7,10 @@ Gauges only: each file tells how things stand, and nothing of what was before. C
 from __future__ import annotations
 
 import calendar
+import collections
 import datetime
+
+from . import updates
 
 PREFIX = "salt_klp_"
 COUNTS = ("fixed_live", "pending", "reboot", "unknown")
@@ -25,8 +28,11 @@ def _family(name, about, samples):
     """Return the lines of one metric; one without samples is left out."""
     if not samples:
         return []
-    head = [f"# HELP {PREFIX}{name} {about}", f"# TYPE {PREFIX}{name} gauge"]
-    return head + [f"{PREFIX}{name}{_labels(labels)} {value}" for labels, value in samples]
+    return _head(name, about) + [f"{PREFIX}{name}{_labels(labels)} {value}" for labels, value in samples]
+
+
+def _head(name, about):
+    return [f"# HELP {PREFIX}{name} {about}", f"# TYPE {PREFIX}{name} gauge"]
 
 
 def text(documents, silent, summary):
@@ -58,6 +64,7 @@ def text(documents, silent, summary):
         lines += _family(name, about, [(label, value) for label, value in read if value is not None])
     states = [({**label, "state": key}, len(found["cves"][key])) for label, found in one for key in COUNTS]
     lines += _family("cves", "CVEs of the running kernel by state.", states)
+    lines += _updates(documents)
     return "\n".join(lines) + "\n"
 
 
@@ -79,12 +86,47 @@ def _moving(document):
     return None if state == "unknown" else int(state == "in_progress")
 
 
+def _updates(documents):
+    """Return the metric about updates; it has the most samples. A 0 that nobody knows is left out."""
+    lines = []
+    for host in sorted(documents):
+        found, name = documents[host]["updates"], _escape(host)
+        apart = collections.Counter(item["severity"] for item in found["left_out"] if not item["kernel"])
+        for state, numbers in (("pending", found["pending"]), ("left_out", apart)):
+            labels = f'{PREFIX}updates{{host="{name}",state="{state}",severity='
+            known = found["reason"] is None
+            lines += [f'{labels}"{word}"}} {numbers[word]}' for word in updates.SEVERITIES if known or numbers[word]]
+    return _head("updates", "Security advisories, pending or left out, by severity.") + lines if lines else []
+
+
+def _retracted(document):
+    retracted = document["live_patch"]["retracted"]
+    return None if retracted is None or document["live_patch"]["edition"] is None else int(retracted)
+
+
+def _newest(document):
+    return max((item["time"] for item in document["updates"]["repositories"] if item["time"] is not None), default=None)
+
+
+def _frozen(document):
+    return sum(1 for item in document["updates"]["repositories"] if item["frozen"])
+
+
+def _waiting(document):
+    names = document["updates"]["restart"]["services"]
+    return None if names is None else len(names)
+
+
 # What is not known has no sample.
 GAUGES = (
     ("document_timestamp_seconds", "When the host found it out.", lambda document: document["time"]),
     ("window_end_timestamp_seconds", "End of the last day on which live patches are made for the kernel.", _end),
     ("locks_missing", "Kernel packages that are not locked.", _missing),
     ("transition_in_progress", "1 while a transition runs.", _moving),
+    ("live_patch_retracted", "1 where SUSE has withdrawn the installed live patch.", _retracted),
+    ("metadata_timestamp_seconds", "When the newest metadata of its repositories were made.", _newest),
+    ("repositories_frozen", "Repositories of updates that stand still.", _frozen),
+    ("services_to_restart", "Services that still use what an update has replaced.", _waiting),
 )
 
 

@@ -38,10 +38,12 @@ WORDS = {
     "expired": ("Window expired", "No live patches are made for their kernel any more.", "bad"),
     "reboot": ("Needs a reboot", "Severe flaws stay open until they restart.", "debt"),
     "pending": ("Live patch pending", "A newer live patch is there: no reboot needed.", "info"),
+    "updates": ("Updates pending", "Severe advisories are there: no reboot needed.", "info"),
+    "left_out": ("Updates left out", "Severe advisories that no run installs, and why.", "warn"),
     "unclear": ("Window unknown", "Nobody can say how long they get live patches.", "dim"),
     "expiring": ("Expiring soon", "Their window ends soon: plan a restart.", "warn"),
     "unknown": ("Not certain", "Something could not be found out.", "dim"),
-    "covered": ("Covered", "Everything that a live patch can fix is fixed.", "good"),
+    "covered": ("Covered", "Kernel and packages: no severe fix is open that a run could bring.", "good"),
 }
 # Of each state of a CVE: its letter, and what it means.
 MARKS = {
@@ -109,6 +111,8 @@ def view(summary):
         "weeks_more": len(summary["reboots"]["weeks"]) - WEEKS,
         "cves": summary["cves"][:CVES],
         "cves_more": len(summary["cves"]) - CVES,
+        "left_out": summary["left_out"][:ROWS],
+        "left_out_more": len(summary["left_out"]) - ROWS,
         "silent": sorted(summary["silent"].items())[:ROWS],
         "silent_more": len(summary["silent"]) - ROWS,
         "named": NAMED,
@@ -256,6 +260,7 @@ def data(summary):
                 row["edition"],
                 [row["window"]["state"], row["window"]["last"], row["window"]["days"]],
                 None if row["counts"] is None else [row["counts"][state] for state in MARKS],
+                None if row["updates"] is None else [*row["updates"]["pending"], *row["updates"]["left_out"]],
                 row["profile"],
                 week.get(row["host"]),
             ]

@@ -56,7 +56,7 @@ h3 { margin: 1.4rem 0 .5rem; font-size: 1rem; }
 .more { margin: .6rem 0 0; }
 .empty { margin: .4rem 0 0; padding: .8rem 1rem; background: var(--surface); border: 1px solid var(--rule); border-radius: 6px; }
 .figures, .cards, .legend, .line { list-style: none; margin: 0; padding: 0; }
-.figures { display: grid; grid-template-columns: repeat(5, 1fr); background: var(--surface); border: 1px solid var(--rule); border-radius: 8px; }
+.figures { display: grid; grid-template-columns: repeat(6, 1fr); background: var(--surface); border: 1px solid var(--rule); border-radius: 8px; }
 .figures li { padding: 1rem 1.2rem; border-left: 1px solid var(--rule); }
 .figures li:first-child { border-left: 0; }
 .figures b { display: block; font-size: 1.9rem; line-height: 1.2; font-weight: 650; font-variant-numeric: tabular-nums; }
@@ -66,7 +66,7 @@ h3 { margin: 1.4rem 0 .5rem; font-size: 1rem; }
 .fill.good { fill: var(--good-fill); } .fill.info { fill: var(--info-fill); } .fill.warn { fill: var(--warn-fill); }
 .fill.bad { fill: var(--bad-fill); } .fill.debt { fill: var(--debt-fill); } .fill.dim { fill: var(--dim-fill); }
 .share rect { stroke: var(--page); stroke-width: 1.5; }
-.cards { display: grid; grid-template-columns: repeat(6, 1fr); gap: .7rem; }
+.cards { display: grid; grid-template-columns: repeat(7, 1fr); gap: .7rem; }
 .card { background: var(--surface); border: 1px solid var(--rule); border-top: 3px solid var(--dim-fill); border-radius: 6px; }
 .card.good { border-top-color: var(--good-fill); } .card.info { border-top-color: var(--info-fill); }
 .card.warn { border-top-color: var(--warn-fill); } .card.bad { border-top-color: var(--bad-fill); }
@@ -214,9 +214,9 @@ footer { margin-top: 2.5rem; padding-bottom: 2rem; color: var(--soft); font-size
   header .facts, header .facts b, .product span { color: #000; }
   nav, .filters, button, .skip, #hosts { display: none !important; }
   section { padding-top: 1.4rem; }
-  .figures { grid-template-columns: repeat(5, 1fr); }
+  .figures { grid-template-columns: repeat(6, 1fr); }
   .figures li:nth-child(n) { border-top: 0; border-left: 1px solid var(--rule); } .figures li:first-child { border-left: 0; }
-  .cards { grid-template-columns: repeat(6, 1fr); }
+  .cards { grid-template-columns: repeat(7, 1fr); }
   .lane { grid-template-columns: 20rem 1fr 18rem; }
   .lead { max-width: none; }
   .box { max-height: none; overflow: visible; contain: none; border-radius: 0; }

@@ -35,6 +35,7 @@ TEXT = r"""<!DOCTYPE html>
       <a href="#windows">Support windows</a>
       <a href="#restarts">Restarts</a>
       <a href="#cves">CVEs</a>
+      <a href="#left-out">Left out</a>
       <a href="#hosts">Hosts</a>
       <a href="#silent">No answer</a>
     </nav>
@@ -45,7 +46,8 @@ TEXT = r"""<!DOCTYPE html>
 <section id="totals" aria-labelledby="totals-title">
   <h2 id="totals-title" class="hidden">The fleet in numbers</h2>
   <ul class="figures">
-    <li><b>{{ totals.kinds.covered|amount }}<small> of {{ totals.hosts|amount }}</small></b><span>hosts are covered: nothing is open that a live patch can fix</span></li>
+    <li><b>{{ totals.kinds.covered|amount }}<small> of {{ totals.hosts|amount }}</small></b><span>hosts are covered: neither a live patch nor a severe update is open</span></li>
+    <li><b>{{ totals.updates.pending|amount }}</b><span>hosts have severe security updates pending, {{ totals.updates.left_out|amount }} have some that are left out</span></li>
     <li><b>{{ totals.reboot_debt|amount }}</b><span>hosts have reboot debt: something waits for a restart</span></li>
     <li><b>{{ totals.cves.fixed_live|amount }}</b><span>CVEs are fixed live somewhere, without a restart</span></li>
     <li><b>{{ totals.cves.pending|amount }}</b><span>CVEs would be fixed by live patches that are there already</span></li>
@@ -214,19 +216,45 @@ TEXT = r"""<!DOCTYPE html>
   {% endif %}
 </section>
 
+<section id="left-out" aria-labelledby="left-out-title">
+  <h2 id="left-out-title">Updates left out</h2>
+  {% if left_out %}
+  <p class="lead">Security advisories that hosts need and no run installs. Those of the kernel itself are not listed: their CVEs are above.</p>
+  <div class="box" tabindex="0" role="region" aria-labelledby="left-out-title">
+  <table class="stack">
+    <caption class="hidden">Security advisories that are left out, why, and on which hosts</caption>
+    <thead><tr><th scope="col">Severity</th><th scope="col">Advisory</th><th scope="col">Why</th><th scope="col">Hosts</th></tr></thead>
+    <tbody>
+    {% for row in left_out %}
+    <tr>
+      <td><span class="severity {{ row.severity }}">{{ row.severity }}</span></td>
+      <th scope="row" class="name">{{ row.id }}{% if row.since %}<small>since {{ row.since }}</small>{% endif %}</th>
+      <td class="why">{{ row.reason }}</td>
+      <td class="why">{{ row.names|join(", ") }}{% if row.hosts > row.names|length %} and {{ (row.hosts - row.names|length)|amount }} more{% endif %}</td>
+    </tr>
+    {% endfor %}
+    </tbody>
+  </table>
+  </div>
+  {{ more(left_out_more, "advisories that are left out") }}
+  {% else %}
+  <p class="empty">No host that answered tells of an update that is left out.</p>
+  {% endif %}
+</section>
+
 <section id="hosts" aria-labelledby="hosts-title">
   <h2 id="hosts-title">All hosts</h2>
   <form class="filters script" role="search" aria-label="Filter hosts" hidden>
     <label class="grow">Search<input type="search" id="host-text" placeholder="host, group, kernel, reason, edition" autocomplete="off" spellcheck="false"></label>
     <label>Kind<select id="host-kind"><option value="">any</option>{% for kind, word in words.items() %}<option value="{{ kind }}">{{ word[0] }} ({{ totals.kinds[kind]|amount }})</option>{% endfor %}</select></label>
-    <label>Sort by<select id="host-sort"><option value="rank">attention</option><option value="host">host</option><option value="group">group</option><option value="kernel">kernel</option><option value="days">days left</option><option value="reboot">CVEs that need a reboot</option><option value="pending">pending CVEs</option><option value="age">age of the answer</option><option value="week">week of restart</option></select></label>
+    <label>Sort by<select id="host-sort"><option value="rank">attention</option><option value="host">host</option><option value="group">group</option><option value="kernel">kernel</option><option value="days">days left</option><option value="reboot">CVEs that need a reboot</option><option value="pending">pending CVEs</option><option value="updates">severe updates</option><option value="age">age of the answer</option><option value="week">week of restart</option></select></label>
     <output id="host-count" aria-live="polite"></output>
   </form>
   <p class="empty static">Searching and sorting all hosts needs JavaScript. What needs attention is listed above without it.</p>
   <div class="box script" id="host-box" tabindex="0" role="region" aria-labelledby="hosts-title" hidden>
     <table class="stack" id="host-table">
       <caption class="hidden">All hosts</caption>
-      <thead><tr><th scope="col">Host</th><th scope="col">Why, and the next command</th><th scope="col">Kernel and live patch</th><th scope="col">Window</th><th scope="col">CVEs</th><th scope="col">Answer&rsquo;s age</th></tr></thead>
+      <thead><tr><th scope="col">Host</th><th scope="col">Why, and the next command</th><th scope="col">Kernel and live patch</th><th scope="col">Window</th><th scope="col">CVEs</th><th scope="col">Updates</th><th scope="col">Answer&rsquo;s age</th></tr></thead>
       <tbody></tbody>
     </table>
   </div>

@@ -29,8 +29,8 @@ TEXT = r""""use strict";
   }
 
   const hosts = data.hosts.map((row, index) => {
-    const [host, group, kind, why, command, age, kernel, level, edition, window, counts, profile, week] = row;
-    const found = { index, host, kind, age, level, edition, window, counts, profile, week };
+    const [host, group, kind, why, command, age, kernel, level, edition, window, counts, updates, profile, week] = row;
+    const found = { index, host, kind, age, level, edition, window, counts, updates, profile, week };
     found.group = data.groups[group];
     found.why = why.map((number) => data.reasons[number]);
     found.command = typeof command === "number" ? `salt ${host} ${data.words[command]}` : command;
@@ -72,6 +72,7 @@ TEXT = r""""use strict";
     rank: (row) => row.index, host: (row) => row.name, group: (row) => row.group, kernel: (row) => row.kernel,
     days: (row) => row.window[2], reboot: (row) => row.counts && -row.counts[2],
     pending: (row) => row.counts && -row.counts[1], age: (row) => row.age === null ? null : -row.age, week: (row) => row.week,
+    updates: (row) => row.updates && -row.updates[0] - row.updates[2],
   };
   let sorted = hosts;
   let sortedBy = "rank";
@@ -109,6 +110,13 @@ TEXT = r""""use strict";
     return inside;
   }
 
+  function updates(row) {
+    const [severe, others, apart, minor] = row.updates || [0, 0, 0, 0];
+    const line = (first, second, word) => first + second ? [part("div", "",
+      `${amount(first + second)} ${word}`, ...(first ? [part("small", "", `${amount(first)} severe`)] : []))] : [];
+    return [...line(severe, others, "pending"), ...line(apart, minor, "left out")];
+  }
+
   function age(seconds) {
     if (seconds === null) return [];
     for (const [size, word] of [[86400, "day"], [3600, "hour"], [60, "minute"]]) {
@@ -139,7 +147,8 @@ TEXT = r""""use strict";
     };
     return part("tr", "", name, why(row),
       told("Kernel", "", kernel), told("Window", "short", row.kernel ? window_(row) : []),
-      told("CVEs", "counts short", counts(row)), told("Age", "short", age(row.age)));
+      told("CVEs", "counts short", counts(row)),
+      told("Updates", "short", updates(row)), told("Age", "short", age(row.age)));
   }
 
   function showHosts() {

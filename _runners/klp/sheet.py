@@ -8,6 +8,8 @@ import csv
 import io
 import time
 
+from . import updates
+
 COLUMNS = (
     "host",
     "group",
@@ -28,6 +30,15 @@ COLUMNS = (
     "unknown",
     "cves_pending",
     "cves_reboot",
+    "retracted",
+    "updates_severe",
+    "updates_others",
+    "left_out_severe",
+    "left_out_others",
+    "left_out",
+    "restart_host",
+    "restart_services",
+    "repositories_frozen",
     "found_out",
 )
 
@@ -47,12 +58,12 @@ def text(documents, silent, summary):
     writer = csv.writer(sheet)
     writer.writerow(COLUMNS)
     for item in summary["hosts"]:
-        row = _row(item, documents.get(item["host"]))
+        row = _row(item, documents.get(item["host"]), summary["made"])
         writer.writerow([cell(row.get(column)) for column in COLUMNS])
     return sheet.getvalue()
 
 
-def _row(item, document):
+def _row(item, document, now):
     row = {key: item.get(key) for key in ("host", "group", "kind", "command")}
     row["why"] = " / ".join(item["why"])
     if document is None:
@@ -62,6 +73,8 @@ def _row(item, document):
     return {
         **row,
         **counts,
+        **_updates(document["updates"], now),
+        "retracted": {True: "yes", False: "no"}.get(live_patch["retracted"]),
         "verdict": document["verdict"],
         "kernel": document["kernel"],
         "level": live_patch["level"],
@@ -73,4 +86,21 @@ def _row(item, document):
         "cves_pending": " ".join(cves["pending"]),
         "cves_reboot": " ".join(cves["reboot"]),
         "found_out": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(document["time"])),
+    }
+
+
+def _updates(found, now):
+    """Return the columns about updates; a number that nobody knows is empty, and so is one that may be too small."""
+    columns = {
+        f"{name}_{part}": number if number or found["reason"] is None else None
+        for name, state in (("updates", "pending"), ("left_out", "left_out"))
+        for part, number in zip(("severe", "others"), updates.counts(found)[state])
+    }
+    restart = {f"restart_{key}": None if names is None else " ".join(names) for key, names in found["restart"].items()}
+    ids = [item["id"] for item in updates.left_out(found, *updates.SEVERITIES)]
+    return {
+        **columns,
+        **restart,
+        "left_out": " ".join(ids),
+        "repositories_frozen": " / ".join(updates.frozen(found, now)),
     }

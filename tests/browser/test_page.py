@@ -6,7 +6,7 @@ import time
 import pytest
 
 from _runners.klp import fleet, kinds, page
-from tests.fleet import NOW, SETTINGS, documents, summary_of_each
+from tests.fleet import GLIBC, NOW, SETTINGS, documents, summary_of_each
 from tests.unit.test_fleet import HOSTILE, hostile
 
 SHOWN = {
@@ -16,7 +16,10 @@ SHOWN = {
     "db2": "Window expired",
     "db1": "Needs a reboot",
     "web2": "Live patch pending",
+    "mail1": "Updates pending",
+    "mail2": "Updates left out",
     "edge1": "Window unknown",
+    "mail3": "Not certain",
     "lost1": "No answer",
 }
 WIDTH = "return [document.documentElement.scrollWidth, innerWidth]"
@@ -74,20 +77,25 @@ def test_every_kind_is_where_it_belongs(browser, small):
     lanes = browser.texts("#windows .lane")
     assert [row for row in lanes if "expired 2026-08-24" in row] and [row for row in lanes if "estimate" in row]
     assert "db2" in browser.text("#restarts tbody tr") and "101" in browser.text("#restarts .late:not(b)")
-    assert "lost1" in browser.text("#silent") and len(browser.texts("#host-table tbody tr")) == 9
+    assert "lost1" in browser.text("#silent") and len(browser.texts("#host-table tbody tr")) == 12
 
 
 def test_hosts_are_found_filtered_and_sorted(browser, small):
     browser.open(small)
     browser.set("host-text", "HANA1 sapinit")
     assert [row.split()[0] for row in browser.texts("#host-table tbody tr")] == ["hana1"]
-    assert browser.text("#host-count") == "1 of 9 hosts"
+    assert browser.text("#host-count") == "1 of 12 hosts"
     browser.set("host-text", "")
     browser.set("host-kind", "reboot")
     assert [row.split()[0] for row in browser.texts("#host-table tbody tr")] == ["db1"]
     browser.set("host-kind", "")
     browser.set("host-sort", "days")
     assert [row.split()[0] for row in browser.texts("#host-table tbody tr")][:3] == ["db2", "build1", "db1"]
+    browser.set("host-sort", "updates")
+    rows = browser.texts("#host-table tbody tr")
+    assert [row.split()[0] for row in rows][:2] == ["mail1", "mail2"]
+    assert "6 pending\n4 severe" in rows[0] and "1 left out\n1 severe" in rows[1]
+    assert GLIBC["id"] in browser.text("#left-out tbody tr") and "mail2" in browser.text("#left-out tbody tr")
     browser.driver.find_element("css selector", '.card [data-kind="expired"]').click()
     assert browser.texts("#host-table tbody th") == ["db2\ndb\nWindow expired"]
 
@@ -98,7 +106,7 @@ def test_cves_are_found_and_filtered(browser, small):
     assert [row.split()[0] for row in browser.texts("#cve-table tbody tr")] == ["CVE-2026-31431"]
     assert browser.text("#matrix tbody tr").split() == [
         *("CVE-2026-31431", "critical"),
-        *("·", "R", "·", "·", "·", "–", "·", "P"),
+        *("·", "R", "·", "·", "·", "·", "·", "·", "–", "·", "P"),
     ]
     browser.set("cve-text", "")
     browser.set("cve-host", "edge")
@@ -162,8 +170,8 @@ def test_it_is_readable_without_javascript(browsers, small):
     assert browser.complaints() == []
     for host, label in SHOWN.items():
         assert [row for row in browser.texts("#attention tbody tr") if host in row and label in row], host
-    assert len(browser.texts(".card")) == 12 and "1 of 9" in browser.text(".figures")
-    assert len(browser.texts("#windows .lane .said")) == 6 and len(browser.texts("#restarts tbody tr")) == 4
+    assert len(browser.texts(".card")) == 14 and "1 of 12" in browser.text(".figures")
+    assert len(browser.texts("#windows .lane .said")) == 6 and len(browser.texts("#restarts tbody tr")) == 5
     assert [row.split()[0] for row in browser.texts("#cve-table tbody tr")][0] == "CVE-2026-31431"
     assert "needs JavaScript" in browser.text("#hosts") and browser.texts("form, button") == []
 

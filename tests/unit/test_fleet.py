@@ -66,7 +66,10 @@ def test_one_of_each_is_one_of_each():
         ("db2", "expired"),
         ("db1", "reboot"),
         ("web2", "pending"),
+        ("mail1", "updates"),
+        ("mail2", "left_out"),
         ("edge1", "unclear"),
+        ("mail3", "unknown"),
         ("web1", "covered"),
     ]
     assert [row["command"] for row in found["hosts"]] == [
@@ -77,14 +80,17 @@ def test_one_of_each_is_one_of_each():
         "salt db2 klp_audit.reboot_safety",
         "salt db1 klp_audit.reboot_safety",
         "salt web2 state.apply klp.patch",
+        "salt mail1 state.apply klp.patch",
+        "salt mail2 klp.pending",
         "salt edge1 klp_audit.window",
+        "salt mail3 zypper.refresh",
         "",
     ]
     assert found["silent"] == {"lost1": "The minion did not answer within 60 seconds."}
-    assert found["totals"]["hosts"] == 9 and found["totals"]["answered"] == 8
-    assert found["totals"]["reboot_debt"] == 2
+    assert found["totals"]["hosts"] == 12 and found["totals"]["answered"] == 11
+    assert found["totals"]["reboot_debt"] == 2 and found["totals"]["updates"] == {"pending": 1, "left_out": 1}
     assert found["totals"]["cves"] == {"fixed_live": 2, "unknown": 1, "pending": 2, "reboot": 3}
-    assert found["totals"]["verdicts"] == {"blocked": 1, "failed": 1, "ok": 4, "reboot_needed": 1, "unsupported": 1}
+    assert found["totals"]["verdicts"] == {"blocked": 1, "failed": 1, "ok": 7, "reboot_needed": 1, "unsupported": 1}
     assert json.loads(json.dumps(found)) == found
 
 
@@ -149,7 +155,7 @@ def test_a_host_has_the_first_kind_that_applies(kind, why, changes):
 
 
 def test_every_kind_has_a_case():
-    assert {kind for kind, _, _ in CASES} | {"silent"} == set(kinds.KINDS)
+    assert {kind for kind, _, _ in CASES} | {"silent", "updates", "left_out"} == set(kinds.KINDS)
 
 
 def test_a_worse_kind_wins_and_all_reasons_are_told():
@@ -249,7 +255,7 @@ def test_an_empty_fleet_has_a_summary():
     assert found["hosts"] == found["kernels"] == found["cves"] == [] and found["totals"]["hosts"] == 0
     assert found["totals"]["ages"] == {"oldest": None, "host": None, "median": None, "old": 0}
     assert set(found) == {
-        "version", "made", "settings", "totals", "hosts", "kernels", "profiles", "cves", "reboots", "silent"
+        "version", "made", "settings", "totals", "hosts", "kernels", "profiles", "cves", "left_out", "reboots", "silent"
     }  # fmt: skip
 
 

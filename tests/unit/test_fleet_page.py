@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from _runners.klp import fleet, kinds, page
-from tests.fleet import NOW, SETTINGS, TODAY, day, document, documents, summary_of_each
+from tests.fleet import GLIBC, KERNEL_ITSELF, NOW, SETTINGS, TODAY, day, document, documents, summary_of_each
 from tests.unit.test_fleet import HOSTILE, hostile, summary
 
 VOID = {"meta", "input", "br", "link", "img"}
@@ -85,7 +85,7 @@ def test_the_page_lets_only_its_own_style_and_script():
 def test_everybody_has_a_place():
     text = page.html(summary_of_each())
     attention = section(text, "attention")
-    for host in ("lost1", "old1", "hana1", "build1", "db2", "db1", "web2", "edge1"):
+    for host in ("lost1", "old1", "hana1", "build1", "db2", "db1", "web2", "edge1", "mail1", "mail2", "mail3"):
         assert f">{host}<" in attention
     assert ">web1<" not in attention and "salt hana1 klp.blockers" in attention
     for kind, (label, words, _) in page.WORDS.items():
@@ -95,20 +95,32 @@ def test_everybody_has_a_place():
     assert "no dates known" in windows and "until 2026-12-27, 30 days" in windows
     assert "1 too late" in section(text, "restarts") and "klp_audit.reboot_safety" in section(text, "restarts")
     assert "CVE-2026-31431" in section(text, "cves") and "lost1" in section(text, "silent")
-    assert "27 Nov 2026, 12:00 UTC" in text and "8 of 9" in text and "10 minutes" in text
+    assert "27 Nov 2026, 12:00 UTC" in text and "11 of 12" in text and "10 minutes" in text
 
 
 def test_the_embedded_data_have_all_hosts():
     found = embedded(page.html(summary_of_each()))
     rows = {row[0]: row for row in found["hosts"]}
-    assert list(rows) == ["lost1", "old1", "hana1", "build1", "db2", "db1", "web2", "edge1", "web1"]
+    assert list(rows) == [
+        *("lost1", "old1", "hana1", "build1", "db2", "db1", "web2", "mail1", "mail2", "edge1", "mail3", "web1")
+    ]
+    assert rows["lost1"][11] is None and rows["mail1"][11] == [4, 2, 0, 0] and rows["mail2"][11] == [0, 0, 1, 0]
     assert found["words"][rows["hana1"][4]] == "klp.blockers" and rows["web1"][4] == ""
     assert found["reasons"][rows["lost1"][3][0]] == "The minion did not answer within 60 seconds."
     marks = {cve: marks for cve, _, _, marks in found["cves"]}
-    assert marks["CVE-2026-31431"][rows["db1"][11]] == "R" and marks["CVE-2026-31431"][rows["web2"][11]] == "P"
-    assert marks["CVE-2026-31431"][rows["web1"][11]] == "." and marks["CVE-2026-31431"][rows["old1"][11]] == "-"
-    assert marks["CVE-2026-22871"][rows["edge1"][11]] == "?" and marks["CVE-2026-23100"][rows["web1"][11]] == "F"
-    assert rows["db2"][12] == 1 and rows["edge1"][12] is None
+    assert marks["CVE-2026-31431"][rows["db1"][12]] == "R" and marks["CVE-2026-31431"][rows["web2"][12]] == "P"
+    assert marks["CVE-2026-31431"][rows["web1"][12]] == "." and marks["CVE-2026-31431"][rows["old1"][12]] == "-"
+    assert marks["CVE-2026-22871"][rows["edge1"][12]] == "?" and marks["CVE-2026-23100"][rows["web1"][12]] == "F"
+    assert rows["db2"][13] == 1 and rows["edge1"][13] is None
+
+
+def test_what_is_left_out_has_a_table_of_its_own():
+    found = section(page.html(summary_of_each()), "left-out")
+    assert GLIBC["id"] in found and GLIBC["reason"] in found and "since 2026-11-18" in found and "mail2" in found
+    assert KERNEL_ITSELF["id"] not in found
+    assert "No host that answered" in section(page.html(summary(document("a"))), "left-out")
+    many = [document(f"a{number}", updates__left_out=[GLIBC]) for number in range(5)]
+    assert "a0, a1, a2 and 2 more" in section(page.html(summary(*many)), "left-out")
 
 
 @pytest.mark.parametrize("text", HOSTILE, ids=range(len(HOSTILE)))

@@ -49,7 +49,7 @@ def test_honest_documents_are_taken_as_they_are():
 @pytest.mark.parametrize("path", list(paths(GOOD)), ids=":".join)
 @pytest.mark.parametrize("value", [3.5, {"a": 1}, [7], True], ids=str)
 def test_a_value_of_another_type_is_refused(path, value):
-    if path == ("reboot", "needed") and value is True:
+    if path in (("reboot", "needed"), ("live_patch", "retracted")) and value is True:
         return
     if path == ("cves", "severity"):
         return
@@ -75,7 +75,7 @@ def test_a_missing_key_and_an_unknown_one_are_refused(path):
         ("Traceback\nlong", "its answer is no document: Traceback long"),
         (None, "its answer is no document: None"),
         ({"schema": "other"}, "its answer is no document: {'schema': 'other'}"),
-        (dict(GOOD, version=1), "its document has version 1, wanted 2; bring both to one version"),
+        (dict(GOOD, version=1), "its document has version 1, wanted 3; bring both to one version"),
         (dict(GOOD, host="web2"), "its document is of another host: web2"),
         (dict(GOOD, verdict="fine"), "document:verdict: found fine"),
         (changed(("window", "last"), "tomorrow"), "document:window:last: found tomorrow"),
@@ -111,6 +111,15 @@ def test_checks_are_cleaned_and_bounded():
     assert found == [dict(one, detail="a [31m b")] * documents.LINES
     for wrong in (dict(one, verdict="skipped"), dict(one, more=1), {"check": "initrd"}, "initrd", 7):
         assert "document:checks" in refused(changed(("checks",), [wrong]))
+
+
+def test_no_advisory_is_dropped_that_a_host_leaves_out():
+    """A list that is cut could lose the only severe one, and the host would be covered."""
+    one = {"id": "a", "severity": "low", "kernel": False, "reason": "r", "since": None}
+    many = [one] * 300 + [dict(one, severity="critical")]
+    found = documents.document("web1", changed(("updates", "left_out"), many))["updates"]
+    assert found["left_out"] == many
+    assert "document:updates:left_out" in refused(changed(("updates", "left_out"), [one] * (documents.LONGEST + 1)))
 
 
 def test_too_many_cves_are_refused():

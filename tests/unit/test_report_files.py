@@ -65,9 +65,28 @@ def test_a_date_that_is_none_has_no_sample():
     assert "window_end" not in metrics.text(some, {}, fleets.summary(some, {}, LIMITS, fleet.NOW))
 
 
+def test_metrics_count_updates_by_severity():
+    found = samples(metrics.text(DOCUMENTS, SILENT, SUMMARY))
+
+    def number(host, state, severity):
+        return found["salt_klp_updates"].get((("host", host), ("severity", severity), ("state", state)))
+
+    assert [number("mail1", "pending", word) for word in fleet.SEVERITIES] == [1, 3, 0, 2, 0]
+    assert [number("mail2", "left_out", word) for word in fleet.SEVERITIES] == [0, 1, 0, 0, 0]
+    assert [number("old1", state, "low") for state in ("pending", "left_out")] == [None, None]
+    host = (("host", "mail3"),)
+    assert found["salt_klp_repositories_frozen"][host] == 1
+    assert found["salt_klp_metadata_timestamp_seconds"][host] == fleet.FROZEN["time"]
+    assert (found["salt_klp_live_patch_retracted"][host], found["salt_klp_services_to_restart"][host]) == (0, 0)
+    assert (("host", "old1"),) not in found["salt_klp_live_patch_retracted"]
+
+
 def test_what_is_not_known_has_no_sample():
     some = copy.deepcopy(DOCUMENTS)
     for document in some.values():
+        document["updates"].update(repositories=[], restart={"host": None, "services": None}, reason="no")
+        document["updates"].update(pending=dict.fromkeys(fleet.SEVERITIES, 0), left_out=[])
+        document["live_patch"]["retracted"] = None
         document["locks"]["missing"] = None
         document["transition"]["state"] = "unknown"
         document["window"]["last"] = None
@@ -76,6 +95,10 @@ def test_what_is_not_known_has_no_sample():
         "salt_klp_locks_missing",
         "salt_klp_transition_in_progress",
         "salt_klp_window_end_timestamp_seconds",
+        "salt_klp_updates",
+        "salt_klp_metadata_timestamp_seconds",
+        "salt_klp_live_patch_retracted",
+        "salt_klp_services_to_restart",
     } & set(found)
 
 
@@ -108,6 +131,20 @@ def test_the_table_has_a_line_for_every_host():
             assert row["pending"] == str(len(document["cves"]["pending"]))
         else:
             assert (row["verdict"], row["kernel"]) == ("", "")
+
+
+def test_the_table_tells_updates():
+    some = copy.deepcopy(DOCUMENTS)
+    some["mail2"]["updates"]["restart"] = {"host": ["glibc", "dbus-1"], "services": None}
+    some["web1"]["live_patch"]["retracted"] = True
+    found = rows(sheet.text(some, SILENT, fleets.summary(some, SILENT, LIMITS, fleet.NOW)))
+    columns = ("updates_severe", "updates_others", "left_out_severe", "left_out_others", "left_out", "retracted")
+    assert [found["mail1"][key] for key in columns] == ["4", "2", "0", "0", "", "no"]
+    assert [found["mail2"][key] for key in columns] == ["0", "0", "1", "0", fleet.GLIBC["id"], "no"]
+    assert [found["old1"][key] for key in columns] == [""] * 6
+    assert [found["mail2"][f"restart_{key}"] for key in ("host", "services")] == ["glibc dbus-1", ""]
+    assert found["mail3"]["repositories_frozen"] == "SLE-Module-Basesystem15-SP5-Updates (45 days old)"
+    assert found["web1"]["retracted"] == "yes"
 
 
 @pytest.mark.parametrize("begin", ["=", "+", "-", "@", "\t", "\r"])
