@@ -11,6 +11,7 @@ change the vendor, and that one package that needs a locked kernel stops all oth
 import klp_cves
 import klp_level
 import klp_live
+import klp_locked
 import klp_paths
 import klp_pillar
 import klp_state
@@ -19,6 +20,7 @@ import zypp_cmd
 import zypp_packages
 import zypp_plan
 import zypp_solver
+import zypp_unwanted
 import zypp_write
 
 CUT_OFF = "cut off before and not installed again: {}: {}"
@@ -53,7 +55,8 @@ def plan(host, update=None, level=None):
     * ``unfinished``: {name: edition} of what was cut off before;
     * ``requested``: [NAME=EDITION], what zypper is told;
     * ``skipped``: [{"item", "kind", "reason"}];
-    * ``contents``: {id: {name: edition}} of the needed advisories.
+    * ``contents``: {id: {name: edition}} of the needed advisories, locked ones included;
+    * ``locked``: {name: [(edition, id)]}, what an administrator has locked by its advisory.
     """
     update = settings(host, update)
     key = ("plan", repr(sorted(update.items())), level)
@@ -63,26 +66,40 @@ def plan(host, update=None, level=None):
 
 
 def _plan(host, update, level):
-    needed = zypp_solver.advisories(host)
-    contents = zypp_solver.advisory_editions(host, needed)
-    names = {key: sorted(value) for key, value in contents.items()}
-    found = zypp_plan.plan(needed, names, zypp_solver.updates(host), update, zypp_packages.needreboot(host))
+    found, contents = _decided(host, update)
     live_patch = {} if level is None else live_patch_change(host, level)
-    live_patch, refused = _admit(host, update, requested(found["packages"]), live_patch)
-    found = zypp_plan.dropped(found, refused, names)
+    live_patch, refused = _admit(host, update, found, live_patch)
+    found = zypp_plan.dropped(found, refused, contents)
     wanted = sorted(requested(dict(found["packages"], **live_patch)))
     brought = zypp_plan.changes(zypp_solver.dry_run(host, wanted, "install", options(update))) if wanted else {}
+    locked, comes = found.pop("locked"), found.pop("comes")
     return dict(
         found,
         packages={name: change for name, change in brought.items() if name not in live_patch},
+        skipped=zypp_unwanted.told(found["skipped"], comes, brought),
         live_patch=live_patch,
         requested=wanted,
         unfinished={name: edition for name, edition in unfinished(host).items() if name not in brought},
         contents=contents,
+        locked=locked,
     )
 
 
-def _admit(host, update, names, live_patch):
+def _decided(host, update):
+    """
+    Return the plan before a dry run, and what the needed advisories bring.
+
+    What asks for a reboot by what it provides is looked for only where something is left to install.
+    """
+    needed = zypp_solver.advisories(host) + klp_locked.advisories(host)
+    contents, updates = zypp_solver.advisory_editions(host, needed), zypp_solver.updates(host)
+    found = zypp_plan.plan(needed, contents, updates, update, zypp_solver.named_hints())
+    if found["packages"] and not update["reboot"]:
+        found = zypp_plan.plan(needed, contents, updates, update, zypp_solver.reboot_hints(host))
+    return found, contents
+
+
+def _admit(host, update, found, live_patch):
     """
     Return the change of the live patch that goes into the plan, and the packages that do not: ``{name: why}``.
 
@@ -90,9 +107,9 @@ def _admit(host, update, names, live_patch):
     """
 
     def problem(some):
-        return _problem(host, some, update)
+        return _problem(host, some, update, locked=found["locked"])
 
-    fixed = requested(live_patch)
+    names, fixed = requested(found["packages"]), requested(live_patch)
     if fixed and problem(fixed + names) is not None and problem(fixed) is not None:
         live_patch, fixed = {}, []
     _, refused = zypp_plan.admit(names, problem, fixed)
@@ -118,25 +135,28 @@ def requested(changes):
     return [f"{name}={changes[name]['new']}" for name in sorted(changes)]
 
 
-def _problem(host, names, update, more=()):
+def _problem(host, names, update, more=(), locked=None):
     """
     Return why packages cannot be installed together, one clause, or ``None``.
 
     more
         more options of zypper.
+    locked
+        what must not come since its advisory is locked, as ``zypp_unwanted.split`` has it.
     """
-    key = ("problem", tuple(sorted(names)), repr(sorted(update.items())), tuple(more))
-    return host.kept(key, zypp_solver.locked_world(), lambda: _ask(host, sorted(names), update, list(more)))
+    locked = locked or {}
+    key = ("problem", tuple(sorted(names)), repr(sorted(update.items())), tuple(more), repr(sorted(locked.items())))
+    return host.kept(key, zypp_solver.locked_world(), lambda: _ask(host, sorted(names), update, list(more), locked))
 
 
-def _ask(host, names, update, more):
+def _ask(host, names, update, more, locked):
     try:
         found = zypp_solver.dry_run(host, names, "install", options(update) + more)
     except zypp_cmd.NotInstallable as exc:
         return f"cannot be installed here: {exc.why}"
-    wrong = zypp_plan.forbidden(found, zypp_packages.needreboot(host), update["reboot"])
-    wrong += zypp_plan.excluded(found, update["exclude"])
-    return f"would {', '.join(wrong)}" if wrong else None
+    wrong = zypp_solver.forbidden(host, found, update["reboot"])
+    wrong += zypp_plan.excluded(found, update["exclude"]) + zypp_unwanted.offending(found, locked)
+    return zypp_plan.would(wrong) if wrong else None
 
 
 def _reload(host, level):

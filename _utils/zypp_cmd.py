@@ -175,6 +175,14 @@ def check_capability(text):
     return text
 
 
+def check_capabilities(found, path):
+    """Return capabilities of a file; one of another form is an error that names the file: zypper cannot be asked."""
+    for text in found:
+        if not CAPABILITY.match(text):
+            raise CommandExecutionError(f"{path} (or its folder .d): provides: {repr(text)[:99]} is no capability")
+    return list(found)
+
+
 def scope():
     """Return the argv prefix that lets a zypper outlive an update of the minion that started it."""
     if salt.utils.systemd.booted() and salt.utils.path.which("systemd-run"):

@@ -5,7 +5,6 @@ Source: rpm(8), zypper(8) needs-rebooting.
 """
 
 import os
-import re
 
 from salt.exceptions import CommandExecutionError
 
@@ -14,7 +13,7 @@ import klp_parse
 import klp_paths
 import klp_sys
 import zypp_cmd
-import zypp_plan
+import zypp_hints
 
 NAME_AND_EDITION = "%{NAME}\\t%{VERSION}-%{RELEASE}\\n"
 
@@ -63,16 +62,14 @@ def providers(host, capability):
     return sorted({owner for owner, what in pairs if capability in (what, what.split(" = ", 1)[0])})
 
 
-def needreboot(host):
-    """Return the names of the packages after which zypper asks for a reboot, by the files of ``/etc/zypp``."""
-    folder = klp_paths.NEEDREBOOT_FOLDER
-    more = [f"{folder}/{name}" for name in (sorted(os.listdir(folder)) if os.path.isdir(folder) else [])]
-    texts = [klp_sys.text(path) or "" for path in [klp_paths.NEEDREBOOT] + more]
-    names, provided = zypp_plan.needreboot(texts)
-    if provided:
-        answer = _rpm(host, ["rpm", "-q", "--qf", NAME_AND_EDITION, "--whatprovides"] + provided)
-        names |= set(re.findall(r"^([^\t\n]+)\t", answer, re.MULTILINE))
-    return names
+def needreboot():
+    """Return what asks for a reboot by the files of ``/etc/zypp``, as ``zypp_hints.read`` has it; starts no program."""
+    folder, texts = klp_paths.NEEDREBOOT_FOLDER, {}
+    there = sorted(os.listdir(folder)) if os.path.isdir(folder) else []
+    more = [f"{folder}/{name}" for name in there if not name.endswith(zypp_hints.NOT_READ)]
+    for path in [klp_paths.NEEDREBOOT] + more:
+        texts[path] = klp_sys.text(path) or ""
+    return zypp_hints.read(texts)
 
 
 def needs_rebooting():

@@ -149,6 +149,12 @@ def editions(text):
     ]
 
 
+def providers(text):
+    """Read ``zypper --xmlout search --details --provides``: ``[(name, edition)]`` of packages."""
+    nodes = [node for node in document(text).iter("solvable") if node.get("kind", "package") == "package"]
+    return [(_attribute(node, "name"), _attribute(node, "edition")) for node in nodes]
+
+
 def advisory_editions(text):
     """
     Read ``zypper info --type patch IDS``: ``{id: {package name: edition}}``, from the conflicts that make an advisory.

@@ -6,6 +6,8 @@ import fnmatch
 import re
 
 import klp_family
+import zypp_hints
+import zypp_unwanted
 
 PREFIXES = "|".join(names["prefix"] for names in klp_family.NAMES.values())
 METAPACKAGES = "|".join(names["metapackage"].split("{}")[1] for names in klp_family.NAMES.values())
@@ -17,14 +19,19 @@ RUNNING = "installed by klp.patched"
 
 # Reasons. A hard one also keeps a package back that another advisory would bring.
 EXCLUDED = "excluded by pillar klp:update:exclude"
-DROPPED = "{}; leave it out for good with pillar klp:update:exclude: [{}]"
+DROPPED = "{}{} leave it out for good with pillar klp:update:exclude: [{}]"
+OF_LOCKED = "its advisory {} is {}"
 CATEGORY = "category {} is not in pillar klp:update:categories"
 SEVERITY = "severity {} is not in pillar klp:update:severities"
 NEEDS_KERNEL = "needs {}, and the kernel stays as it is"
-REBOOT = "asks for a reboot; allow it with pillar klp:update:reboot"
-NEED_REBOOT_LIST = "asks for a reboot (named in /etc/zypp/needreboot); allow it with pillar klp:update:reboot"
+ALLOW = "allow it with pillar klp:update:reboot"
+REBOOT = f"asks for a reboot; {ALLOW}"
+HINTED = f"asks for a reboot ({{}}); {ALLOW}"
 OTHERS = "no advisory speaks of it and pillar klp:update:others is false"
 STILL_NEEDED = "still needed after the update: zypper could not bring all of its packages"
+LOCK = "lock the kernel packages (zypper.locked) or leave out what needs them (pillar klp:update:exclude)"
+BY_HAND = "if this host may be restarted, install it by hand with zypper"
+ASKS = " (asks for a reboot)"
 WORDS = {"change-vendor": "change the vendor of"}  # for an action of zypper
 HELD_BACK = "zypper holds back {}: it cannot be installed with the locks and repositories as they are"
 
@@ -74,36 +81,63 @@ def _advisory_reason(advisory, packages, update):
         return NEEDS_KERNEL.format(kernels[0]), True
     if _matches(advisory["id"], update["exclude"]):
         return EXCLUDED, True
-    if advisory["reboot"] and not update["reboot"]:
-        return REBOOT, True
+    reboot = advisory["reboot"] and not update["reboot"]
     if advisory["category"] not in update["categories"]:
-        return CATEGORY.format(advisory["category"]), False
+        return CATEGORY.format(advisory["category"]), reboot
     if advisory["severity"] not in update["severities"]:
-        return SEVERITY.format(advisory["severity"]), False
-    return None, False
+        return SEVERITY.format(advisory["severity"]), reboot
+    return (REBOOT, True) if reboot else (None, False)
 
 
-def plan(advisories, packages, updates, update, needreboot):
+def plan(advisories, contents, updates, update, hints=zypp_hints.NONE):
     """
     Decide what to install.
 
     advisories
-        needed ones, as ``zypp_parse.advisories`` reads them.
-    packages
-        ``{advisory id: [package names]}``.
+        needed ones, as ``zypp_parse.advisories`` reads them; what an administrator has locked is "unwanted".
+    contents
+        ``{advisory id: {package name: edition}}``.
     updates
         ``{name: {"old", "new"}}``: packages that zypper could update with the locks as they are.
     update
         settings below ``klp:update``.
-    needreboot
-        names of packages that ask for a reboot.
+    hints
+        what asks for a reboot, as ``zypp_hints.hints`` has it.
 
     Returns ``{"advisories": [ids], "packages": {name: {"old", "new"}}, "skipped": [{"item", "kind",
-    "reason"}], "live_patches": [ids]}``; live patches are another state's business.
+    "reason"}], "live_patches": [ids], "locked", "comes"}``; live patches are another state's business, the last two are
+    of ``zypp_unwanted.split``.
     """
-    chosen, skipped, live, hard, soft, wanted = [], [], [], {}, {}, set()
-    for advisory in sorted(advisories, key=lambda item: item["id"]):
-        names = packages.get(advisory["id"], [])
+    listed = sorted(advisories, key=lambda item: item["id"])
+    chosen, skipped, live, hard, soft = _choose(listed, contents, update)
+    wanted = {name for advisory in chosen for name in contents.get(advisory["id"], {})}
+    why = {item["id"]: zypp_unwanted.reason(item) for item in listed if zypp_unwanted.locked(item)}
+    out, comes, limits = zypp_unwanted.split(why, [item["id"] for item in chosen], contents)
+    updates = zypp_unwanted.limited(updates, out, limits)
+    for name in set(updates) & set(out):
+        ident = zypp_unwanted.brings(out, name, updates[name]["new"])
+        if ident:
+            hard.setdefault(name, OF_LOCKED.format(ident, why[ident]))
+    taken, left = _packages(updates, wanted, hard, soft, update, hints)
+    reasons = {name: EXCLUDED for name in wanted if _matches(name, update["exclude"])}
+    reasons.update((item["item"], item["reason"]) for item in left)
+    chosen, stuck = _reachable(chosen, contents, taken, reasons)
+    stuck += [{"item": ident, "kind": "advisory", "reason": reason} for ident, reason in why.items()]
+    return {
+        "advisories": [advisory["id"] for advisory in chosen],
+        "packages": taken,
+        "live_patches": live,
+        "skipped": sorted(skipped + stuck + left, key=lambda item: (item["kind"], item["item"])),
+        "locked": out,
+        "comes": comes,
+    }
+
+
+def _choose(listed, contents, update):
+    """Part the advisories that nobody has locked: chosen, left out, live patches; and packages of those left out."""
+    chosen, skipped, live, hard, soft = [], [], [], {}, {}
+    for advisory in [item for item in listed if not zypp_unwanted.locked(item)]:
+        names = contents.get(advisory["id"], {})
         if names and all(live_patch_package(name) for name in names):
             live.append(advisory["id"])
             continue
@@ -113,23 +147,14 @@ def plan(advisories, packages, updates, update, needreboot):
             (hard if strong else soft).update((name, reason) for name in names)
         else:
             chosen.append(advisory)
-            wanted.update(names)
-    taken, left = _packages(updates, wanted, hard, soft, update, needreboot)
-    reasons = {name: EXCLUDED for name in wanted if _matches(name, update["exclude"])}
-    reasons.update((item["item"], item["reason"]) for item in left)
-    chosen, stuck = _reachable(chosen, packages, taken, reasons)
-    return {
-        "advisories": [advisory["id"] for advisory in chosen],
-        "packages": taken,
-        "live_patches": live,
-        "skipped": sorted(skipped + stuck + left, key=lambda item: (item["kind"], item["item"])),
-    }
+    return chosen, skipped, live, hard, soft
 
 
-def _packages(updates, wanted, hard, soft, update, needreboot):
+def _packages(updates, wanted, hard, soft, update, hints):
     taken, left = {}, []
     for name in sorted(updates):
-        reason = _package_reason(name, wanted, hard, soft, update, needreboot)
+        asks = None if update["reboot"] else zypp_hints.how(hints, name, updates[name]["new"])
+        reason = _package_reason(name, wanted, hard, soft, update, asks)
         if reason is None:
             taken[name] = updates[name]
         elif reason != RUNNING:
@@ -137,7 +162,8 @@ def _packages(updates, wanted, hard, soft, update, needreboot):
     return taken, left
 
 
-def _package_reason(name, wanted, hard, soft, update, needreboot):
+def _package_reason(name, wanted, hard, soft, update, asks):
+    """``asks`` is how it is known that it asks for a reboot; that is said where allowing it would bring the package."""
     if live_patch_package(name):
         return RUNNING
     if kernel_package(name):
@@ -146,13 +172,11 @@ def _package_reason(name, wanted, hard, soft, update, needreboot):
         return EXCLUDED
     if name in hard:
         return hard[name]
-    if name in needreboot and not update["reboot"]:
-        return NEED_REBOOT_LIST
-    if name in wanted:
-        return None
-    if name in soft:
+    if name not in wanted and name in soft:
         return soft[name]
-    return None if update["others"] else OTHERS
+    if name not in wanted and not update["others"]:
+        return OTHERS
+    return HINTED.format(asks) if asks else None
 
 
 def _reachable(chosen, packages, taken, left):
@@ -168,25 +192,34 @@ def _reachable(chosen, packages, taken, left):
     return good, stuck
 
 
-def forbidden(summary, needreboot, allow_reboot):
+def forbidden(summary, hints):
     """
     Return what a dry run must not hold, as ``["install kernel-default-5.14...", ...]``.
 
-    A kernel, what asks for a reboot unless that is allowed, a package of another vendor (zypper itself keeps the vendor
-    unless an edition is named), and the removal of a live patch.
+    A kernel, a package of another vendor (zypper itself keeps the vendor unless an edition is named), the removal of a
+    live patch, and what asks for a reboot.
 
     summary
         of ``zypp_parse.summary``.
+    hints
+        what asks for a reboot, as ``zypp_hints.hints`` has it; ``zypp_hints.NONE`` where it is allowed.
     """
     found = []
     for action in sorted(key for key in summary if key != "nothing"):
-        for item in summary[action]:
+        for item in [item for item in summary[action] if item["kind"] == "package"]:
             name = item["name"]
-            asks = name in needreboot and not allow_reboot and action != "remove"
+            asks = action != "remove" and zypp_hints.how(hints, name, item["edition"])
             gone = action == "remove" and live_patch_package(name) and not _comes_again(summary, name)
-            if item["kind"] == "package" and (kernel_package(name) or asks or gone or action == "change-vendor"):
+            if kernel_package(name) or gone or action == "change-vendor":
                 found.append(f"{WORDS.get(action, action)} {name}-{item['edition']}")
+            elif asks:
+                found.append(f"{WORDS.get(action, action)} {name}-{item['edition']}{ASKS}")
     return found
+
+
+def only_reboots(offending):
+    """Return whether nothing but a reboot speaks against a dry run: then pillar can allow it."""
+    return all(item.endswith(ASKS) for item in offending)
 
 
 def _comes_again(summary, name):
@@ -210,12 +243,15 @@ def _matches(text, patterns):
     return any(fnmatch.fnmatchcase(text, pattern) for pattern in patterns)
 
 
+def would(offending):
+    """Return the clause for a package that brings along what it must not; a pillar key is named where it would help."""
+    return f"would {', '.join(offending)}" + (f"; {ALLOW}" if only_reboots(offending) else "")
+
+
 def refusal(command, offending):
     """Return the sentence for a dry run that holds what it must not."""
-    return (
-        f"zypper {command}: refused before anything was installed, because it would {', '.join(offending)}; "
-        "lock the kernel packages (zypper.locked) or leave out what needs them (pillar klp:update:exclude)"
-    )
+    cure = BY_HAND if only_reboots(offending) else LOCK
+    return f"zypper {command}: refused before anything was installed, because it would {', '.join(offending)}; {cure}"
 
 
 def admit(names, problem, kept=()):
@@ -247,13 +283,6 @@ def _part(names, problem, kept, why):
     rest, kept = names[half:], kept + first
     second, more = admit(rest, problem, kept) if wrong else _part(rest, problem, kept, why)
     return first + second, dict(wrong, **more)
-
-
-def needreboot(texts):
-    """Read the files that name the packages after which zypper asks for a reboot: ``(names, provided)``."""
-    lines = [line.split("#", 1)[0].strip() for text in texts for line in text.splitlines()]
-    names = {line for line in lines if line and not line.startswith("provides:")}
-    return names, sorted({line[9:].strip() for line in lines if line.startswith("provides:")})
 
 
 def without_epoch(edition):
@@ -299,7 +328,7 @@ def dropped(plan_, wrong, contents):
         ``{advisory id: package names}``: an advisory all of whose packages are dropped is left out, too.
     """
     taken = {name: change for name, change in plan_["packages"].items() if name not in wrong}
-    reasons = {name: DROPPED.format(why, name) for name, why in wrong.items()}
+    reasons = {name: DROPPED.format(why, ", or" if why.endswith(ALLOW) else ";", name) for name, why in wrong.items()}
     left = [{"item": name, "kind": "package", "reason": reason} for name, reason in reasons.items()]
     stuck = [
         {"item": item, "kind": "advisory", "reason": next(reasons[name] for name in contents[item] if name in reasons)}

@@ -12,12 +12,17 @@ from salt.exceptions import CommandExecutionError, SaltInvocationError
 
 import klp_cmd
 import klp_paths
+import klp_record
 import klp_sys
 import zypp_cmd
+import zypp_hints
 import zypp_metadata
+import zypp_packages
 import zypp_parse
 import zypp_plan
+import zypp_unwanted
 
+HINTS = "hints"  # record of what asks for a reboot
 SKIPPED = 106  # what zypper ends with where it skips a repository; "refresh" ends with 4 then (measured)
 COMMANDS = {"install": ["install"], "update": ["update"], "downgrade": ["install", "--oldpackage"]}
 NO_REPOSITORIES = (
@@ -76,8 +81,16 @@ PENDING = ["list-updates", "--type", "patch", "--type", "package"]
 
 def advisories(host):
     """Return the needed advisories as ``zypp_parse.advisories`` has them, with those that wait for the update stack."""
-    found = klp_cmd.parsed(zypp_parse.advisories, _read(host, PENDING))
-    return [item for item in found if item["status"] in zypp_parse.PENDING]
+    return [item for item in _listed(host) if item["status"] in zypp_parse.PENDING]
+
+
+def unwanted(host):
+    """Return the advisories that are needed and locked, ours and those of an administrator, as ``advisories`` does."""
+    return [item for item in _listed(host) if zypp_unwanted.locked(item)]
+
+
+def _listed(host):
+    return klp_cmd.parsed(zypp_parse.advisories, _read(host, PENDING))
 
 
 def updates(host):
@@ -137,10 +150,41 @@ def dry_run(host, names, command="install", options=()):
     return klp_cmd.parsed(zypp_parse.summary, _read(host, args, ok=(0, 102, 103)))
 
 
-def permitted(host, names, command, needreboot, allow_reboot, options=()):
-    """Return the dry run, or raise if it holds what promise 1 forbids: a kernel, or what asks for a reboot."""
+def named_hints():
+    """Return what asks for a reboot by its name, as ``zypp_hints.hints`` does; starts no program."""
+    return zypp_hints.hints(*zypp_packages.needreboot())
+
+
+def reboot_hints(host):
+    """
+    Return what asks for a reboot, of all that is installed or in repositories, as ``zypp_hints.hints`` does.
+
+    One zypper, and none as long as the repositories are the same.
+    """
+    names, capabilities = zypp_packages.needreboot()
+    found = klp_record.recall(HINTS, _hint_world(capabilities))
+    if not found:
+        args = ["search", "--details", "--provides", "--match-exact"]
+        args += zypp_cmd.check_capabilities(capabilities, klp_paths.NEEDREBOOT)
+        pairs = klp_cmd.parsed(zypp_parse.providers, _read(host, args, ok=(0, 104), files=klp_paths.METADATA))
+        found = {"answer": klp_record.remember(HINTS, _hint_world(capabilities), pairs)}
+    return zypp_hints.hints(names, capabilities, [tuple(pair) for pair in found["answer"]])
+
+
+def _hint_world(capabilities):
+    return [capabilities, [list(item) for item in klp_sys.fingerprint(klp_paths.METADATA)]]
+
+
+def forbidden(host, summary, allow_reboot):
+    """Return what a dry run must not hold: a kernel, or what asks for a reboot unless that is allowed."""
+    brings = any(summary[action] for action in summary if action not in ("nothing", "remove"))
+    return zypp_plan.forbidden(summary, reboot_hints(host) if brings and not allow_reboot else zypp_hints.NONE)
+
+
+def permitted(host, names, command, allow_reboot, options=()):
+    """Return the dry run, or raise for what it holds and must not, as ``forbidden`` has it."""
     found = dry_run(host, names, command, options)
-    offending = zypp_plan.forbidden(found, needreboot, allow_reboot)
+    offending = forbidden(host, found, allow_reboot)
     if offending:
         raise CommandExecutionError(zypp_plan.refusal(command, offending))
     return found

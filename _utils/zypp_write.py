@@ -66,7 +66,7 @@ def install(host, names, force=False, older=False, allow_reboot=False, options=(
     """
     command, options = "downgrade" if older else "install", list(options) + (["--force"] if force else [])
     before = zypp_packages.packages(host)
-    summary = zypp_solver.permitted(host, names, command, zypp_packages.needreboot(host), allow_reboot, options)
+    summary = zypp_solver.permitted(host, names, command, allow_reboot, options)
     expected = arriving(summary)
     if check:
         check(expected)

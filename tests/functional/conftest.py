@@ -43,7 +43,7 @@ NEW = [
     Package("azure-agent", "2.0", "1.1", ["Requires: kernel-azure"]),
     Package("broken", "2.0", "1.1", scripts={"pre": "exit 1"}),
     Package("slow", "2.0", "1.1", scripts={"post": f"{GATE}\nsleep 1\necho ran >>/var/lib/slow"}),
-    Package("dbus-1", "1.14", "1.1"),  # named in /etc/zypp/needreboot
+    Package("dbus-1", "1.14", "1.1", [packages.HINT]),
     Package("kernel-azure", "5.14.21", "150500.33.6.1"),
 ]
 LATER = [Package("tool", "3.0", "1.1"), packages.live_patch("150500.55.7", 17, "150500.2.1")]

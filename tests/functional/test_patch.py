@@ -27,7 +27,7 @@ UPDATED = {
 NEEDS_KERNEL = "needs kernel-default, and the kernel stays as it is"
 NO_WAY = "zypper holds back dkms-agent: it cannot be installed with the locks and repositories as they are"
 REBOOT = "asks for a reboot; allow it with pillar klp:update:reboot"
-LISTED = "asks for a reboot (named in /etc/zypp/needreboot); allow it with pillar klp:update:reboot"
+LISTED = "asks for a reboot (provides installhint(reboot-needed)); allow it with pillar klp:update:reboot"
 SKIPPED = [
     f"Skipped advisory {ADVISORY}2871: {NEEDS_KERNEL}",
     f"Skipped advisory {ADVISORY}3410: {NO_WAY}",

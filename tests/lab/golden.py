@@ -52,7 +52,7 @@ TEXTS = {
     "etc/os-release": OS_RELEASE,
     "etc/products.d/SLES.prod": PRODUCT,
     "etc/rpm/macros.sles": "%_dbpath /usr/lib/sysimage/rpm\n",
-    "etc/zypp/needreboot": "kernel-default\nkernel-firmware-all\nglibc\ndbus-1\n",
+    "etc/zypp/needreboot": "",  # as SUSE ships it since libzypp 17.27.0 (libzypp.changes)
 }
 PROGRAMS = {"klp-test-hook": "usr/sbin", "lsinitrd": "usr/bin", "boot": "usr/lib/lab"}
 

@@ -172,6 +172,9 @@ LIFECYCLE = "\n".join(
     ]
 )
 BLOCKER = {"/usr/sbin/blkmapd": "blkmapd"}
+# What tells libzypp that the host has to be restarted afterwards (TargetImpl.cc), since 17.27.0 the only thing: SUSE
+# ships /etc/zypp/needreboot empty (libzypp.changes). Of the firmware only the new edition has it, as packages get it.
+HINT = "Provides: installhint(reboot-needed)"
 
 
 def pool() -> list[Package]:
@@ -186,7 +189,7 @@ def pool() -> list[Package]:
         ),
         kernel("150500.55.7"),
         kernel_livepatch("150500.55.7"),
-        Package("glibc", "2.31", "150300.46.1"),
+        Package("glibc", "2.31", "150300.46.1", [HINT]),
         Package("bash", "4.4", "150400.25.22"),
         Package("libz1", "1.2.13", "150500.2.3"),
         Package("libopenssl1_1", "1.1.1l", "150500.15.4"),
@@ -204,12 +207,12 @@ def updates() -> list[Package]:
     return [
         kernel("150500.55.12"),
         kernel_livepatch("150500.55.12"),
-        Package("glibc", "2.31", "150300.63.1"),
+        Package("glibc", "2.31", "150300.63.1", [HINT]),
         Package("libz1", "1.2.13", "150500.4.3.1"),
         Package("libopenssl1_1", "1.1.1l", "150500.17.6.1"),
         Package("curl", "8.0.1", "150400.5.26.1"),
         Package("libzypp", "17.31.20", "150500.3.6.1"),
-        Package("kernel-firmware-all", "20230724", "150500.3.6.1"),
+        Package("kernel-firmware-all", "20230724", "150500.3.6.1", [HINT]),
         Package("dkms-agent", "2.0", "1.1", ["Requires: kernel-default >= 5.14.21-150500.55.12"]),
         Package("nfs-client", "2.1.1", "150500.22.3.1", sources=BLOCKER, scripts={"post": "exit 3"}),
     ]

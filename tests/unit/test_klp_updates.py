@@ -6,7 +6,7 @@ from salt.exceptions import CommandExecutionError
 import klp_paths
 import klp_updates
 import zypp_plan
-from tests.unit.conftest import LP
+from tests.unit.conftest import HINTS, LP
 from tests.unit.hosts import BASE, FIRST, LATER, ONE, PENDING, SECOND, THREE, TWO, reads, remembers, repository, rpm
 from tests.unit.loader import recorded
 from tests.unit.updates import BAD, CURE, EIGHT, REFUSED, advisory, host_with, info, planned, skipped
@@ -38,7 +38,8 @@ def test_the_plan_of_a_recorded_host_is_one_dry_run(minion, programs):
     assert {item[-4:] for item in skipped(found)} == {"2871", "3410", "3500", "libc"}
     calls = [argv[3:] for argv in programs.started("zypper")]
     assert calls[:2] == [PENDING, [LATER, "list-updates"]]
-    (dry,) = calls[2:]
+    hints, dry = calls[2:]
+    assert hints == [LATER, *HINTS, "installhint(reboot-needed)", "kernel"]
     editions = {**{name: change["new"] for name, change in found["packages"].items()}, LP: THREE}
     assert dry == [LATER, "install", "--dry-run", *[f"{name}={editions[name]}" for name in sorted(editions)]]
     assert found["requested"] == dry[3:]
@@ -82,8 +83,9 @@ def test_one_bad_package_of_eight_does_not_hold_up_the_others(minion, kind, name
     solver = host_with(minion, EIGHT, bad={name: kind})
     found = planned(minion, exclude=["never"])
     why = (BAD[kind][1] if kind in BAD else REFUSED[kind][2]).format(name)
+    why += "; allow it with pillar klp:update:reboot, or" if kind == "reboot" else ";"
     assert sorted(found["packages"]) == [item for item in EIGHT if item != name]
-    assert found["skipped"] == [{"item": name, "kind": "package", "reason": f"{why}; {CURE.format(name)}"}]
+    assert found["skipped"] == [{"item": name, "kind": "package", "reason": f"{why} {CURE.format(name)}"}]
     assert found["requested"] == [f"{item}=2-1" for item in EIGHT if item != name]
     assert len(solver.tried) <= 2 * 3 + 1
 
@@ -210,7 +212,7 @@ def test_without_a_level_the_live_patch_is_not_looked_at(live, programs):
     host_with(live, ["a"])
     found = klp_updates.plan(live.host)
     assert (found["live_patch"], found["reload"]) == ({}, {})
-    assert not any("search" in argv for argv in programs.calls)
+    assert not any("search" in argv and LP in argv for argv in programs.calls)
 
 
 @pytest.mark.parametrize(

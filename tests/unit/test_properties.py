@@ -12,6 +12,7 @@ from tests.unit.loader import recorded, utils
 
 UTILS = utils()
 zypp_locks, zypp_plan = UTILS["zypp_locks"], UTILS["zypp_plan"]
+zypp_hints, klp_cves = UTILS["zypp_hints"], UTILS["klp_cves"]
 klp_pillar, klp_schema = UTILS["klp_pillar"], UTILS["klp_schema"]
 PARSERS = [
     ("klp_parse", "kernel", "6.1.0-13-default"),
@@ -35,6 +36,7 @@ PARSERS = [
     ("zypp_parse", "updates", recorded("zypper/list-updates-converged.xml")),
     ("zypp_parse", "summary", recorded("zypper/update-with-locks.xml")),
     ("zypp_parse", "editions", recorded("zypper/search-live-patch.xml")),
+    ("zypp_parse", "providers", recorded("zypper/search-provides.xml")),
     ("zypp_parse", "blocked", recorded("zypper/list-updates-both.xml")),
     ("zypp_parse", "advisory_editions", recorded("zypper/info-patches.txt")[:2500]),
     ("zypp_parse", "found_advisories", recorded("zypper/search-conflicts.xml")),
@@ -166,6 +168,7 @@ ADVISORY = st.fixed_dictionaries(
         "id": IDS,
         "category": st.sampled_from([*klp_schema.CATEGORIES, "new"]),
         "severity": st.sampled_from([*klp_schema.SEVERITIES, "new"]),
+        "status": st.sampled_from(["needed", "optional", "unwanted"]),
         "reboot": st.booleans(),
         "stack": st.booleans(),
     }
@@ -183,7 +186,7 @@ SETTINGS = st.fixed_dictionaries(
 )
 HOSTS = st.tuples(
     st.lists(ADVISORY, max_size=5, unique_by=lambda item: item["id"]),
-    st.dictionaries(IDS, st.lists(PACKAGES, max_size=4)),
+    st.dictionaries(IDS, st.dictionaries(PACKAGES, st.sampled_from(["1-2", "2-1", "3-1"]), max_size=4)),
     st.dictionaries(PACKAGES, CHANGE),
 )
 
@@ -191,7 +194,8 @@ HOSTS = st.tuples(
 @given(HOSTS, st.one_of(st.just(klp_pillar.defaults()["update"]), SETTINGS), st.sets(PACKAGES, max_size=2))
 def test_every_plan_keeps_the_kernel_and_tells_what_it_leaves_out(host, update, needreboot):
     advisories, packages, updates = host
-    found = zypp_plan.plan(advisories, packages, updates, update, needreboot)
+    hints = zypp_hints.hints(dict.fromkeys(needreboot, "named"))
+    found = zypp_plan.plan(advisories, packages, updates, update, hints)
     taken, skipped = found["packages"], {(item["kind"], item["item"]) for item in found["skipped"]}
     for name in updates:
         assert (name in taken) + (("package", name) in skipped) + zypp_plan.live_patch_package(name) == 1
@@ -206,8 +210,23 @@ def test_every_plan_keeps_the_kernel_and_tells_what_it_leaves_out(host, update, 
 @given(HOSTS, SETTINGS)
 def test_what_stays_back_for_the_kernel_is_brought_by_no_other_advisory(host, update):
     advisories, packages, updates = host
-    found = zypp_plan.plan(advisories, packages, updates, update, set())
-    there = {item["id"] for item in advisories}
+    found = zypp_plan.plan(advisories, packages, updates, update)
+    there = {item["id"] for item in advisories if item["status"] != "unwanted"}
     for name, contents in packages.items():
         kernels = any(zypp_plan.kernel_package(package) for package in contents)
         assert not (name in there and kernels) or not set(contents) & set(found["packages"])
+
+
+@given(HOSTS, SETTINGS)
+def test_no_package_brings_about_what_is_locked_but_by_an_advisory_that_needs_it(host, update):
+    advisories, contents, updates = host
+    found = zypp_plan.plan(advisories, contents, updates, update)
+    unwanted = [item["id"] for item in advisories if item["status"] == "unwanted"]
+    skipped = {item["item"] for item in found["skipped"]}
+    assert set(unwanted) <= skipped
+    for ident in unwanted:
+        for name, edition in contents.get(ident, {}).items():
+            if name in found["packages"] and not klp_cves.newer(edition, found["packages"][name]["new"]):
+                assert name in [pair[0] for pair in found["comes"].get(ident, [])]
+    for pairs in found["comes"].values():
+        assert all(name in contents[ident] and ident not in unwanted for name, ident in pairs)

@@ -48,16 +48,22 @@ def test_the_flag_file_says_whether_a_reboot_is_needed(minion, programs, there):
     assert minion.salt["zypper.needs_rebooting"]() is there and programs.calls == []
 
 
-def test_needreboot_capabilities_are_resolved_by_rpm(minion, programs):
-    minion.file(klp_paths.NEEDREBOOT, "glibc\nprovides:kernel\n")
-    minion.file(f"{klp_paths.NEEDREBOOT_FOLDER}/site", "my-driver\nprovides:no-such-capability\n")
-    argv = ["rpm", "-q", "--qf", "%{NAME}\\t%{VERSION}-%{RELEASE}\\n", "--whatprovides", "kernel", "no-such-capability"]
-    programs.on(argv, {"retcode": 1, "stdout": recorded("rpm/provides-kernel.txt")})
-    assert zypp_packages.needreboot(minion.host) == {"glibc", "my-driver", "kernel-default"}
+def test_needreboot_files_are_read_as_libzypp_reads_them(minion, programs):
+    """Backups of rpm in the folder are not read (TargetImpl.cc)."""
+    folder = klp_paths.NEEDREBOOT_FOLDER
+    minion.file(klp_paths.NEEDREBOOT, "glibc # libc\n\nprovides:kernel\nprovides:\n")
+    minion.file(f"{folder}/site", "# only a comment\nmy-driver\nprovides:dbus >= 2\nglibc\n")
+    for name in ("a.rpmnew", "a.rpmsave", "a.rpmorig"):
+        minion.file(f"{folder}/{name}", "curl\n")
+    names = {"kernel-firmware": "known to libzypp", "glibc": f"named in {folder}/site"}
+    names["my-driver"] = f"named in {folder}/site"
+    assert zypp_packages.needreboot() == (names, ["installhint(reboot-needed)", "kernel", "dbus >= 2"])
+    assert programs.calls == []
 
 
-def test_without_files_nothing_asks_for_a_reboot(minion, programs):
-    assert zypp_packages.needreboot(minion.host) == set() and programs.calls == []
+def test_without_files_libzypp_knows_some_things_by_itself(minion):
+    known = ({"kernel-firmware": "known to libzypp"}, ["installhint(reboot-needed)", "kernel"])
+    assert zypp_packages.needreboot() == known
 
 
 @pytest.mark.parametrize(

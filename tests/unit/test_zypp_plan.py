@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 import klp_cves
 import klp_pillar
+import zypp_hints
 import zypp_parse
 import zypp_plan
 from tests.unit.loader import recorded
@@ -97,9 +98,15 @@ def lab():
     )
 
 
-def plan(lab, needreboot=("glibc", "kernel-firmware-all"), **update):
+def listed(*names):
+    """What asks for a reboot where these names are in the file."""
+    return zypp_hints.hints(dict.fromkeys(names, "named in /etc/zypp/needreboot"))
+
+
+def plan(lab, hints=None, **update):
     advisories, packages, updates = lab
-    return zypp_plan.plan(advisories, packages, updates, dict(DEFAULTS, **update), set(needreboot))
+    hints = hints or listed("glibc", "kernel-firmware-all")
+    return zypp_plan.plan(advisories, packages, updates, dict(DEFAULTS, **update), hints)
 
 
 def reasons(found):
@@ -143,7 +150,12 @@ def test_reboots_can_be_allowed_but_never_a_kernel(lab):
         ({"exclude": ["?url"]}, "curl", "excluded by pillar klp:update:exclude"),
         ({"exclude": ["curl"]}, BASE + "3310", "excluded by pillar klp:update:exclude"),
         ({"exclude": ["dkms-agent"]}, BASE + "3410", "excluded by pillar klp:update:exclude"),  # also held back
-        ({"others": False}, "kernel-firmware-all", "asks for a reboot (named in /etc/zypp/needreboot)"),
+        # Allowing a reboot would not bring these, so that is not what is said.
+        ({"others": False}, "kernel-firmware-all", "no advisory speaks of it and pillar klp:update:others is false"),
+        ({"categories": ["recommended"]}, BASE + "3500", "category security is not in pillar klp:update:categories"),
+        ({"severities": ["low"]}, BASE + "3500", "severity important is not in pillar klp:update:severities"),
+        ({"severities": ["low"]}, "glibc", "severity important is not in pillar klp:update:severities"),
+        ({"exclude": ["glibc"]}, "glibc", "excluded by pillar klp:update:exclude"),
     ],
 )
 def test_settings_keep_an_advisory_and_its_packages_back(lab, update, item, reason):
@@ -165,8 +177,8 @@ def test_a_package_that_two_advisories_bring_stays_back_for_a_hard_reason_only()
     ]
     packages = {"A": ["a"], "B": ["a"], "C": ["a", "kernel-default"]}
     updates, update = {"a": {"old": "1-1", "new": "2-1"}}, dict(DEFAULTS, categories=["security"])
-    assert zypp_plan.plan(advisories[:2], packages, updates, update, set())["packages"] == updates
-    found = zypp_plan.plan(advisories, packages, updates, update, set())
+    assert zypp_plan.plan(advisories[:2], packages, updates, update)["packages"] == updates
+    found = zypp_plan.plan(advisories, packages, updates, update)
     assert found["packages"] == {} and found["advisories"] == []
     assert reasons(found)["a"] == "needs kernel-default, and the kernel stays as it is"
     assert reasons(found)["A"] == reasons(found)["a"]
@@ -174,28 +186,29 @@ def test_a_package_that_two_advisories_bring_stays_back_for_a_hard_reason_only()
 
 def test_an_advisory_without_packages_is_taken():
     advisory = {"id": "A", "category": "security", "severity": "low", "reboot": False, "stack": True}
-    assert zypp_plan.plan([advisory], {}, {}, DEFAULTS, set())["advisories"] == ["A"]
+    assert zypp_plan.plan([advisory], {}, {}, DEFAULTS)["advisories"] == ["A"]
 
 
 @pytest.mark.parametrize(
     ("sample", "allow", "found"),
     [
+        ("install-kernel.xml", False, ["install kernel-default-5.14.21-150500.55.12.1"]),
         ("install-kernel.xml", True, ["install kernel-default-5.14.21-150500.55.12.1"]),
         ("install-live-patch.xml", False, []),
         ("install-stack-patch.xml", False, []),
-        ("update-with-locks.xml", False, ["upgrade curl-8.0.1-150400.5.26.1"]),
+        ("update-with-locks.xml", False, ["upgrade curl-8.0.1-150400.5.26.1 (asks for a reboot)"]),
         ("update-with-locks.xml", True, []),
         ("install-change-vendor.xml", True, ["change the vendor of ven-2-1"]),
         ("install-twice.xml", True, []),
         ("install-kernel-livepatch.xml", True, ["install kernel-default-5.14.21-150500.55.12.1"]),
         ("remove.xml", True, ["remove " + LP + "-1-150500.9.3.1"]),
-        ("install-plan.xml", False, ["upgrade curl-8.0.1-150400.5.26.1"]),
+        ("install-plan.xml", False, ["upgrade curl-8.0.1-150400.5.26.1 (asks for a reboot)"]),
         ("install-nothing.xml", False, []),
     ],
 )
 def test_a_dry_run_may_hold_no_kernel(sample, allow, found):
     summary = zypp_parse.summary(recorded(f"zypper/{sample}"))
-    assert zypp_plan.forbidden(summary, {"curl"}, allow) == found
+    assert zypp_plan.forbidden(summary, zypp_hints.NONE if allow else listed("curl")) == found
 
 
 def test_a_refusal_says_what_to_do():
@@ -204,9 +217,26 @@ def test_a_refusal_says_what_to_do():
     assert "install kernel-default-1-1, remove kernel-rt-1-1" in text and "klp:update:exclude" in text
 
 
-def test_needreboot_files_name_packages_and_capabilities():
-    texts = ["glibc # libc\n\nprovides:kernel\n", "# only a comment\nprovides:dbus\nglibc\n"]
-    assert zypp_plan.needreboot(texts) == ({"glibc"}, ["dbus", "kernel"])
+ASKS = "install a-1-1 (asks for a reboot)"
+KEY = "allow it with pillar klp:update:reboot"
+
+
+@pytest.mark.parametrize(
+    ("offending", "helps"),
+    [([ASKS], True), ([ASKS, "install kernel-rt-1-1"], False), (["remove kernel-rt-1-1"], False)],
+)
+def test_the_pillar_key_is_named_where_it_would_help(offending, helps):
+    assert zypp_plan.would(offending) == f"would {', '.join(offending)}" + (f"; {KEY}" if helps else "")
+    text = zypp_plan.refusal("install", offending)
+    assert ("install it by hand with zypper" in text) is helps and ("lock the kernel packages" in text) is not helps
+    assert KEY not in text  # zypper.install and the live patch never ask the pillar
+
+
+def test_what_drags_in_a_reboot_has_two_cures(lab):
+    left = zypp_plan.dropped(plan(lab), {"curl": f"would {ASKS}; {KEY}"}, lab[1])
+    assert reasons(left)["curl"] == (
+        f"would {ASKS}; {KEY}, or leave it out for good with pillar klp:update:exclude: [curl]"
+    )
 
 
 @pytest.mark.parametrize(
@@ -249,14 +279,24 @@ def test_exit_codes_that_need_words(command, code, scriptlets, said):
 def test_a_live_patch_that_is_replaced_is_not_taken_away():
     item = {"name": LP, "kind": "package", "edition": "1-1", "old": None}
     gone = {"remove": [item], "upgrade": [], "nothing": False}
-    assert zypp_plan.forbidden(gone, set(), True) == [f"remove {LP}-1-1"]
-    assert zypp_plan.forbidden(dict(gone, upgrade=[dict(item, edition="2-1")]), set(), True) == []
+    assert zypp_plan.forbidden(gone, zypp_hints.NONE) == [f"remove {LP}-1-1"]
+    assert zypp_plan.forbidden(dict(gone, upgrade=[dict(item, edition="2-1")]), zypp_hints.NONE) == []
 
 
 def test_a_package_that_asks_for_a_reboot_may_be_removed():
     item = {"name": "glibc", "kind": "package", "edition": "1-1", "old": None}
-    assert zypp_plan.forbidden({"remove": [item], "nothing": False}, {"glibc"}, False) == []
-    assert zypp_plan.forbidden({"install": [item], "nothing": False}, {"glibc"}, False) == ["install glibc-1-1"]
+    assert zypp_plan.forbidden({"remove": [item], "nothing": False}, listed("glibc")) == []
+    assert zypp_plan.forbidden({"install": [item], "nothing": False}, listed("glibc")) == [
+        "install glibc-1-1 (asks for a reboot)"
+    ]
+
+
+def test_the_edition_that_comes_decides_and_not_the_one_that_is_installed(lab):
+    new = lab[2]["curl"]["new"]
+    hints = zypp_hints.hints(found=[("curl", new), ("libz1", "1.2.13-150500.2.3")])
+    found = reasons(plan(lab, hints))
+    assert found["curl"] == f"asks for a reboot (provides installhint(reboot-needed)); {KEY}" and "libz1" not in found
+    assert "curl" in plan(lab, hints, reboot=True)["packages"]
 
 
 def test_a_dry_run_may_hold_nothing_that_is_excluded_by_name():

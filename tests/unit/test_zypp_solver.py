@@ -8,7 +8,7 @@ from salt.exceptions import CommandExecutionError, SaltInvocationError
 import klp_paths
 import zypp_parse
 import zypp_solver
-from tests.unit.conftest import LP
+from tests.unit.conftest import HINTS, LP
 from tests.unit.hosts import LATER, PENDING, SEARCH, THREE, dry, reads
 from tests.unit.loader import recorded
 
@@ -254,3 +254,70 @@ def test_patience_comes_from_the_pillar(minion, programs):
     (options,) = programs.options
     assert options["timeout"] == 107 and options["env"] == {"LC_ALL": "C", "ZYPP_LOCK_TIMEOUT": "7"}
     assert (options["stdin"], options["python_shell"], options["ignore_retcode"]) == ("", False, True)
+
+
+# -- what asks for a reboot --------------------------------------------------------------------------------------------
+
+HINTED = {("hinted", "2.0-1.1"), ("newhint", "1:2.0-1.1"), ("noarchd", "1-1"), ("oldhint", "1.0-1.1")}
+HINTED |= {("kernel-default", f"5.14.21-150500.55.{number}.1") for number in (7, 12)}
+OWN = ["installhint(reboot-needed)", "kernel"]
+
+
+def test_editions_that_ask_for_a_reboot_are_one_zypper_until_the_repositories_change(minion, programs):
+    cookie = klp_paths.METADATA[0].replace("*", "a")
+    minion.file(cookie, "1")
+    reads(minion, [*HINTS, *OWN], recorded("zypper/search-provides.xml"))
+    for _ in range(2):
+        assert zypp_solver.reboot_hints(minion.host)["editions"] == HINTED  # each time another job
+    assert len(programs.calls) == 1
+    minion.changed()  # packages of the host change nothing of it
+    zypp_solver.reboot_hints(minion.host)
+    assert len(programs.calls) == 1
+    minion.file(cookie, "22")
+    zypp_solver.reboot_hints(minion.host)
+    assert len(programs.calls) == 2
+
+
+def test_what_needreboot_files_name_is_asked_for_in_the_same_call(minion, programs):
+    minion.file(klp_paths.NEEDREBOOT, "glibc\nprovides:x >= 2\n")
+    reads(minion, [*HINTS, *OWN, "x >= 2"], recorded("zypper/search-provides.xml"))
+    found = zypp_solver.reboot_hints(minion.host)
+    assert found["editions"] == HINTED and "glibc" in found["names"] and len(programs.calls) == 1
+    minion.file(klp_paths.NEEDREBOOT, "")
+    reads(minion, [*HINTS, *OWN], {"stdout": recorded("zypper/search-provides-nothing.xml"), "retcode": 104})
+    assert zypp_solver.reboot_hints(minion.host)["editions"] == set() and len(programs.calls) == 2
+
+
+@pytest.mark.parametrize("line", ["-v", "--installed-only", "a;b", "x" * 300])
+def test_a_line_that_is_no_capability_is_an_error_that_names_the_file(minion, programs, line):
+    minion.file(klp_paths.NEEDREBOOT, f"provides:{line}\n")
+    with pytest.raises(CommandExecutionError, match="needreboot .* is no capability$"):
+        zypp_solver.reboot_hints(minion.host)
+    assert programs.calls == []
+
+
+@pytest.mark.parametrize(("code", "text"), [(0, "<stream>"), (4, ""), (106, "<stream/>"), (0, "<x><solvable/></x>")])
+def test_where_zypper_does_not_know_what_asks_for_a_reboot_that_is_an_error(minion, code, text):
+    reads(minion, [*HINTS, ...], {"retcode": code, "stdout": text})
+    with pytest.raises(CommandExecutionError):
+        zypp_solver.reboot_hints(minion.host)
+
+
+@pytest.mark.parametrize(
+    ("action", "allowed", "asked", "told"),
+    [
+        ("upgrade", False, 2, "upgrade hinted-2.0-1.1 (asks for a reboot)"),
+        ("upgrade", True, 1, None),
+        ("remove", False, 1, None),
+    ],
+)
+def test_hints_are_asked_for_where_something_comes(minion, programs, action, allowed, asked, told):
+    reads(minion, [*HINTS, *OWN], recorded("zypper/search-provides.xml"))
+    reads(minion, ["install", "--dry-run", "a"], dry(action, "hinted=2.0-1.1"))
+    if told:
+        with pytest.raises(CommandExecutionError, match="install it by hand with zypper$") as error:
+            zypp_solver.permitted(minion.host, ["a"], "install", allowed)
+        assert told in str(error.value) and "klp:update" not in str(error.value)
+    else:
+        zypp_solver.permitted(minion.host, ["a"], "install", allowed)
+    assert len(programs.calls) == asked

@@ -20,6 +20,7 @@ def test_an_install_looks_before_and_after(minion, programs):
     assert minion.salt["zypper.install"]([LP]) == {"changed": {LP: {"old": "1-1", "new": "3-150500.2.1"}}, "notes": []}
     assert [argv[:2] + argv[-3:] for argv in programs.started("zypper")] == [
         ["zypper", "--non-interactive", "install", "--dry-run", LP],
+        ["zypper", "--non-interactive", "--match-exact", "installhint(reboot-needed)", "kernel"],
         ["zypper", "--non-interactive", LATER, "install", LP],
     ]
 
@@ -48,7 +49,8 @@ def test_what_is_run_is_what_was_tried(minion, programs, wanted, args):
     reads(minion, ["install", ...], dry("upgrade", "a=2-1"))
     writes(minion, wanted)
     zypp_write.install(minion.host, **args)
-    tried, done = programs.started("zypper")
+    tried, hints, done = programs.started("zypper")
+    assert "search" in hints
     assert [part for part in tried if part not in ("--dry-run", "--xmlout")] == [item for item in done if item != LATER]
     assert done[:3] == ["zypper", "--non-interactive", LATER] and tried[:3] == [*done[:2], "--xmlout"]
 
@@ -229,3 +231,20 @@ def test_a_damaged_record_stops_an_install_before_zypper_starts(minion):
     with pytest.raises(CommandExecutionError, match="begun.json: not what salt-klp wrote; repair it or move it away$"):
         minion.salt["zypper.install"](["a=2-1"])
     assert wrote(minion, "install") == []
+
+
+def test_what_asks_for_a_reboot_is_not_installed_without_permission(minion):
+    """The edition that comes has the hint, that which is installed need not."""
+    minion.asks_for_reboot("a=2-1")
+    rpm(minion, {"a": "1-1"}, {"a": "2-1"})
+    reads(minion, ["install", "--dry-run", "a"], dry("upgrade", "a=2-1"))
+    writes(minion, ["install", "a"], changes=True)
+    with pytest.raises(CommandExecutionError) as error:
+        minion.salt["zypper.install"](["a"])
+    assert str(error.value) == (
+        "zypper install: refused before anything was installed, because it would upgrade a-2-1 (asks for a reboot); "
+        "if this host may be restarted, install it by hand with zypper"
+    )
+    assert wrote(minion) == []
+    zypp_write.install(minion.host, ["a"], allow_reboot=True)
+    assert wrote(minion) == [["install", "a"]]

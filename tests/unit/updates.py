@@ -16,7 +16,7 @@ CURE = "leave it out for good with pillar klp:update:exclude: [{}]"
 BAD = {
     # what a package drags in, and how it is said
     "kernel": (KERNEL, "would install kernel-default-5-1"),
-    "reboot": (OTHER.format("glibc"), "would upgrade glibc-2-1"),
+    "reboot": (OTHER.format("glibc"), "would upgrade glibc-2-1 (asks for a reboot)"),
     "vendor": (VENDOR.format("{}"), "would change the vendor of {}-2-1"),
     "live patch": (REMOVAL, f"would remove {LP}-1-1"),
     "excluded": (OTHER.format("never"), "would upgrade never-2-1"),
