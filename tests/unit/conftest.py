@@ -110,6 +110,34 @@ class Minion:
         self.programs = Programs(self.changed)
         self.asks_for_reboot()
         self.clock = Clock()
+        run_all = create_autospec(salt.modules.cmdmod.run_all, side_effect=self.programs.run_all)
+        self.salt = {"cmd.run_all": run_all}
+        self.names: dict = {"__salt__": self.salt, "__opts__": self.opts, "__pillar__": self.pillar}
+        self.names.update(__context__=self.context, __grains__=self.grains, __instance_id__="run 1")
+        self.utils = loader.utils()
+        self._host_files(monkeypatch)
+        self.modules = {name: loader.load("_modules", name, **self.names) for name in loader.MODULES}
+        for name, module in self.modules.items():
+            self.salt.update(loader.functions(module, name))
+        self.states = {name: loader.load("_states", name, **self.names) for name in loader.STATES}
+
+    @property
+    def host(self):
+        """A new ``Host``, as each call of a module has it."""
+        return self.utils["klp_host"].of(self.salt, self.pillar, self.grains)
+
+    def _host_files(self, monkeypatch):
+        """Move every path of a host below the folder of this test, and give every util the same clock."""
+        paths = self.utils["klp_paths"]
+        for name in [name for name in vars(paths) if name.isupper()]:
+            value = getattr(paths, name)
+            moved = f"{self.root}{value}" if isinstance(value, str) else tuple(f"{self.root}{item}" for item in value)
+            monkeypatch.setattr(paths, name, moved)
+        for module in self.utils.values():
+            if hasattr(module, "time"):
+                monkeypatch.setattr(module, "time", self.clock)
+        fresh = self.utils["klp_fresh"]
+        monkeypatch.setattr(fresh, "_stamp", lambda: fresh.SEEN)  # a file may be edited while tests run
         family, read_only = self.utils["klp_family"], self.utils["klp_sys"]
         row = family.family
         zypp_conf = (str(self.root / "etc/zypp/zypp.conf"),)
