@@ -24,7 +24,9 @@ VALUED = {"-vm", "-d", "--description", "--snapshot", "--vmstate"}
 
 def parse(args, known, unknown):
     """Return the options and the other arguments; ``unknown`` says how the tool speaks of one that it does not know."""
-    options, words, rest = {}, [], list(args)
+    options: dict = {}
+    words: list = []
+    rest = list(args)
     while rest:
         word = rest.pop(0)
         name, equals, value = word.partition("=")
@@ -238,9 +240,9 @@ def qm(state, command, machine, *args):
     act(state, options, words)
 
 
-def ssh(state, *args):
+def ssh(state, *words):
     """Log in where the key may do one thing only: the program itself, for one machine."""
-    args, options = list(args), []
+    args, options = list(words), []
     while args and args[0].startswith("-"):
         options.append(args.pop(0))
         if options[-1] == "-o":

@@ -24,7 +24,8 @@ HYPERVISORS = {
     "libvirt": ("virsh", "web1", "running", "shut off", "create"),
     "proxmox": ("qm", "101", "running", "stopped", "--description"),
 }
-# Stands in for the four command lines: keeps the snapshots in a file, knows nothing but what the programs ask.
+# Stands in for four command lines: keeps the snapshots in a file, and refuses what the programs do not ask. Follows the
+# references of AWS CLI (ec2), Azure CLI (az snapshot, az vm), gcloud (compute snapshots) and ONTAP 9 (volume snapshot).
 FAKE = """\
 import json, os, re, sys
 kind, args, path = sys.argv[1], sys.argv[2:], os.environ["CLOUD"]
@@ -221,6 +222,13 @@ def test_only_a_snapshot_of_this_host_and_run_is_good_or_deleted(cloud):
     assert cloud.snapshots == []
     assert cloud.run("delete", name).returncode == 0
     assert cloud.run("verify", name).returncode != 0
+
+
+def test_another_id_is_neither_good_nor_deleted(cloud):
+    name = cloud.create()
+    assert cloud.run("verify", f"{name}-x").returncode != 0
+    assert cloud.run("delete", f"{name}-x").returncode == 0
+    assert cloud.snapshots == [name]
 
 
 def test_a_snapshot_that_cannot_be_made_is_an_error(cloud):
