@@ -102,6 +102,8 @@ lint-docs: setup-lint
 	@echo "== generated pages"
 	@$(LINT)/python tools/docs.py --check
 	@$(LINT)/python tools/reference.py --check
+	@echo "== known problems"
+	@$(LINT)/python tools/ledger.py
 
 docs/reference/pillar.md docs/reference/campaign.md docs/reference/report.md pillar/schema.yaml \
     pillar/campaign-schema.yaml pillar/report-schema.yaml: \
