@@ -57,6 +57,8 @@ def taken(name, before=None):
         if not now["backup"]:
             return "nothing will change, no backup needed"
         way = klp_runs.backend(host)
+        if way["backend"] == "none":
+            return "no backup, no way back: pillar klp:backup:backend is none"
         chosen = f" (backend {way['backend']}: {way['reason']})" if way["chosen"] else ""
         return f"backup {now['backup']} is verified{chosen}"
 

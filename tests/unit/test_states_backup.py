@@ -47,6 +47,14 @@ def test_a_backup_is_taken_once(host, programs):
     assert len(programs.started("backup")) == 1 and len(programs.started("check")) == 2
 
 
+def test_a_host_that_is_patched_without_a_way_back_says_so(host, programs):
+    host.pillar["klp"] = {"backup": {"backend": "none"}}
+    ret = apply(host, "root_backup.taken")
+    assert (ret["result"], ret["changes"]) == (True, {})
+    assert ret["comment"] == "Already as declared: no backup, no way back: pillar klp:backup:backend is none"
+    assert programs.calls == []
+
+
 def test_a_backend_that_was_looked_up_is_told(host, functions, programs):
     host.pillar["klp"] = {"backup": {"backend": "auto"}, "run": "r1"}
     answer = {"run": "r1", "backend": "snapper", "backup": "5"}
