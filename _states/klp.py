@@ -303,7 +303,7 @@ def verified(name):
         return klp_state.result(name, result=False, comment=f"unknown: {exc}")
     lines = [f"{found['verdict']}: {found['kernel']} with live patch {found['live_patch'] or 'none'}"]
     lines += klp_checks.summary(found["checks"])
-    lines += [item["detail"] for item in found["checks"] if (item["check"], item["verdict"]) == ("held", klp_checks.OK)]
+    lines += klp_checks.told(found["checks"])
     good = found["verdict"] in klp_checks.GOOD
     result = good if good or not __opts__["test"] else None
     return klp_state.result(name, result=result, comment="\n".join(lines))

@@ -24,6 +24,7 @@ GOOD = (OK, REBOOT_NEEDED)  # a run that ends with one of them has reached what 
 UNSIGNED = 0x2000  # bit 13 of /proc/sys/kernel/tainted
 DEPTH = 5  # functions of a blocker's kernel stack that a message names
 FRAME = re.compile(r"(?:\[<\w+>\] )?([^\s+]+)\+0x")
+NO_SCRIPTLET = "none failed"
 NAMED = 3  # lines of the kernel log that a message quotes
 NEWEST = 20  # errors in the kernel log that an answer holds
 # Flags of /proc/sys/kernel/tainted that errors set (admin-guide/tainted-kernels); drivers and live patches set others.
@@ -60,6 +61,17 @@ def wrong(checks):
 def summary(checks):
     """Return what is not ok, one line each."""
     return [f"{item['check']}: {item['verdict']}: {item['detail']}" for item in wrong(checks)]
+
+
+def told(checks):
+    """Return what has to be said although it is ok: that a host is held, and what failed and was accepted."""
+    good = [item for item in checks if item["verdict"] == OK]
+    lines = [item["detail"] for item in good if item["check"] == "held"]
+    return lines + [
+        f"scriptlets: {item['detail']}"
+        for item in good
+        if item["check"] == "scriptlets" and item["detail"] != NO_SCRIPTLET
+    ]
 
 
 def transition(sysfs, tool, blockers):
@@ -158,6 +170,33 @@ def unfinished(packages):
             "packages", FAILED, f"installation was cut off: {names}; run klp.patch again, it installs them anew"
         )
     return check("packages", OK, "none was cut off")
+
+
+def scriptlets(packages, accept=False, acknowledged=()):
+    """
+    Has the scriptlet of every package ended well?
+
+    packages
+        ``{name: edition}``, as ``zypp_scriptlets.failed`` has it.
+    accept, acknowledged
+        of pillar ``klp:update``.
+    """
+    pairs = {f"{name}={edition}": f"{name}-{edition}" for name, edition in sorted(packages.items())}
+    left = [pair for pair in pairs if pair not in acknowledged]
+    if not pairs:
+        return check("scriptlets", OK, NO_SCRIPTLET)
+    if not left:
+        return check("scriptlets", OK, f"failed, and acknowledged by pillar: {', '.join(pairs.values())}")
+    names = ", ".join(pairs[pair] for pair in left)
+    if accept:
+        return check("scriptlets", OK, f"failed, and accepted by pillar klp:update:scriptlets: {names}")
+    return check(
+        "scriptlets",
+        FAILED,
+        f"a scriptlet failed: {names}; /var/log/zypp/history says how; let it run again with: zypper install --force "
+        f"{' '.join(left)}, or, if nothing is to be done, acknowledge it with pillar klp:update:acknowledged: "
+        f"[{', '.join(left)}]",
+    )
 
 
 def uname(version):

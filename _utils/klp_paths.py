@@ -43,6 +43,7 @@ RPM_DATABASE = (
 )
 METADATA = ("/var/cache/zypp/solv/*/cookie", "/etc/zypp/repos.d/*", "/etc/zypp/*.conf")
 RAW_METADATA = "/var/cache/zypp/raw"
+HISTORY = "/var/log/zypp/history"
 ZYPP = ("/etc/zypp/*", "/etc/zypp/*/*")  # locks as well
 
 # Boot loaders.

@@ -15,6 +15,7 @@ FORMS = {
     "id": r"[A-Za-z0-9][A-Za-z0-9._:-]{0,127}",
     "service": r"[A-Za-z0-9][A-Za-z0-9._@:+-]{0,127}",
     "edition": r"[0-9][A-Za-z0-9._+~]*-[A-Za-z0-9._+~]+",
+    "release": r"[A-Za-z0-9][A-Za-z0-9._+-]{0,127}=[0-9][A-Za-z0-9._+~^]*-[A-Za-z0-9._+~^]+",
     "program": r"/(?!.*(?:^|/)\.\.(?:/|$))[^\x00-\x1f\x7f]{1,1023}",
     "word": r"[^\x00-\x1f\x7f]{0,1023}",
     "backup": r"[A-Za-z0-9][A-Za-z0-9_.:/@=-]{0,255}",
@@ -120,6 +121,14 @@ SCHEMA = {
                 False, "Also install what asks for a reboot afterwards (never a kernel; this product never reboots)."
             ),
             "licenses": _bool(False, "Agree to licences that an update asks about."),
+            "scriptlets": _choice(
+                ("fail", "accept"),
+                "A package whose scriptlet failed: fail lets klp.verify and the run fail until it is cured, accept "
+                "only names it.",
+            ),
+            "acknowledged": _list(
+                "release", [], "Packages whose failed scriptlet somebody has looked at, NAME=VERSION-RELEASE each."
+            ),
             "metadata_age": _int(
                 30,
                 0,

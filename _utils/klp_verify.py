@@ -22,6 +22,7 @@ import klp_sys
 import zypp_begun
 import zypp_lockfile
 import zypp_packages
+import zypp_scriptlets
 
 
 def verify(host):
@@ -65,9 +66,12 @@ def _kernel_checks(host, package, said):
 
 
 def _package_checks(host):
+    update = host.settings["update"]
+    accept, acknowledged = update["scriptlets"] == "accept", update["acknowledged"]
     return [
         klp_checks.locks(klp_preflight.unlocked(host)),
         klp_checks.unfinished(zypp_begun.unfinished(host)),
+        klp_checks.scriptlets(zypp_scriptlets.failed(host), accept, acknowledged),
         klp_checks.reboot(zypp_packages.needs_rebooting(), klp_restoring.pending()),
     ]
 

@@ -22,7 +22,8 @@ ACTIONS = (
 )
 PENDING = ("needed", "optional")  # status of an advisory that can be installed
 LARGEST = 64 * 1024 * 1024  # characters of an answer; 3,000 advisories have 2 million
-SCRIPTLET = re.compile(r"%\w+\(([^)\s]+)\) scriptlet failed")
+SCRIPTLET = re.compile(r"%\w+\(([^)\s]+)\) scriptlet failed")  # as rpm says it
+AT_THE_END = re.compile(r"(\S+?)(?:\.rpm)? %posttrans script failed \(returned")  # libzypp, RpmPostTransCollector.cc
 SKIPPED_REPOSITORY = re.compile(r"Skipping repository '([^'\n]+)' because of the above error")
 CONFLICT = re.compile(
     r"^\s+(?:(srcpackage):)?([^\s<]+?)(?:\.(?:x86_64|noarch|ppc64le|s390x|aarch64|i[3-6]86))? < (\S+)$"
@@ -189,8 +190,12 @@ def found_advisories(text):
 
 
 def failed_scriptlets(text):
-    """Return the packages whose scriptlet failed, as rpm names them."""
-    return sorted(set(SCRIPTLET.findall(text)))
+    """
+    Return the packages whose scriptlet failed, as rpm names them.
+
+    A %posttrans that libzypp runs by itself is told in its own words, and the exit code is 0 (measured).
+    """
+    return sorted(set(SCRIPTLET.findall(text)) | set(AT_THE_END.findall(text)))
 
 
 def skipped_repositories(text):

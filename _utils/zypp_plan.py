@@ -299,8 +299,8 @@ def present(found, edition):
 
 
 def notes(command, code, scriptlets):
-    """Return what has to be said about an exit code of zypper that is not a failure."""
-    if code == 107:
+    """Return what has to be said about an exit code of zypper that is not a failure, and of scriptlets that failed."""
+    if code == 107 or scriptlets:
         done = "removed" if command == "remove" else "installed"
         return [f"{done}, but a scriptlet failed: {', '.join(scriptlets) or 'zypper does not say of which package'}"]
     return ["something that was installed asks for a reboot"] if code == 102 else []

@@ -172,7 +172,9 @@ def reboot_hints(host):
 
 
 def _hint_world(capabilities):
-    return [capabilities, [list(item) for item in klp_sys.fingerprint(klp_paths.METADATA)]]
+    """The cache of what is installed is left out: an edition that may come is in a repository."""
+    files = [list(item) for item in klp_sys.fingerprint(klp_paths.METADATA)]
+    return [capabilities, [item for item in files if "/@System/" not in item[0]]]
 
 
 def forbidden(host, summary, allow_reboot):

@@ -18,6 +18,7 @@ import zypp_locks
 import zypp_packages
 import zypp_parse
 import zypp_plan
+import zypp_scriptlets
 import zypp_solver
 
 log = logging.getLogger(__name__)
@@ -96,6 +97,7 @@ def transaction(host, args, summary):
     expected = arriving(summary)
     wanted = {name: zypp_plan.without_epoch(edition) for name, edition in expected.items()}
     beside = {item["name"] for item in summary["install"]}  # new, or beside an older one as kernels are
+    zypp_scriptlets.check()
     zypp_begun.begin(expected)
     try:
         res = _start(host, args, ok=(0, 102, AGAIN, SKIPPED, SCRIPTLET))
@@ -106,8 +108,16 @@ def transaction(host, args, summary):
         zypp_begun.end([name for name in expected if wanted[name] not in found[name]])
         raise
     found = _editions(host, expected)
-    zypp_begun.end([name for name in expected if _complete(found[name], wanted[name], name in beside)])
+    ended = [name for name in expected if _complete(found[name], wanted[name], name in beside)]
+    zypp_scriptlets.remember(host, _bad(res, wanted), ended)
+    zypp_begun.end(ended)
     return _judged(args[0], res)[1]
+
+
+def _bad(res, wanted):
+    """Return ``[(name, edition)]`` of the packages whose scriptlet failed; all of them where zypper names none."""
+    found = [zypp_scriptlets.split(whole) for whole in zypp_parse.failed_scriptlets(res["stdout"] + res["stderr"])]
+    return found or (sorted(wanted.items()) if res["retcode"] == SCRIPTLET else [])
 
 
 def _complete(editions, wanted, beside):

@@ -170,6 +170,7 @@ def test_reboot_allowed_brings_everything_but_the_kernel(locked):
     assert answer.comments["klp-verified"].splitlines() == [
         f"reboot_needed: {one.kernel} with live patch 3-150500.2.1",
         "reboot: reboot_needed: an installed update asks for a reboot (/run/reboot-needed)",
+        f"scriptlets: failed, and accepted by pillar klp:update:scriptlets: nfs-client-{NEW['nfs-client']}",
     ]
     assert one.zypper("needs-rebooting").returncode == 102
     again(one)
@@ -207,13 +208,16 @@ def test_everything_is_one_command_of_editions_update_stack_and_live_patch_too(l
     assert f"{ADVISORY}2990" not in one.zypper("lp").stdout
 
 
-def test_failed_scriptlet_is_a_success_that_is_told(locked):
+def test_failed_scriptlet_is_a_success_that_is_told_where_pillar_accepts_it(locked):
     one = locked()
     answer = run(one)
     assert answer.results["klp-updates"] is True
     assert BAD_SCRIPT in answer.comments["klp-updates"].splitlines()
     assert one.editions("nfs-client") == [NEW["nfs-client"]]
-    assert BAD_SCRIPT not in again(one).comments["klp-updates"]
+    for told in (answer, again(one)):
+        assert told.comments["klp-verified"].splitlines()[-1] == (
+            f"scriptlets: failed, and accepted by pillar klp:update:scriptlets: nfs-client-{NEW['nfs-client']}"
+        )
 
 
 def test_nothing_chosen_installs_nothing_and_makes_no_backup(locked):

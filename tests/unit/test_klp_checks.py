@@ -261,3 +261,33 @@ OOPS = "BUG: unable to handle page fault"
 )
 def test_trouble_is_told_with_its_numbers_the_newest_of_it(log, found):
     assert checks.trouble(log) == [{"number": number, "text": text} for number, text in found]
+
+
+CURE = (
+    "a scriptlet failed: {}; /var/log/zypp/history says how; let it run again with: zypper install --force {}, or, if "
+    "nothing is to be done, acknowledge it with pillar klp:update:acknowledged: [{}]"
+)
+
+
+@pytest.mark.parametrize(
+    ("packages", "accept", "acknowledged", "verdict", "detail"),
+    [
+        ({}, False, ["a=1-1"], "ok", "none failed"),
+        ({"a": "1-1"}, False, [], "failed", CURE.format("a-1-1", "a=1-1", "a=1-1")),
+        ({"b": "2-1", "a": "1-1"}, False, [], "failed", CURE.format("a-1-1, b-2-1", "a=1-1 b=2-1", "a=1-1, b=2-1")),
+        ({"b": "2-1", "a": "1-1"}, False, ["a=1-1"], "failed", CURE.format("b-2-1", "b=2-1", "b=2-1")),
+        ({"a": "1-1"}, False, ["a=1-1", "b=1-1"], "ok", "failed, and acknowledged by pillar: a-1-1"),
+        ({"a": "1-1"}, True, [], "ok", "failed, and accepted by pillar klp:update:scriptlets: a-1-1"),
+    ],
+)
+def test_scriptlets(packages, accept, acknowledged, verdict, detail):
+    found = checks.scriptlets(packages, accept, acknowledged)
+    assert found == checks.check("scriptlets", verdict, detail)
+
+
+def test_what_is_accepted_is_told_although_it_is_ok():
+    good = [checks.scriptlets({}), checks.check("held", "ok", "held at 1-1"), checks.check("uname", "ok", "x")]
+    assert checks.told(good) == ["held at 1-1"]
+    accepted = checks.scriptlets({"a": "1-1"}, accept=True)
+    assert checks.told([accepted]) == [f"scriptlets: {accepted['detail']}"]
+    assert checks.told([checks.scriptlets({"a": "1-1"}), checks.check("held", "failed", "x")]) == []

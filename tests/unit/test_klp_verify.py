@@ -26,7 +26,8 @@ from tests.unit.hosts import (
 )
 from tests.unit.loader import recorded
 
-CHECKS = ["transition", "active", "package", "kernel", "locks", "uname", "taint", "initrd", "packages", "reboot"]
+CHECKS = ["transition", "active", "package", "kernel", "locks", "uname", "taint", "initrd", "packages"]
+CHECKS += ["scriptlets", "reboot"]
 
 
 def initrd():
@@ -177,3 +178,24 @@ def test_an_initrd_is_found_by_the_name_of_any_kernel():
 def test_every_check_has_a_name_in_the_answer_once(host):
     names = [item["check"] for item in host.salt["klp.verify"]()["checks"]]
     assert sorted(names) == sorted(CHECKS)
+
+
+FAILED = {"nfs-client": {"edition": "2.1.1-1", "time": 1, "log": 0}}
+
+
+@pytest.mark.parametrize(
+    ("update", "verdict", "detail"),
+    [
+        ({}, "failed", "a scriptlet failed: nfs-client-2.1.1-1; "),
+        ({"scriptlets": "accept"}, "ok", "failed, and accepted by pillar klp:update:scriptlets: nfs-client-2.1.1-1"),
+        ({"acknowledged": ["nfs-client=2.1.1-1"]}, "ok", "failed, and acknowledged by pillar: nfs-client-2.1.1-1"),
+        ({"acknowledged": ["nfs-client=2.1.1-2"]}, "failed", "a scriptlet failed: nfs-client-2.1.1-1; "),
+    ],
+)
+def test_a_failed_scriptlet_makes_the_host_fail_unless_pillar_says_otherwise(host, update, verdict, detail):
+    has(host, ONE, **{"nfs-client": "2.1.1-1"})
+    remembers(host, "scriptlets", FAILED)
+    host.pillar["klp"] = {"update": update}
+    found = host.salt["klp.verify"]()
+    (check,) = [item for item in found["checks"] if item["check"] == "scriptlets"]
+    assert (check["verdict"], check["detail"][: len(detail)]) == (verdict, detail) and found["verdict"] == verdict

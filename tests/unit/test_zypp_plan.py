@@ -265,6 +265,7 @@ def test_presence_of_a_package(found, edition, there):
         ("install", 103, [], []),
         ("install", 102, [], ["something that was installed asks for a reboot"]),
         ("install", 107, ["a-1-1.x86_64"], ["installed, but a scriptlet failed: a-1-1.x86_64"]),
+        ("install", 0, ["a-1-1.x86_64"], ["installed, but a scriptlet failed: a-1-1.x86_64"]),
         ("install", 107, [], ["installed, but a scriptlet failed: zypper does not say of which package"]),
         ("remove", 107, ["a-1-1.x86_64"], ["removed, but a scriptlet failed: a-1-1.x86_64"]),
     ],

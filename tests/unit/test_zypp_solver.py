@@ -271,6 +271,7 @@ def test_editions_that_ask_for_a_reboot_are_one_zypper_until_the_repositories_ch
         assert zypp_solver.reboot_hints(minion.host)["editions"] == HINTED  # each time another job
     assert len(programs.calls) == 1
     minion.changed()  # packages of the host change nothing of it
+    minion.file(klp_paths.METADATA[0].replace("*", "@System"), "1")
     zypp_solver.reboot_hints(minion.host)
     assert len(programs.calls) == 1
     minion.file(cookie, "22")
