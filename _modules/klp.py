@@ -137,13 +137,15 @@ def available():
     """
     Return the live patches for the running kernel in the repositories, newest first.
 
-    A list of ``{"edition", "level", "installed", "repository"}``. Source: zypper(8) search.
+    A list of ``{"edition", "level", "installed", "repository", "retracted" (bool: its vendor has withdrawn it; None
+    where that is not known)}``. Raises CommandExecutionError where no enabled repository has updates of live patches: then
+    nothing is known of newer ones. Source: zypper(8) search; the status of advisories in updateinfo.xml.
 
     CLI Example::
 
         salt '*' klp.available
     """
-    return klp_level.available(_host())
+    return klp_level.offered(_host())
 
 
 def settings():

@@ -17,6 +17,7 @@ try:
     klp_fresh.renew()
     import klp_host
     import klp_preflight
+    import klp_sources
     import klp_updates
     import klp_version
     import zypp_cmd
@@ -86,13 +87,14 @@ def advisories():
     Return the needed advisories ("patches"), those that wait for the update stack included.
 
     A list of dicts with ``id``, ``status``, ``category``, ``severity``, ``reboot``, ``stack``, ``summary``,
-    ``repository``, ``cves``. Source: zypper(8) list-updates.
+    ``repository``, ``cves``. Raises CommandExecutionError where no enabled repository has updates of what is installed:
+    then nothing is known of pending ones. Source: zypper(8) list-updates.
 
     CLI Example::
 
         salt '*' zypper.advisories
     """
-    return zypp_solver.advisories(_host())
+    return klp_sources.advisories(_host())
 
 
 def editions(name):

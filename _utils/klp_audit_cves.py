@@ -15,6 +15,7 @@ import klp_live
 import klp_parse
 import klp_paths
 import klp_record
+import klp_sources
 import zypp_advisories
 import zypp_packages
 
@@ -84,6 +85,8 @@ def _try(reasons, function, *args):
 def _advisories(host, kernel_name, reasons):
     names = klp_family.names(os.uname().release)
     found = _try(reasons, zypp_advisories.touching, host, [kernel_name, f"{names['prefix']}*"])
+    blind = _try(reasons, klp_sources.live_patches_problem, host)
+    reasons += [blind] if blind else []
     if found == []:
         reasons.append("no advisory of kernel or live patch is to be seen: are the update repositories enabled?")
     strange = sorted({cve for item in found or [] for cve in item["cves"] if not CVE.match(cve)})

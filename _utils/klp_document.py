@@ -57,9 +57,9 @@ def _newest(host):
     there = klp_record.recall("newest", [name, zypp_packages.world()])
     if there:
         return there["answer"]
-    found = klp_level.available(host)
-    now = [name, zypp_packages.world()]  # zypper itself may have brought its caches up to date
-    return klp_record.remember("newest", now, found[0]["edition"] if found else None)
+    good = klp_level.good(klp_level.offered(host))
+    now = [name, VERSION, zypp_packages.world()]  # zypper itself may have brought its caches up to date
+    return klp_record.remember("newest", now, good[0] if good else None)
 
 
 def _live_patch(host, problems):

@@ -10,6 +10,8 @@ import klp_live
 import klp_parse
 import klp_paths
 import klp_pillar
+import klp_retracted
+import klp_sources
 import zypp_solver
 
 
@@ -21,7 +23,14 @@ def age(edition):
 def available(host):
     """Return the live patches for the running kernel in the repositories, newest first."""
     found = zypp_solver.editions(host, host.live_patch_package)
-    return klp_cmd.parsed(klp_parse.newest_first, found)
+    return klp_retracted.marked(host, klp_cmd.parsed(klp_parse.newest_first, found))
+
+
+def offered(host):
+    """Return ``available``; raises where no repository could have a newer one, for then nothing is known."""
+    found = available(host)
+    klp_sources.require_live_patches(host)
+    return found
 
 
 def find(host, level):
@@ -34,7 +43,26 @@ def find(host, level):
     wanted = [item["edition"] for item in editions if level in ("latest", item["level"], item["edition"])]
     if not wanted:
         raise CommandExecutionError(_absent(level, host.live_patch_package, editions))
-    return wanted[0]
+    if level == "latest":
+        klp_sources.require_live_patches(host)
+    found = good(wanted)
+    if not found:
+        raise CommandExecutionError(withdrawn(host, wanted[0]["edition"], editions))
+    return found[0]
+
+
+def good(editions):
+    """Return, newest first, the editions that were not withdrawn, as far as that is known."""
+    return [item["edition"] for item in editions if not item["retracted"]]
+
+
+def withdrawn(host, edition, editions):
+    """Return the sentence that refuses an edition that was withdrawn, with the next good ones of ``available``."""
+    lower = [item for item in good(editions) if age(item) < age(edition)][:1]
+    higher = [item for item in good(editions) if age(item) > age(edition)][-1:]
+    said = klp_retracted.withdrawn(edition, klp_retracted.of(host, edition)["advisories"])
+    rest = f"the next good one is {' or '.join(lower + higher)}" if lower or higher else "there is no good one"
+    return f"{said} and is not installed; {rest}"
 
 
 def _absent(level, name, editions):
@@ -87,8 +115,15 @@ def resolve(host, level="latest", search=True):
 def _newest(host, package):
     """Return the newest edition there is; asked once in a job, so that all its steps mean the same edition."""
     name, installed = package["name"], package["edition"]
-    files = [f"{klp_paths.REPOSITORIES}/*"]
-    newest = host.kept(("newest", name), files, lambda: zypp_solver.updates(host).get(name, {"new": installed})["new"])
+
+    def read():
+        klp_sources.require_live_patches(host)
+        newest = zypp_solver.updates(host).get(name, {"new": installed})["new"]
+        if newest == installed or not klp_retracted.of(host, newest)["retracted"]:
+            return newest
+        return (good(available(host)) or [installed])[0]
+
+    newest = host.kept(("newest", name), [f"{klp_paths.REPOSITORIES}/*"], read)
     return max(newest, installed, key=age)
 
 

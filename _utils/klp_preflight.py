@@ -11,6 +11,8 @@ import klp_level
 import klp_live
 import klp_pillar
 import klp_restoring
+import klp_runs
+import klp_sources
 import klp_sys
 import klp_window
 import zypp_lockfile
@@ -93,14 +95,18 @@ def maintenance_problems(host):
     """
     Return what speaks against a maintenance run: ``problems``, and more that takes longer to find out.
 
-    The support window as pillar ``klp:window:refuse`` says; repositories, which are refreshed; whether they have the
-    live patch that pillar ``klp:level`` wants; whether the klp tool is understood and agrees with the kernel. Raises
-    CommandExecutionError where that cannot be found out.
+    The support window as pillar ``klp:window:refuse`` says; where locks come first, whether a backup can be made after
+    them; repositories, which are refreshed; whether these hold updates and live patches at all; whether they have the
+    live patch that pillar ``klp:level`` wants; whether
+    the klp tool is understood and agrees with the kernel. Raises CommandExecutionError where that cannot be found out.
     """
     found = _hopeless(host) or _mendable(host) + klp_window.problems(host)
     if found:
         return found
     zypp_solver.refresh(host)
+    found = klp_sources.problems(host)
+    if found:
+        return found
     klp_level.resolve(host, host.settings["level"], search=False)
     return _tool_problems(host) if klp_live.tool_is_there(host) else []
 

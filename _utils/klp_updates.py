@@ -14,6 +14,7 @@ import klp_live
 import klp_locked
 import klp_paths
 import klp_pillar
+import klp_sources
 import klp_state
 import zypp_begun
 import zypp_cmd
@@ -91,7 +92,7 @@ def _decided(host, update):
 
     What asks for a reboot by what it provides is looked for only where something is left to install.
     """
-    needed = zypp_solver.advisories(host) + klp_locked.advisories(host)
+    needed = klp_sources.advisories(host) + klp_locked.advisories(host)
     contents, updates = zypp_solver.advisory_editions(host, needed), zypp_solver.updates(host)
     found = zypp_plan.plan(needed, contents, updates, update, zypp_solver.named_hints())
     if found["packages"] and not update["reboot"]:

@@ -38,8 +38,9 @@ def touching(host, patterns):
 
 
 def _touching(host, patterns):
-    said = host.zypper(["search", "--type", "patch", "--conflicts"] + patterns, ok=(0, 104))["stdout"]
-    ids = klp_cmd.parsed(zypp_parse.found_advisories, said)
+    said = host.zypper(["search", "--type", "patch", "--conflicts"] + patterns, ok=(0, 104))
+    zypp_solver.require_all(said)
+    ids = klp_cmd.parsed(zypp_parse.found_advisories, said["stdout"])
     if not ids:
         return []
     listed = klp_cmd.parsed(zypp_parse.advisories, host.zypper(["list-patches", "--all"])["stdout"])

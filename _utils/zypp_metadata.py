@@ -65,14 +65,14 @@ def retracted(paths, prefix):
     return found
 
 
-def subjects(path, prefix, others):
+def subjects(path, live, others):
     """
     Return what the advisories of one file speak of, ``None`` where it cannot be read.
 
     path
         an updateinfo.xml, packed or not.
-    prefix
-        with which the names of live patch packages begin.
+    live
+        called with the names in one advisory; returns whether it is one of live patches (bool).
     others
         set of names of other packages.
 
@@ -83,7 +83,7 @@ def subjects(path, prefix, others):
         for part in _parts(path):
             names = {match.group(1).decode("utf-8", "replace") for match in PACKAGE.finditer(part)}
             found["empty"] = False
-            found["live_patches"] = found["live_patches"] or any(name.startswith(prefix) for name in names)
+            found["live_patches"] = found["live_patches"] or live(names)
             found["others"] = found["others"] or not names.isdisjoint(others)
             if all(found[key] for key in ("live_patches", "others")):
                 break

@@ -55,6 +55,15 @@ def advisories(text):
     return [_advisory(node) for node in root.iter("update") if node.get("kind") == "patch"]
 
 
+def some_advisory(text):
+    """
+    Return whether ``zypper --xmlout list-updates --type patch`` has seen an advisory at all, needed or not (bool).
+
+    Source: zypper, src/update.cc: the status is printed where no repository has one.
+    """
+    return not any(node.get("status") == "no-update-repositories" for node in document(text).iter("appletinfo"))
+
+
 def _advisory(node):
     return {
         "id": _attribute(node, "name"),

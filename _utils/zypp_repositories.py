@@ -12,18 +12,19 @@ import os
 import re
 import xml.etree.ElementTree as ElementTree
 
-import klp_family
 import klp_paths
 import klp_record
 import klp_sys
 import zypp_metadata
 import zypp_packages
 import zypp_parse
+import zypp_plan
 
 LARGEST = 1024 * 1024  # characters of a repomd.xml
 EARLIEST = 946684800  # 2000-01-01; an earlier time is none, for example 1 of a build that is to be reproducible
 AHEAD = 86400  # seconds that metadata may be of the future: two clocks are never quite the same
 DAY = 86400
+OTHER_KINDS = ("cookie", "content")  # of a plain folder of packages, and of SUSE's media until 15: without advisories
 LOOK = "look with: zypper refresh"
 # What the repositories of live patches bring; it is installed on hosts whose other updates come from elsewhere.
 LIVE_PATCHING = re.compile(r"kernel-|kgraft-|lifecycle-data-|patterns-lp")
@@ -52,6 +53,8 @@ def metadata(repository):
     ``time`` is in seconds since 1970, ``None`` where it is not known; ``updateinfo`` is a path, or ``None``.
     """
     text = klp_sys.text(f"{folder(repository)}/repodata/repomd.xml")
+    if text is None and any(os.path.exists(f"{folder(repository)}/{name}") for name in OTHER_KINDS):
+        return {"time": None, "updateinfo": None}
     if text is None or len(text) > LARGEST or "<!DOCTYPE" in text or "<!ENTITY" in text:
         return None
     try:
@@ -125,7 +128,7 @@ def known(host):
     enabled = [item for item in repositories() if item["enabled"]]
     read = [(item, metadata(item)) for item in enabled]
     paths = {item["alias"]: found["updateinfo"] for item, found in read if found and found["updateinfo"]}
-    subjects = _subjects(host, paths)
+    spoken = subjects(host, paths)
     return [
         {
             "alias": item["alias"],
@@ -133,21 +136,34 @@ def known(host):
             "service": item["service"],
             "time": found and found["time"],
             "updates": None if found is None else found["updateinfo"] is not None,
-            **(subjects.get(item["alias"]) or dict.fromkeys(("live_patches", "others", "empty"))),
+            **(spoken.get(item["alias"]) or dict.fromkeys(("live_patches", "others", "empty"))),
         }
         for item, found in read
     ]
 
 
-def _subjects(host, paths):
-    """Return what the advisories of some files speak of, kept until packages or files change."""
+def subjects(host, paths, record="subjects"):
+    """
+    Return what the advisories of some files speak of, as ``zypp_metadata.subjects`` has it: ``{alias: ...}``.
+
+    paths
+        ``{alias: path of an updateinfo}``.
+    record
+        under which name the answer is kept.
+
+    Kept until packages or files change.
+    """
     if not paths:
         return {}
     world = [sorted(paths.items()), klp_sys.fingerprint(map(glob.escape, paths.values())), zypp_packages.world()]
-    there = klp_record.recall("subjects", world)
+    there = klp_record.recall(record, world)
     if there:
         return there["answer"]
-    prefix = klp_family.names(host.release)["prefix"]
     others = {name for name in zypp_packages.packages(host) if not LIVE_PATCHING.match(name)}
-    found = {alias: zypp_metadata.subjects(path, prefix, others) for alias, path in paths.items()}
-    return klp_record.remember("subjects", world, found)
+    found = {alias: zypp_metadata.subjects(path, _live, others) for alias, path in paths.items()}
+    return klp_record.remember(record, world, found)
+
+
+def _live(names):
+    """An advisory of a kernel may name its first live patch as well, whatever the repository holds."""
+    return any(map(zypp_plan.live_patch_package, names)) and not any(map(zypp_plan.kernel_package, names))

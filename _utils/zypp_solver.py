@@ -25,6 +25,7 @@ import zypp_unwanted
 HINTS = "hints"  # record of what asks for a reboot
 SKIPPED = 106  # what zypper ends with where it skips a repository; "refresh" ends with 4 then (measured)
 COMMANDS = {"install": ["install"], "update": ["update"], "downgrade": ["install", "--oldpackage"]}
+UNREADABLE = "repository {} cannot be read (zypper exit {}): {}"
 NO_REPOSITORIES = (
     "no enabled repositories in /etc/zypp/repos.d: register the host, or enable one with: zypper mr -e ALIAS"
 )
@@ -62,17 +63,30 @@ def refresh(host):
     skipped = zypp_parse.skipped_repositories(res["stdout"] + res["stderr"])
     if res["retcode"] or skipped:
         said = klp_cmd.detail(res)
-        code = SKIPPED if skipped else res["retcode"]
-        raise CommandExecutionError(
-            f"repository {', '.join(skipped) or 'unknown'} cannot be read (zypper exit {code}): {said}"
-        )
+        raise CommandExecutionError(UNREADABLE.format(", ".join(skipped) or "unknown", res["retcode"], said))
     host.fresh = True
     return enabled
 
 
 def _read(host, args, ok=(0,), xml=True, files=None):
     """Return what a zypper that only reads prints, kept as long as nothing has changed that it depends on."""
-    return host.kept(tuple(args), files or locked_world(), lambda: host.zypper(args, ok=ok, xml=xml)["stdout"])
+    return host.kept(tuple(args), files or locked_world(), lambda: _whole(host.zypper(args, ok=ok, xml=xml)))
+
+
+def _whole(res):
+    """Return what zypper said of all repositories; "not found" (104) hides that one of them was skipped (measured)."""
+    require_all(res)
+    return res["stdout"]
+
+
+def require_all(res):
+    """Raise CommandExecutionError where zypper, whatever its exit code, has skipped a repository; it is named."""
+    said = f"{zypp_cmd.messages(res['stdout'])}\n{res['stderr']}"
+    skipped = zypp_parse.skipped_repositories(said)
+    if skipped:
+        raise CommandExecutionError(
+            UNREADABLE.format(", ".join(skipped), res["retcode"], klp_cmd.shortened(said.strip()))
+        )
 
 
 PART = 200  # ids that one call is asked about; an argument list has an end
@@ -87,6 +101,11 @@ def advisories(host):
 def unwanted(host):
     """Return the advisories that are needed and locked, ours and those of an administrator, as ``advisories`` does."""
     return [item for item in _listed(host) if zypp_unwanted.locked(item)]
+
+
+def some_advisory(host):
+    """Return whether there is an advisory at all in the enabled repositories, needed or not (bool)."""
+    return klp_cmd.parsed(zypp_parse.some_advisory, _read(host, PENDING))
 
 
 def _listed(host):

@@ -30,6 +30,10 @@ NO_LIVE_PATCH = (
     f"no live patch package for the running kernel: {LP} is in no repository; is the live patching product registered, "
     f"and does SUSE still make live patches for this kernel? Look with: zypper search {LP}"
 )
+NO_LIVE_PATCHES = (
+    "no enabled repository has updates of live patches, so nothing is known of newer ones; "
+    f"enable them with: zypper mr -e {packages.LP_UPDATES}"
+)
 NO_BACKEND = (
     "no backup, no patching: set pillar klp:backup:backend to auto, snapper, lvm or command "
     "(docs/reference/pillar.md), or to none if this host is to be patched without a way back"
@@ -272,7 +276,7 @@ def test_no_live_patch_package_for_this_kernel(sles):
     one = sles("fresh")
     for alias in LIVE_PATCH_REPOSITORIES:
         one.repo(alias, on=False)
-    refused(one, "klp.patch", {"klp-repositories": NO_LIVE_PATCH})
+    refused(one, "klp.patch", {"klp-repositories": NO_LIVE_PATCHES})
     refused(one, "klp", {"klp-backup-enable": NO_LIVE_PATCH})
 
 

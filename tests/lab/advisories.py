@@ -144,7 +144,7 @@ def write_metadata(repos: Path) -> None:
     combo = repos / "update-combo"
     combo.mkdir()
     (combo / "x86_64").symlink_to(Path("..") / SLES_UPDATES / "x86_64")
-    create = ["createrepo_c", "-q", "--no-database", "--revision", "1", "--set-timestamp-to-revision"]
+    create = ["createrepo_c", "-q", "--no-database"]  # with the time of now: a mirror that stands still is mirror.age
     running = [subprocess.Popen([*create, str(repo)]) for repo in sorted(repos.iterdir())]
     codes = [process.wait(timeout=120) for process in running]
     if any(codes):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import time
 from pathlib import Path
 
 from . import advisories, cache, golden, packages, specs
@@ -66,5 +67,7 @@ def sources() -> list[Path]:
 def build(dest: str | Path = CHECKOUT / "build" / "lab") -> Lab:
     """Return the lab below ``dest``, building it if its sources changed; repositories have the place in their URLs."""
     dest = Path(dest).resolve()
-    name = cache.digest(str(dest), sources=sources(), tools=("rpm", "zypper", "createrepo_c", "gcc"))
+    # Metadata of 30 days are too old (pillar klp:update:metadata_age): those of the lab never are.
+    week = str(int(time.time()) // (7 * 86400))
+    name = cache.digest(str(dest), week, sources=sources(), tools=("rpm", "zypper", "createrepo_c", "gcc"))
     return Lab(cache.kept(dest, name, make))

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -45,3 +47,30 @@ def offer(host: Host, repository: Path, later: Path | None = None) -> None:
     host.zypper("mr", "--refresh", ALIAS, count=False)
     conf = host.read("/etc/zypp/zypp.conf")
     host.write("/etc/zypp/zypp.conf", conf.replace("[main]", "[main]\nrepo.refresh.delay = 0", 1))
+
+
+def replace(host: Host, repository: Path) -> None:
+    """Let the repository of a host be another one from now on, as its vendor does."""
+    place = host.path(f"{PLACE}/repodata")
+    shutil.rmtree(place)
+    shutil.copytree(repository / "repodata", place)
+
+
+def age(host: Host, days: int, *aliases: str) -> None:
+    """
+    Let the metadata of some repositories be so many days old, below zero: of the future; the host has fetched them.
+
+    As a mirror that stands still has them: nothing but the times in repomd.xml is different.
+    """
+    for alias in aliases:
+        place, file = host.path(f"/srv/aged/{alias}"), f"/etc/zypp/repos.d/{alias}.repo"
+        if not place.exists():
+            url = re.search(r"^baseurl=dir:/*(/.*)$", host.read(file), re.MULTILINE)
+            assert url, host.read(file)
+            shutil.copytree(host.path(url[1]), place, symlinks=True)
+            host.write(file, re.sub(r"(?m)^baseurl=.*$", f"baseurl=dir:///srv/aged/{alias}", host.read(file)))
+        index = place / "repodata" / "repomd.xml"
+        made = str(int(time.time()) - days * 86400)
+        index.write_text(re.sub(r"(?<=<timestamp>)\d+|(?<=<revision>)\d+", made, index.read_text()))
+        done = host.zypper("refresh", "--force", alias, count=False)
+        assert done.returncode == 0, done.stdout + done.stderr

@@ -110,6 +110,7 @@ class Minion:
         self.programs = Programs(self.changed)
         self.asks_for_reboot()
         self.clock = Clock()
+        self.sources: dict = {}
         run_all = create_autospec(salt.modules.cmdmod.run_all, side_effect=self.programs.run_all)
         self.salt = {"cmd.run_all": run_all}
         self.names: dict = {"__salt__": self.salt, "__opts__": self.opts, "__pillar__": self.pillar}
@@ -138,6 +139,10 @@ class Minion:
                 monkeypatch.setattr(module, "time", self.clock)
         fresh = self.utils["klp_fresh"]
         monkeypatch.setattr(fresh, "_stamp", lambda: fresh.SEEN)  # a file may be edited while tests run
+        # Repositories that could have said something else, but for the tests of just that (test_klp_sources.py).
+        for name in ("updates_problem", "live_patches_problem"):
+            self.sources[name] = getattr(self.utils["klp_sources"], name)
+            monkeypatch.setattr(self.utils["klp_sources"], name, lambda host: None)
         family, read_only = self.utils["klp_family"], self.utils["klp_sys"]
         row = family.family
         zypp_conf = (str(self.root / "etc/zypp/zypp.conf"),)
