@@ -133,7 +133,8 @@ def alarms():
 
     Returns ``{"raised": {alarm: sentence}, "unknown": {alarm: why it cannot be told}}``. Alarms are ``locks`` (a lock
     that was made here is gone), ``transition`` (stalled), ``window`` (over, or nearly), ``inactive`` (a live patch is
-    installed, none is active), ``level`` (another one than installed or declared) and ``taint`` (errors of the kernel).
+    installed, none is active), ``level`` (another one than installed or declared), ``taint`` (errors of the kernel) and
+    ``live_patch_retracted`` (the vendor has withdrawn the live patch that is installed).
 
     CLI Example::
 

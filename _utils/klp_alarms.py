@@ -12,6 +12,7 @@ import klp_hold
 import klp_live
 import klp_preflight
 import klp_record
+import klp_retracted
 import klp_summary
 import klp_window
 import zypp_lockfile
@@ -19,7 +20,7 @@ import zypp_lockfile
 RECORD = "alarms"
 SECONDS = 1.0  # that a look may take: a beacon runs in the main loop of the minion
 ERRORS = (CommandExecutionError, SaltInvocationError, ValueError)
-NAMES = ("locks", "transition", "window", "inactive", "level", "taint")
+NAMES = ("locks", "transition", "window", "inactive", "level", "taint", "live_patch_retracted")
 
 
 def _lost(host):
@@ -91,9 +92,22 @@ def _taint(host, _record):
     return f"the kernel has had errors: {'; '.join(errors)}" if errors else None
 
 
+def _retracted(host, _record):
+    """The live patch that is installed was withdrawn by its vendor; only what is read at once is looked at."""
+    edition = klp_live.package(host)["edition"]
+    if edition is None:
+        return None
+    found = klp_retracted.of(host, edition, quick=True)
+    if found["reason"]:
+        raise CommandExecutionError(found["reason"])
+    leave = f"salt {host.id} state.apply klp.rollback"
+    said = klp_retracted.withdrawn(edition, found["advisories"])
+    return f"{said}; leave it with: {leave}" if found["retracted"] else None
+
+
 def _look(host, record):
     """Return ``({alarm: sentence} of those raised, {alarm: why it cannot be told})``."""
-    looks = dict(zip(NAMES, (_locks, _transition, _window, _inactive, _level, _taint)))
+    looks = dict(zip(NAMES, (_locks, _transition, _window, _inactive, _level, _taint, _retracted)))
     raised, unknown = {}, {}
     for name, look in looks.items():
         try:
@@ -112,7 +126,8 @@ def alarms(host):
 
     Returns ``{"raised": {alarm: sentence}, "unknown": {alarm: why it cannot be told}}``. Alarms are ``locks`` (a lock
     that was made here is gone), ``transition`` (stalled), ``window`` (over, or nearly), ``inactive`` (a live patch is
-    installed, none is active), ``level`` (another one than installed or declared) and ``taint`` (errors of the kernel).
+    installed, none is active), ``level`` (another one than installed or declared), ``taint`` (errors of the kernel) and
+    ``live_patch_retracted`` (the vendor has withdrawn the live patch that is installed).
     """
     raised, unknown = _look(host, dict(klp_record.read(RECORD, {})))
     return {"raised": raised, "unknown": unknown}

@@ -263,6 +263,27 @@ def held(edition, above, hold, missing):
     return check("held", "ok", f"{since}; let newer ones come with klp.unhold")
 
 
+def retracted(edition, found, said, host):
+    """
+    Is the installed live patch one that its vendor has not withdrawn?
+
+    found
+        as ``klp_retracted.of`` has it.
+    said
+        clause for one that was withdrawn, ``klp_retracted.withdrawn``.
+    host
+        id of the minion, for the command that leaves it.
+    """
+    if edition is None:
+        return check("retracted", SKIPPED, "no live patch of the running kernel is installed")
+    if found["retracted"]:
+        leave = f"salt {host} state.apply klp.rollback, or with klp.patch once a newer one is there"
+        return check("retracted", FAILED, f"{said}; leave it with: {leave}")
+    if found["retracted"] is None:
+        return check("retracted", SKIPPED if found["read"] else UNKNOWN, found["reason"])
+    return check("retracted", OK, f"{edition} was not withdrawn")
+
+
 def initrd(answer, modules, names):
     """
     Is the live patch in the initrd of the running kernel?

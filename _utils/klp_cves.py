@@ -8,6 +8,7 @@ States: ``fixed_live`` (by the active live patch), ``pending`` (by a newer live 
 import re
 
 STATES = ("fixed_live", "fixed_kernel", "pending", "reboot", "unknown")
+RETRACTED = "retracted"  # status of an advisory that was withdrawn
 SEVERITIES = ("critical", "important", "moderate", "low", "unspecified")
 PART = re.compile(r"[0-9]+|[a-zA-Z]+|~|\^")
 
@@ -57,13 +58,13 @@ def sources(facts):
     "votes": set of states that advisories speak for}}``.
 
     facts
-        ``{"told": CVEs of klp -v patches or None, "changelog": CVEs or None, "advisories": [{"id", "severity", "cves",
-        "packages": {name: edition}}], "kernel": package name, "kernel_edition" (or None), "live_patch": package name,
-        "active": edition of the active live patch, "" for none, None for unknown}``.
+        ``{"told": CVEs of klp -v patches or None, "changelog": CVEs or None, "advisories": [{"id", "status",
+        "severity", "cves", "packages": {name: edition}}], "kernel": package name, "kernel_edition" (or None),
+        "live_patch": package name, "active": edition of the active live patch, "" for none, None for unknown}``.
     """
     found = {}
     for advisory in facts["advisories"]:
-        vote = _vote(advisory["packages"], facts)
+        vote = _vote(advisory, facts)
         for cve in advisory["cves"]:
             _note(found, cve, facts, advisory, vote)
     for cve in sorted(set(facts["told"] or ()) | set(facts["changelog"] or ())):
@@ -89,20 +90,26 @@ def _note(found, cve, facts, advisory=None, vote=None):
         entry["severity"] = SEVERITIES[min(ranks)] if ranks else "unspecified"
 
 
-def _vote(packages, facts):
-    """Return which states an advisory speaks for on this host, by the editions of kernel and live patch it brings."""
+def _vote(advisory, facts):
+    """
+    Return which states an advisory speaks for on this host, by the editions of kernel and live patch it brings.
+
+    One that its vendor has withdrawn brings nothing any more, and what it has fixed may not be in a later edition: it
+    speaks of the very edition that is active or running, and of nothing else.
+    """
+    packages, gone = advisory["packages"], advisory["status"] == RETRACTED
+    found = [
+        (packages.get(facts["live_patch"]), facts["active"], "pending", "fixed_live"),
+        (packages.get(facts["kernel"]), facts["kernel_edition"], "reboot", "fixed_kernel"),
+    ]
     votes = set()
-    live, kernel = packages.get(facts["live_patch"]), packages.get(facts["kernel"])
-    if live:
-        if facts["active"] is None:
+    for edition, current, missing, fixed in [item for item in found if item[0]]:
+        if gone:
+            votes.update({fixed} if edition == current else ())
+        elif current is None:
             votes.add("unknown")
         else:
-            votes.add("pending" if not facts["active"] or newer(live, facts["active"]) else "fixed_live")
-    if kernel:
-        if facts["kernel_edition"] is None:
-            votes.add("unknown")
-        else:
-            votes.add("reboot" if newer(kernel, facts["kernel_edition"]) else "fixed_kernel")
+            votes.add(missing if not current or newer(edition, current) else fixed)
     return votes
 
 

@@ -19,6 +19,7 @@ import klp_preflight
 import klp_reboot
 import klp_record
 import klp_restoring
+import klp_retracted
 import klp_sys
 import klp_verify
 import klp_window
@@ -52,9 +53,9 @@ def _number(text):
 
 
 def _newest(host):
-    """Return the newest edition in the repositories, kept until they change; ``None`` where they have none."""
+    """Return the newest edition in the repositories that was not withdrawn, kept until they change; else ``None``."""
     name = klp_live.package(host)["name"]
-    there = klp_record.recall("newest", [name, zypp_packages.world()])
+    there = klp_record.recall("newest", [name, VERSION, zypp_packages.world()])
     if there:
         return there["answer"]
     good = klp_level.good(klp_level.offered(host))
@@ -73,7 +74,16 @@ def _live_patch(host, problems):
         "active": status.get("active"),
         "newest": _try(problems, "newest live patch", lambda: _newest(host), None) if package else None,
         "held": held["edition"] if held and held["package"] == package.get("name") else None,
+        "retracted": _retracted(host, package.get("edition"), problems),
     }
+
+
+def _retracted(host, edition, problems):
+    """Return whether the vendor has withdrawn the live patch that is installed; ``None`` for not known, or for none."""
+    found = _try(problems, "retracted", lambda: klp_retracted.of(host, edition) if edition else None, None)
+    if found and found["reason"]:
+        problems.append(f"retracted: {found['reason']}")
+    return found and found["retracted"]
 
 
 def _transition(host, problems):

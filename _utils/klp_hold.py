@@ -12,6 +12,8 @@ import time
 
 from salt.exceptions import CommandExecutionError
 
+import klp_cmd
+import klp_parse
 import klp_record
 import zypp_lockfile
 import zypp_locks
@@ -74,14 +76,24 @@ def lift(host, edition):
 
 
 def _wanted_locks(host, hold):
-    """One lock on newer editions, and one on each needed advisory that brings nothing but them."""
+    """
+    Return one lock on newer editions, and one on each needed advisory that brings one and nothing but live patches.
+
+    An advisory bundles the live patches of several kernels, each at a level of its own, with their debuginfo: it is
+    locked only where that of the held package is above what is held.
+    """
     needed = zypp_solver.advisories(host)
     above = [
         name
         for name, packages in zypp_solver.advisory_editions(host, needed).items()
-        if hold["package"] in packages and all(zypp_plan.live_patch_package(package) for package in packages)
+        if _is_above(hold, packages.get(hold["package"])) and all(map(zypp_plan.live_patch_package, packages))
     ]
     return [newer_lock(hold)] + [f"patch:{name}" for name in sorted(above)]
+
+
+def _is_above(hold, edition):
+    ages = [klp_cmd.parsed(klp_parse.age, item) for item in (edition, hold["edition"])] if edition else [0, 0]
+    return ages[0] > ages[1]
 
 
 def missing_locks(host):

@@ -12,6 +12,7 @@ import klp_level
 import klp_live
 import klp_paths
 import klp_preflight
+import klp_retracted
 import zypp_write
 
 
@@ -47,7 +48,10 @@ def bring(host, names, edition, force=False, older=False, check=None):
 
     names, force, older, check
         as for ``zypp_write.install``, which the answer is of.
+
+    Raises CommandExecutionError for a live patch that its vendor has withdrawn, also where it is installed already.
     """
+    klp_retracted.require_good(host, edition)
     _unload(host, host.module(edition))
     return zypp_write.install(host, names, force=force, older=older, check=check)
 

@@ -21,7 +21,11 @@ def age(edition):
 
 
 def available(host):
-    """Return the live patches for the running kernel in the repositories, newest first."""
+    """
+    Return the live patches for the running kernel in the repositories, newest first.
+
+    Each with ``retracted``: whether its vendor has withdrawn it (bool), ``None`` where that is not known.
+    """
     found = zypp_solver.editions(host, host.live_patch_package)
     return klp_retracted.marked(host, klp_cmd.parsed(klp_parse.newest_first, found))
 
@@ -35,12 +39,12 @@ def offered(host):
 
 def find(host, level):
     """
-    Return the newest edition of a level in the repositories, older or newer than what is installed.
+    Return the newest edition of a level in the repositories that was not withdrawn, older or newer than the installed.
 
-    Raises CommandExecutionError where no repository has it, with those that are there.
+    Raises CommandExecutionError where no repository has it, with those that are there, or where all were withdrawn.
     """
     editions = available(host)
-    wanted = [item["edition"] for item in editions if level in ("latest", item["level"], item["edition"])]
+    wanted = [item for item in editions if level in ("latest", item["level"], item["edition"])]
     if not wanted:
         raise CommandExecutionError(_absent(level, host.live_patch_package, editions))
     if level == "latest":
@@ -93,7 +97,8 @@ def resolve(host, level="latest", search=True):
     search
         for ``latest``: ask the repositories whether there is a newer one than what is installed.
 
-    Raises CommandExecutionError where no repository has it, it is below what is installed or above what is held.
+    Raises CommandExecutionError where no repository has it, its vendor has withdrawn it, it is below what is installed
+    or above what is held. What is installed stays, even if it was withdrawn.
     """
     checked(level)
     package, hold = klp_live.package(host), klp_hold.of_kernel(host)
@@ -102,8 +107,10 @@ def resolve(host, level="latest", search=True):
         raise CommandExecutionError(_unfinished_rollback(host, installed, hold))
     if installed and (level in (package["level"], installed) or (level == "latest" and not search)):
         return installed
-    if level == "latest" and (limit or installed):
-        return limit or _newest(host, package)
+    if level == "latest" and limit:
+        return _held(host, package, limit)
+    if level == "latest" and installed:
+        return _newest(host, package)
     wanted = find(host, level)
     if limit and age(wanted) > age(limit):
         raise CommandExecutionError(_held_back(host, wanted, hold))
@@ -113,7 +120,11 @@ def resolve(host, level="latest", search=True):
 
 
 def _newest(host, package):
-    """Return the newest edition there is; asked once in a job, so that all its steps mean the same edition."""
+    """
+    Return the newest edition there is that was not withdrawn, or what is installed.
+
+    Asked once in a job, so that all its steps mean the same edition.
+    """
     name, installed = package["name"], package["edition"]
 
     def read():
@@ -125,6 +136,18 @@ def _newest(host, package):
 
     newest = host.kept(("newest", name), [f"{klp_paths.REPOSITORIES}/*"], read)
     return max(newest, installed, key=age)
+
+
+def _held(host, package, limit):
+    """Return what a host is held at; where that was withdrawn, the newest good one below it, or what is installed."""
+    installed = package["edition"]
+    if installed == limit or not klp_retracted.of(host, limit)["retracted"]:
+        return limit
+    editions = available(host)
+    below = [item for item in good(editions) + [installed] if item and age(item) < age(limit)]
+    if not below:
+        raise CommandExecutionError(withdrawn(host, limit, editions))
+    return max(below, key=age)
 
 
 def _below(host, level, installed):

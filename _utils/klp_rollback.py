@@ -15,6 +15,7 @@ import klp_level
 import klp_live
 import klp_parse
 import klp_preflight
+import klp_retracted
 import zypp_solver
 
 ERRORS = (
@@ -25,11 +26,12 @@ ERRORS = (
 
 def resolve(host, level="previous"):
     """
-    Return the edition that a level means on the way back.
+    Return the edition that a level means on the way back; never one that its vendor has withdrawn.
 
     level
         ``previous``, a number or an edition. On a host that is held already ``previous`` is what it is held at (or what
-        is installed, if that is older), so that the same command again does not go further down.
+        is installed, if that is older), so that the same command again does not go further down, unless that one was
+        withdrawn.
 
     Raises CommandExecutionError where there is no earlier one, no repository has it, or it is not below the installed.
     """
@@ -38,15 +40,13 @@ def resolve(host, level="previous"):
     installed = package["edition"]
     if not installed:
         raise CommandExecutionError(f"{package['name']} is not installed: there is nothing to go back from")
-    if hold and level == "previous":
-        return min(hold["edition"], installed, key=klp_level.age)
-    above = hold and klp_level.age(installed) >= klp_level.age(hold["edition"])
-    if above and level in (hold["edition"], klp_parse.level(hold["edition"])):
-        return hold["edition"]
-    if level in (package["level"], installed):
-        return installed
-    if level == "previous":
-        return _before(host, package)
+    wanted = _meant(package, hold, level)
+    if wanted and klp_retracted.of(host, wanted)["retracted"]:
+        if level != "previous":
+            raise CommandExecutionError(klp_level.withdrawn(host, wanted, klp_level.available(host)))
+        return _before(host, package, wanted)
+    if wanted or level == "previous":
+        return wanted or _before(host, package, installed)
     wanted = klp_level.find(host, level)
     if klp_level.age(wanted) > klp_level.age(installed):
         raise CommandExecutionError(
@@ -56,18 +56,33 @@ def resolve(host, level="previous"):
     return wanted
 
 
-def _before(host, package):
-    editions = [item["edition"] for item in klp_level.available(host)]
-    below = [item for item in editions if klp_level.age(item) < klp_level.age(package["edition"])]
-    if below:
-        return below[0]
+def _meant(package, hold, level):
+    """Return the edition that a level means by what is installed and held, or ``None``."""
+    installed = package["edition"]
+    if hold and level == "previous":
+        return min(hold["edition"], installed, key=klp_level.age)
+    above = hold and klp_level.age(installed) >= klp_level.age(hold["edition"])
+    if above and level in (hold["edition"], klp_parse.level(hold["edition"])):
+        return hold["edition"]
+    return installed if level in (package["level"], installed) else None
+
+
+def _before(host, package, edition):
+    """Return the newest good edition in the repositories below ``edition``."""
+    editions = klp_level.available(host)
+    below = [item for item in editions if klp_level.age(item["edition"]) < klp_level.age(edition)]
+    good = [item["edition"] for item in below if not item["retracted"]]
+    if good:
+        return good[0]
     if package["level"] == 1:
         raise CommandExecutionError(
             f"live patch {package['edition']} is the first one of this kernel, there is none before it; "
             "klp.disable takes live patching away"
         )
+    names, gone = ", ".join(item["edition"] for item in editions), ", ".join(item["edition"] for item in below)
     raise CommandExecutionError(
-        f"no repository has a live patch below the installed {package['edition']}; has: {', '.join(editions) or 'none'}"
+        f"no repository has a live patch below the installed {package['edition']}"
+        f"{f', but for what its vendor has withdrawn: {gone}' if gone else ''}; has: {names or 'none'}"
     )
 
 
@@ -98,6 +113,7 @@ def downgrade_to(host, edition, force=False):
     active = klp_live.status(host)["active"] == host.module(edition)
     if package["edition"] == edition and not package["unfinished"] and active:
         return {"changed": {}, "notes": _hold(host, package, edition)}
+    klp_retracted.require_good(host, edition)
     notes = _permitted(host, force)
     names = [f"{package['name']}={edition}"]
     again = package["unfinished"] or package["edition"] == edition

@@ -11,6 +11,7 @@ import klp_hold
 import klp_live
 import klp_preflight
 import klp_restoring
+import klp_retracted
 import klp_rollback
 import klp_runs
 import klp_updates
@@ -18,6 +19,9 @@ import klp_updates
 VERSION = 1  # of both documents
 PACKAGES = 5000  # pending packages that an answer may hold; the master takes no larger one
 ERRORS = (CommandExecutionError, SaltInvocationError)
+STAYS = (
+    "{}, and no newer one is there: a run would end as failed; first leave it with: salt {} state.apply klp.rollback"
+)
 
 
 def busy(host):
@@ -99,6 +103,10 @@ def _patch(host, answer):
         raise CommandExecutionError(f"{len(changes)} packages are pending, at most {PACKAGES} are planned at once")
     answer["changes"] = {name: change["new"] for name, change in changes.items() if change["new"]}
     answer["target"] = answer["changes"].get(answer["package"], answer["live_patch"])
+    gone = klp_retracted.of(host, answer["target"]) if answer["target"] else {"retracted": None}
+    if gone["retracted"]:
+        said = klp_retracted.withdrawn(answer["target"], gone["advisories"])
+        raise CommandExecutionError(STAYS.format(said, host.id))
 
 
 def _rollback(host, answer, level):

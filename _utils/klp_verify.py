@@ -18,6 +18,7 @@ import klp_parse
 import klp_paths
 import klp_preflight
 import klp_restoring
+import klp_retracted
 import klp_sys
 import zypp_begun
 import zypp_lockfile
@@ -58,11 +59,21 @@ def _kernel_checks(host, package, said):
         klp_checks.transition(sysfs, said["transition"], klp_live.blockers(host)),
         klp_checks.active(sysfs, said["patches"]),
         klp_checks.package(sysfs, said["patches"], package["name"], editions, modules),
+        _retracted(host, package["edition"]),
         klp_checks.kernel(uname.release, kernels, kernel["flavour"], kernel["version"]),
         klp_checks.uname(uname.version),
         klp_checks.taint(klp_sys.text(klp_paths.TAINTED), unsigned),
         klp_checks.initrd(klp_initrd.answer(host, uname.release), modules, klp_family.names(uname.release)),
     ] + ([_held(package, hold)] if hold else [])
+
+
+def _retracted(host, edition):
+    found = {"retracted": None, "advisories": [], "read": False}
+    try:
+        found = klp_retracted.of(host, edition) if edition else found
+    except CommandExecutionError as exc:
+        found["reason"] = str(exc)
+    return klp_checks.retracted(edition, found, klp_retracted.withdrawn(edition, found["advisories"]), host.id)
 
 
 def _package_checks(host):

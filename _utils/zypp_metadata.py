@@ -121,9 +121,9 @@ def _parts(path):
 
 def _withdrawn(path, prefix, found):
     """Add to ``found`` what one file says is retracted."""
-    start = f'name="{prefix}'.encode()
+    live = re.compile(rf'name="{re.escape(prefix)}[0-9]'.encode())  # of a kernel; not the tools
     for part in _parts(path):
-        found["known"] = found["known"] or start in part
+        found["known"] = found["known"] or live.search(part) is not None
         if RETRACTED.encode() not in part:
             continue
         node = _node(part)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import gzip
 import subprocess
+import xml.etree.ElementTree as ElementTree
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from xml.sax.saxutils import escape, quoteattr
@@ -16,7 +19,12 @@ KERNEL_CVES = ("CVE-2023-1077", "CVE-2023-1281", "CVE-2023-2002", "CVE-2023-3090
 
 @dataclass
 class Advisory:
-    """One advisory; ``packages`` are (name, version, release), ``flag`` is reboot, restart or empty."""
+    """
+    One advisory; ``packages`` are (name, version, release), ``flag`` is reboot, restart or empty.
+
+    status
+        ``retracted``: withdrawn by the vendor, as SUSE publishes it (libsolv's UPDATE_STATUS, Uyuni's RFC 74).
+    """
 
     id: str
     kind: str
@@ -26,6 +34,23 @@ class Advisory:
     cves: tuple[str, ...] = ()
     flag: str = ""
     bug: str = "1200000"
+    status: str = "stable"
+
+
+def bundle(level: int) -> list[tuple[str, str, str]]:
+    """
+    Return what one advisory of live patches holds besides the live patch of the lab's kernel.
+
+    Those of other kernels, each at a level of its own, with debuginfo and debugsource: as SUSE-SU-2024:3670-1 does.
+    """
+    release = "150500.2.1"
+    return [
+        (f"{LIVE_PATCH}-debuginfo", str(level), release),
+        ("kernel-livepatch-SLE15-SP5_Update_0-debugsource", str(level), release),
+        ("kernel-livepatch-5_14_21-150500_55_19-default", str(level + 3), release),
+        ("kernel-livepatch-5_14_21-150500_55_19-default-debuginfo", str(level + 3), release),
+        ("kernel-livepatch-SLE15-SP5_Update_3-debugsource", str(level + 3), release),
+    ]
 
 
 NEW_KERNEL_PACKAGES = [
@@ -80,7 +105,7 @@ ADVISORIES = {
             "security",
             "important",
             1692180000,
-            [(LIVE_PATCH, "2", "150500.2.1")],
+            [(LIVE_PATCH, "2", "150500.2.1"), *bundle(2)],
             ("CVE-2023-1077", "CVE-2023-1281"),
         ),
         Advisory(
@@ -88,7 +113,7 @@ ADVISORIES = {
             "security",
             "important",
             1695117600,
-            [(LIVE_PATCH, "3", "150500.2.1")],
+            [(LIVE_PATCH, "3", "150500.2.1"), *bundle(3)],
             ("CVE-2023-2002", "CVE-2023-3090"),
         ),
     ],
@@ -129,7 +154,7 @@ def update(advisory: Advisory) -> str:
     packages = "".join(package(advisory, *p) for p in advisory.packages)
     return "\n".join(
         [
-            f'<update from="maint-coord@suse.de" status="stable" type="{advisory.kind}" version="1">',
+            f'<update from="maint-coord@suse.de" status="{advisory.status}" type="{advisory.kind}" version="1">',
             f"<id>{advisory.id}</id><title>{escape(title)}</title><severity>{advisory.severity}</severity>",
             f'<release>SLE-15-SP5</release><issued date="{advisory.issued}"/>',
             f"<references>{''.join(references)}</references>",
@@ -137,6 +162,52 @@ def update(advisory: Advisory) -> str:
             f"<pkglist><collection>{packages}</collection></pkglist></update>",
         ]
     )
+
+
+def write_updateinfo(advisories: Sequence[Advisory], repository: Path, mark: bool = True) -> None:
+    """Put the advisories of a repository into its metadata, and ``mark`` the packages of those that are retracted."""
+    source = repository / "updateinfo.xml"
+    source.write_text("<updates>\n" + "\n".join(map(update, advisories)) + "\n</updates>\n")
+    modify(repository, "--mdtype=updateinfo", str(source))
+    source.unlink()
+    if mark:
+        mark_retracted(advisories, repository)
+
+
+def modify(repository: Path, *args: str) -> None:
+    """Change what the metadata of a repository hold."""
+    argv = ["modifyrepo_c", *args, str(repository / "repodata")]
+    subprocess.run(argv, check=True, timeout=120, capture_output=True)
+
+
+def mark_retracted(advisories: Sequence[Advisory], repository: Path) -> None:
+    """
+    Give the packages of retracted advisories ``Provides: retracted-patch-package()``, which libzypp looks for.
+
+    On SUSE libsolv does this when it reads a repository (ext/repo_updateinfoxml.c, repo_mark_retracted_packages, built
+    for SUSE only): each package of that repository whose name and edition an advisory that is retracted names, whatever
+    other advisories say of it. The rpm itself does not have it. Debian's libsolv leaves it out, so it is put into
+    the metadata here.
+    """
+    names = {item for advisory in advisories if advisory.status == "retracted" for item in advisory.packages}
+    if not names:
+        return
+    common, rpm = "http://linux.duke.edu/metadata/common", "http://linux.duke.edu/metadata/rpm"
+    ElementTree.register_namespace("", common)
+    ElementTree.register_namespace("rpm", rpm)
+    (packed,) = (repository / "repodata").glob("*-primary.xml.gz")
+    tree = ElementTree.ElementTree(ElementTree.fromstring(gzip.decompress(packed.read_bytes())))  # noqa: S314
+    for node in tree.iter(f"{{{common}}}package"):
+        version = node.find(f"{{{common}}}version")
+        provides = node.find(f"{{{common}}}format/{{{rpm}}}provides")
+        assert version is not None and provides is not None
+        if (node.findtext(f"{{{common}}}name"), version.get("ver"), version.get("rel")) in names:
+            ElementTree.SubElement(provides, f"{{{rpm}}}entry", name="retracted-patch-package()")
+    source = repository / "primary.xml"
+    tree.write(source, encoding="UTF-8", xml_declaration=True)
+    modify(repository, "--remove", "primary")
+    modify(repository, "--mdtype=primary", str(source))
+    source.unlink()
 
 
 def write_metadata(repos: Path) -> None:
@@ -150,11 +221,4 @@ def write_metadata(repos: Path) -> None:
     if any(codes):
         raise RuntimeError("createrepo_c failed")
     for name, advisories in ADVISORIES.items():
-        source = repos / name / "updateinfo.xml"
-        source.write_text("<updates>\n" + "\n".join(update(a) for a in advisories) + "\n</updates>\n")
-        subprocess.run(
-            ["modifyrepo_c", "--mdtype=updateinfo", str(source), str(repos / name / "repodata")],
-            check=True,
-            capture_output=True,
-        )
-        source.unlink()
+        write_updateinfo(advisories, repos / name)

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from .advisories import Advisory, update
+from .advisories import Advisory, write_updateinfo
 from .host import Host
 from .packages import Spec
 from .specs import build_all
@@ -27,10 +27,22 @@ def build(folder: Path, specs: Sequence[Spec], advisories: Sequence[Advisory] = 
     quiet: dict[str, Any] = {"check": True, "timeout": 120, "capture_output": True}
     subprocess.run(["createrepo_c", "-q", "--no-database", repository], **quiet)
     if advisories:
-        source = folder / "updateinfo.xml"
-        source.write_text("<updates>\n" + "\n".join(map(update, advisories)) + "\n</updates>\n")
-        subprocess.run(["modifyrepo_c", "--mdtype=updateinfo", source, repository / "repodata"], **quiet)
+        write_updateinfo(advisories, repository)
     return repository
+
+
+def variant(repository: Path, folder: Path, advisories: Sequence[Advisory]) -> Path:
+    """Return a copy, in a new folder, of a repository without advisories: the same packages, with these advisories."""
+    shutil.copytree(repository, folder)
+    write_updateinfo(advisories, folder)
+    return folder
+
+
+def unmarked(repository: Path, folder: Path, advisories: Sequence[Advisory]) -> Path:
+    """Return the same as ``variant`` for a libsolv that does not know of retracted advisories."""
+    shutil.copytree(repository, folder)
+    write_updateinfo(advisories, folder, mark=False)
+    return folder
 
 
 def offer(host: Host, repository: Path, later: Path | None = None) -> None:

@@ -116,6 +116,14 @@ def initrd_script(kver: str) -> str:
     )
 
 
+# SUSE's template of these packages (kgraft-module-subpackage, known of SLES 12) refuses the installation while a
+# transition runs, and makes the initrd in %posttrans.
+REFUSE_TRANSITION = """\
+grep -qs '^1' /sys/kernel/livepatch/*/transition || exit 0
+echo 'A live patching transition is in progress, cannot install another live patch.' >&2
+exit 1"""
+
+
 def live_patch(source: str, level: int, release: str) -> Package:
     """Return the live patch package number ``level`` of the kernel ``source``."""
     kver = f"5.14.21-{source}-default"
@@ -135,6 +143,7 @@ def live_patch(source: str, level: int, release: str) -> Package:
         ],
         files={module: f"live patch {level}"},
         scripts={
+            "pre": REFUSE_TRANSITION,
             "post": f'[ ! -x {hook} ] || {hook} post "$1" {edition} || exit $?',
             "postun": f'[ ! -x {hook} ] || {hook} postun "$1" {edition} || :\n'
             f'[ "$1" != 0 ] || {{\n{initrd_script(kver)}\n}}',

@@ -90,10 +90,26 @@ def dry(action, *packages):
 
 def repository(minion):
     """Give the host a repository with three live patches; one line is what its file holds."""
-    minion.file(f"{klp_paths.REPOSITORIES}/a.repo", "[a]\n")
+    updateinfo(minion, "a", advisory("A-3", f"{LP}={THREE}"))
     reads(minion, SEARCH, recorded("zypper/search-live-patch.xml"))
     reads(minion, PENDING, recorded("zypper/list-updates.xml"))
     writes(minion, ["refresh"], recorded("zypper/refresh.txt"))
+
+
+def updateinfo(minion, alias, *advisories, end=".xml"):
+    """Enable a repository with these advisories, whose metadata zypper has fetched."""
+    minion.file(f"{klp_paths.REPOSITORIES}/{alias}.repo", f"[{alias}]\n")
+    folder = f"{klp_paths.RAW_METADATA}/{alias}/repodata"
+    data = f'<data type="updateinfo"><location href="repodata/1-updateinfo{end}"/></data>'
+    minion.file(f"{folder}/repomd.xml", f"<repomd><revision>1</revision>{data}</repomd>")
+    return minion.file(f"{folder}/1-updateinfo{end}", f"<updates>{''.join(advisories)}</updates>")
+
+
+def advisory(ident, *packages, status="stable"):
+    """Return an advisory of packages (``NAME=VERSION-RELEASE``) as updateinfo.xml has it."""
+    parts = [package.replace("=", "-").rsplit("-", 2) for package in packages]
+    text = "".join(f'<package name="{n}" version="{v}" release="{r}" arch="x86_64"/>' for n, v, r in parts)
+    return f'<update from="x" status="{status}"><id>{ident}</id><pkglist>{text}</pkglist></update>'
 
 
 def tool(minion, patches="klp/lab-patches.txt", status="klp/status-ready.txt"):

@@ -10,7 +10,7 @@ import klp_alarms
 import klp_paths
 from tests.unit import loader
 from tests.unit.conftest import LP
-from tests.unit.hosts import record, remembers
+from tests.unit.hosts import advisory, record, remembers, updateinfo
 
 NAMES = ["kernel-default", LP, "kernel-livepatch-tools"]
 EDITION, THIRD, MODULE = "5.14.21-150500.55.7.1", "3-150500.2.1", "livepatch_3_150500_2_1"
@@ -24,6 +24,7 @@ def host(minion):
     """A host that is well, with the lock of kernel-default made here."""
     minion.rpm_q(NAMES, {"kernel-default": EDITION, LP: THIRD})
     minion.programs.on(["rpm", "-q", "--qf", "%{BUILDTIME}\\n", f"kernel-default-{EDITION}"], "1687766400\n")
+    updateinfo(minion, "a", advisory("A-3", f"{LP}={THIRD}"))
     window(minion, "2024-07-18")
     minion.live_patch(MODULE)
     minion.locked("kernel-default")
@@ -166,7 +167,7 @@ def test_a_program_that_would_start_after_the_second_is_not_started(host):
     found = host.salt["klp_audit.alarm_events"]()
     late = "rpm: not started, the time for looking at this host was over"
     assert [(item["alarm"], item["edge"]) for item in found] == [
-        (name, "unknown") for name in ("transition", "window", "inactive", "level")
+        (name, "unknown") for name in ("transition", "window", "inactive", "level", "live_patch_retracted")
     ]
     assert found[0]["text"] == "klp -v blocking: no end within 1.0 seconds"
     assert {item["text"] for item in found[1:]} == {late}
@@ -316,3 +317,25 @@ def test_the_configuration_of_the_beacon_is_checked(minion, config, said):
     valid, text = beacon(minion).validate(config)
     assert valid is (said is None)
     assert said is None or said in text
+
+
+def test_a_live_patch_that_was_withdrawn_is_an_alarm_until_the_host_has_left_it(host):
+    updateinfo(host, "a", advisory("R-1", f"{LP}={THIRD}", status="retracted"))
+    text = (
+        f"live patch {THIRD} was withdrawn by its vendor (retracted: R-1); leave it with: "
+        "salt sles1 state.apply klp.rollback"
+    )
+    assert raised(host) == {"live_patch_retracted": text}
+    assert edges(host) == [("live_patch_retracted", "raised")]
+    updateinfo(host, "a", advisory("R-1", f"{LP}=4-1", status="retracted"))
+    assert edges(host) == [("live_patch_retracted", "cleared")]
+    assert not host.programs.started("zypper")
+
+
+def test_whether_it_was_withdrawn_may_not_be_known(host):
+    updateinfo(host, "a", end=".xml.zst")
+    assert edges(host) == [("live_patch_retracted", "unknown")]
+    host.rpm_q(NAMES, {"kernel-default": EDITION})
+    host.changed()
+    assert "live_patch_retracted" not in host.salt["klp_audit.alarms"]()["unknown"]
+    assert not host.programs.started("zypper")

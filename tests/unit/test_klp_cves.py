@@ -12,8 +12,8 @@ LP, KERNEL = "kernel-livepatch-5_14_21-150500_55_7-default", "kernel-default"
 A, B = "CVE-2023-0001", "CVE-2023-10000"
 
 
-def advisory(ident, packages, names=(A,), severity="important"):
-    return {"id": ident, "severity": severity, "cves": list(names), "packages": packages}
+def advisory(ident, packages, names=(A,), severity="important", status="needed"):
+    return {"id": ident, "status": status, "severity": severity, "cves": list(names), "packages": packages}
 
 
 def facts(advisories=(), told=(), changelog=(), active="2-1.1", kernel="5.14-7.1"):
@@ -146,6 +146,54 @@ def test_while_a_transition_runs_nothing_is_fixed_by_a_live_patch():
 def test_newest_cves_come_first():
     by_state, _ = cves.states(cves.sources(facts([advisory("k", {KERNEL: "9-1"}, [A, B])])), False)
     assert by_state["reboot"] == [B, A]
+
+
+@pytest.mark.parametrize(
+    ("packages", "given_", "word"),
+    [
+        ({LP: "3-1.1"}, {}, "unknown"),  # a newer live patch had it, and was withdrawn
+        ({LP: "3-1.1"}, {"active": ""}, "unknown"),
+        ({LP: "3-1.1"}, {"active": None}, "unknown"),
+        ({LP: "2-1.1"}, {"told": [A], "changelog": [A]}, "fixed_live"),  # it is installed: the kernel has it
+        ({LP: "1-1.1"}, {}, "unknown"),  # the one after it need not have what was withdrawn
+        ({KERNEL: "5.14-12.1"}, {}, "unknown"),
+        ({KERNEL: "5.14-7.1"}, {}, "fixed_kernel"),
+        ({KERNEL: "5.14-6.1"}, {}, "unknown"),
+    ],
+)
+def test_an_advisory_that_was_withdrawn_promises_nothing(packages, given_, word):
+    assert state(facts([advisory("gone", packages, status="retracted")], **given_)) == (word, [])
+
+
+def test_what_a_withdrawn_live_patch_had_may_come_otherwise():
+    gone = advisory("gone", {LP: "3-1.1"}, status="retracted")
+    assert state(facts([gone, advisory("k12", {KERNEL: "5.14-12.1"})])) == ("reboot", [])
+    assert state(facts([gone, advisory("lp4", {LP: "4-1.1"})])) == ("pending", [])
+
+
+# SUSE-SU-2024:3670-1: live patches of several kernels of one service pack, each at a level of its own.
+BUNDLE = {
+    "kernel-livepatch-5_14_21-150500_55_28-default": "14-150500.2.1",
+    "kernel-livepatch-5_14_21-150500_55_28-default-debuginfo": "14-150500.2.1",
+    "kernel-livepatch-SLE15-SP5_Update_5-debugsource": "14-150500.2.1",
+    "kernel-livepatch-5_14_21-150500_55_39-default": "12-150500.2.1",
+    "kernel-livepatch-5_14_21-150500_55_39-default-debuginfo": "12-150500.2.1",
+    "kernel-livepatch-SLE15-SP5_Update_8-debugsource": "12-150500.2.1",
+    "kernel-livepatch-5_14_21-150500_55_44-default": "11-150500.2.1",
+    "kernel-livepatch-5_14_21-150500_55_44-default-debuginfo": "11-150500.2.1",
+    "kernel-livepatch-SLE15-SP5_Update_9-debugsource": "11-150500.2.1",
+}
+
+
+@pytest.mark.parametrize(
+    ("kernel", "active", "word"),
+    [("28", "13", "pending"), ("28", "14", "fixed_live"), ("39", "11", "pending"), ("39", "12", "fixed_live")]
+    + [("44", "10", "pending"), ("44", "11", "fixed_live"), ("44", "13", "fixed_live")],
+)
+def test_a_bundle_counts_at_the_level_of_the_running_kernel(kernel, active, word):
+    name, told = f"kernel-livepatch-5_14_21-150500_55_{kernel}-default", [A] if word == "fixed_live" else []
+    given_ = facts([advisory("bundle", BUNDLE)], told, told, active=f"{active}-150500.2.1")
+    assert state(dict(given_, live_patch=name)) == (word, [])
 
 
 VOTES = ("fixed_live", "pending", "reboot", "fixed_kernel", "unknown")

@@ -19,7 +19,7 @@ import klp_reboot
 import klp_rollback
 import klp_sys
 import zypp_plan
-from tests.unit.hosts import dry, reads, repository, rpm, wrote
+from tests.unit.hosts import advisory, dry, reads, repository, rpm, updateinfo, wrote
 from tests.unit.loader import DATA, ROOT, recorded
 
 FAMILIES = {row["name"]: row for row in klp_family.FAMILIES}
@@ -190,6 +190,7 @@ def host(request, minion, uname, paths):
     minion.locked(*klp_preflight.lock_list(minion.host))
     minion.live_patch(module)
     repository(minion)
+    updateinfo(minion, "a", advisory("A-1", f"{package}={edition}"))
     minion.programs.on([tool, "status"], "ready\n")
     minion.programs.on([tool, "-v", "patches"], block(module, package, edition, arch))
     file = f"lib/modules/{release}/{names['folder']}/{module.replace('_', '-', 1)}.ko"

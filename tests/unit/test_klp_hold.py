@@ -89,6 +89,27 @@ def test_a_recorded_lock_that_is_gone_and_not_needed_any_more_is_forgotten(host)
     assert klp_hold.recorded_missing(record("hold")) == []
 
 
+@pytest.mark.parametrize(
+    ("packages", "locked"),
+    [
+        ({LP: THREE, f"{LP}-debuginfo": THREE, "kernel-livepatch-5_14_21-150500_55_28-default": "14-150500.2.1"}, True),
+        ({LP: THREE, "kernel-livepatch-SLE15-SP5_Update_1-debugsource": THREE}, True),
+        ({LP: TWO, "kernel-livepatch-5_14_21-150500_55_28-default": "14-150500.2.1"}, False),  # at what is held
+        ({LP: ONE}, False),
+        ({"kernel-livepatch-5_14_21-150500_55_28-default": "14-150500.2.1"}, False),  # of other kernels
+        ({LP: THREE, "curl": "1-1"}, False),
+    ],
+)
+def test_an_advisory_of_several_kernels_is_locked_where_it_brings_a_newer_one_of_the_held(
+    host, monkeypatch, packages, locked
+):
+    """SUSE-SU-2024:3670-1 holds levels 14, 12, 12 and 11 of four kernels, with debuginfo and debugsource."""
+    held_at(host)
+    monkeypatch.setattr(klp_hold.zypp_solver, "advisories", lambda host: ["of the update repositories"])
+    monkeypatch.setattr(klp_hold.zypp_solver, "advisory_editions", lambda host, needed: {"B-1": packages})
+    assert klp_hold.missing_locks(host.host) == [LOCK] + (["patch:B-1"] if locked else [])
+
+
 def test_a_damaged_record_is_an_error(host):
     remembers(host, "hold", {"edition": "2"})
     with pytest.raises(CommandExecutionError, match="hold.json: not what salt-klp wrote"):

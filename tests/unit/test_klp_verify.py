@@ -17,16 +17,18 @@ from tests.unit.hosts import (
     THREE,
     TOOLS,
     TWO,
+    advisory,
     becomes,
     has,
     lock_file,
     lock_records,
     remembers,
     tool,
+    updateinfo,
 )
 from tests.unit.loader import recorded
 
-CHECKS = ["transition", "active", "package", "kernel", "locks", "uname", "taint", "initrd", "packages"]
+CHECKS = ["transition", "active", "package", "retracted", "kernel", "locks", "uname", "taint", "initrd", "packages"]
 CHECKS += ["scriptlets", "reboot"]
 
 
@@ -38,6 +40,7 @@ def initrd():
 def host(minion):
     """A host that is live patched as declared."""
     has(minion, ONE)
+    updateinfo(minion, "a", advisory("A-1", f"{LP}={ONE}"))
     minion.locked(*klp_preflight.lock_list(minion.host))
     minion.live_patch(FIRST)
     tool(minion)
@@ -82,7 +85,7 @@ BROKEN = [
     (
         lambda host: has(host, None),
         "failed",
-        {"package": "failed"},
+        {"package": "failed", "retracted": "skipped"},
     ),
     (lambda host: remembers(host, "begun", {TOOLS: "1.4-1"}), "failed", {"packages": "failed"}),
     (lambda host: host.locked("kernel-default"), "failed", {"locks": "failed"}),
@@ -178,6 +181,20 @@ def test_an_initrd_is_found_by_the_name_of_any_kernel():
 def test_every_check_has_a_name_in_the_answer_once(host):
     names = [item["check"] for item in host.salt["klp.verify"]()["checks"]]
     assert sorted(names) == sorted(CHECKS)
+
+
+def test_a_live_patch_that_was_withdrawn_makes_the_host_fail(host, programs):
+    updateinfo(host, "a", advisory("R-1", f"{LP}={ONE}", status="retracted"))
+    found = host.salt["klp.verify"]()
+    assert (found["verdict"], verdicts(found)["retracted"]) == ("failed", "failed")
+    assert not any(argv[0] == "zypper" for argv in programs.calls)
+
+
+def test_whether_it_was_withdrawn_is_unknown_where_zypper_fails(host, programs):
+    updateinfo(host, "a", end=".xml.zst")
+    programs.on(["zypper", ...], {"retcode": 106})
+    found = host.salt["klp.verify"]()
+    assert (found["verdict"], verdicts(found)["retracted"]) == ("unknown", "unknown")
 
 
 FAILED = {"nfs-client": {"edition": "2.1.1-1", "time": 1, "log": 0}}

@@ -165,6 +165,83 @@ def test_no_file_at_all_makes_it_fail(tmp_path_factory, end, junk, place, word):
         assert set(zypp_metadata._read(str(path), ["A-1"])) <= {"A-1"}
 
 
+# -- what is retracted -------------------------------------------------------------------------------------------------
+
+LP = "kernel-livepatch-5_14_21-150500_55_7-default"
+
+
+def retracted(*packages, name="A-9", status="retracted"):
+    return advisory(name, *packages).replace("<update ", f'<update status="{status}" ')
+
+
+def withdrawn(minion, data, end=".xml.gz"):
+    metadata(minion, "a", data, end)
+    paths = {"a": f"{klp_paths.RAW_METADATA}/a/repodata/0123abcd-updateinfo{end}"}
+    return zypp_metadata.retracted(paths, "kernel-livepatch-")
+
+
+@pytest.mark.parametrize("end", sorted(PACKED))
+def test_a_retracted_advisory_withdraws_the_live_patches_in_it(minion, end):
+    """Of all kernels that it bundles; other packages, and what other advisories say of the same, do not matter."""
+    text = retracted(LP, "curl", f"{LP}-debuginfo") + advisory("A-8", LP) + retracted(LP, name="A-7")
+    found = withdrawn(minion, text, end)
+    assert found == {
+        "packages": {LP: {"2-1": ["A-9", "A-7"]}, f"{LP}-debuginfo": {"2-1": ["A-9"]}},
+        "known": True,
+        "unread": [],
+    }
+
+
+@pytest.mark.parametrize(
+    ("text", "known"),
+    [
+        ("", False),
+        (advisory("A-1", "curl", "kernel-livepatch-tools"), False),
+        (advisory("A-1", LP), True),
+        (retracted("curl"), False),
+        (retracted(LP, status="stable") + advisory("A-2", "curl").replace("<pkglist>", "retracted<pkglist>"), True),
+        (retracted(LP).replace("x86_64", "src"), True),
+    ],
+)
+def test_what_is_not_retracted(minion, text, known):
+    assert withdrawn(minion, text) == {"packages": {}, "known": known, "unread": []}
+
+
+@pytest.mark.parametrize("end", [".xml.zst", ".xml.zck"])
+def test_a_file_that_python_cannot_unpack_is_said_to_be_unread(minion, end):
+    assert withdrawn(minion, b"\x28\xb5\x2f\xfd", end)["unread"] == ["a"]
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        gzip.compress(f"<updates>{advisory('A-1', LP)}".encode())[:-9],
+        gzip.compress(f"<updates>{advisory('A-1', LP)}{retracted(LP)[:60]}".encode()),
+        gzip.compress(retracted(LP).replace('version="2"', "").encode()),
+        gzip.compress(retracted(LP).replace("A-9", "&e;").encode()),
+        b"junk",
+    ],
+)
+def test_a_damaged_file_is_never_not_retracted(minion, data):
+    found = withdrawn(minion, data)
+    assert (found["packages"], found["unread"]) == ({}, ["a"])
+
+
+def test_an_advisory_that_lies_across_two_chunks_is_read(minion, monkeypatch):
+    monkeypatch.setattr(zypp_metadata, "CHUNK", 7)
+    assert withdrawn(minion, advisory("A-1", "a") + retracted(LP))["packages"] == {LP: {"2-1": ["A-9"]}}
+    assert found("A-1") == {"A-1": {"a": "2-1"}}
+
+
+def test_text_without_an_end_is_never_not_retracted(minion, monkeypatch):
+    monkeypatch.setattr(zypp_metadata, "LARGEST", 400)
+    assert withdrawn(minion, retracted(LP) + advisory("A-1", *"abcdefgh")) == {
+        "packages": {LP: {"2-1": ["A-9"]}},
+        "known": True,
+        "unread": ["a"],
+    }
+
+
 # -- what the metadata do not have is asked of zypper ------------------------------------------------------------------
 
 
