@@ -3,6 +3,7 @@
 import ast
 import os
 import re
+from itertools import takewhile
 
 import pytest
 import yaml
@@ -13,6 +14,7 @@ from tests.unit.loader import ROOT
 
 EXAMPLES = ROOT / "pillar" / "examples"
 PILLARS = sorted(EXAMPLES.glob("*.sls"))
+CAMPAIGNS = sorted((ROOT / "pillar" / "campaigns").glob("*.sls"))
 
 
 def constant(tree, name, default):
@@ -70,7 +72,7 @@ def leaves(pillar):
 def comment(path):
     """Return what an example says of itself: its lines before the first key."""
     lines = path.read_text(encoding="utf-8").splitlines()
-    return "\n".join(line for line in lines[: lines.index("klp:")] if line.startswith("#"))
+    return "\n".join(takewhile(lambda line: line.startswith("#"), lines))
 
 
 @pytest.mark.parametrize("path", PILLARS, ids=lambda path: path.stem)
@@ -86,10 +88,11 @@ def test_an_example_that_is_not_about_backups_switches_none_off(path):
     assert backend != "none" or path.stem == "no-backup"
 
 
-@pytest.mark.parametrize("path", PILLARS, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", [*PILLARS, *CAMPAIGNS], ids=lambda path: path.stem)
 def test_an_example_with_a_level_as_a_number_says_that_it_is_another_live_patch_for_each_kernel(path):
-    level = yaml.safe_load(path.read_text(encoding="utf-8"))["klp"].get("level")
-    assert not isinstance(level, int) or "each kernel" in comment(path).replace("\n# ", " ")
+    pillar = yaml.safe_load(path.read_text(encoding="utf-8"))
+    levels = [value for key, value in leaves(pillar) if key == "level"]
+    assert not any(isinstance(level, int) for level in levels) or "each kernel" in comment(path).replace("\n# ", " ")
 
 
 @pytest.mark.parametrize("program", sorted(EXAMPLES.glob("*-root-snapshot")), ids=lambda path: path.name)
