@@ -138,12 +138,12 @@ class Cloud:
         """Return the names of the snapshots that are there."""
         return list(self.read()["snapshots"])
 
-    def run(self, *args, run=RUN, host="sles1", shell=(), **more):
+    def run(self, *args, run=RUN, host="sles1", by=(), **more):
         """Call the program as salt-klp does, or by a shell of another kind."""
         env = {"PATH": f"{self.folder}:{os.environ['PATH']}", "KLP_RUN": run, "KLP_HOST": host, "LC_ALL": "C"}
         env.update(CLOUD=str(self.state), ROOT_SNAPSHOT=str(self.settings), **more)
         return subprocess.run(
-            [*shell, str(self.program), *args],
+            [*by, str(self.program), *args],
             env=env,
             text=True,
             capture_output=True,
@@ -255,7 +255,7 @@ def test_a_shell_that_goes_on_after_an_error_deletes_nothing_and_says_so(cloud):
     """Not as sh, bash goes on after an error in a command that is substituted."""
     name = cloud.create()
     cloud.change(fail="snapshot")
-    assert cloud.run("delete", name, shell=["bash"]).returncode != 0
+    assert cloud.run("delete", name, by=["bash"]).returncode != 0
     assert cloud.snapshots == [name]
 
 
