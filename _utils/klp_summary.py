@@ -16,8 +16,9 @@ import klp_rollback
 import klp_runs
 import klp_updates
 
-VERSION = 1  # of both documents
+VERSION = 2  # of both documents
 PACKAGES = 5000  # pending packages that an answer may hold; the master takes no larger one
+SKIPPED = 2000  # names of what is left out that an answer holds for each reason
 ERRORS = (CommandExecutionError, SaltInvocationError)
 STAYS = (
     "{}, and no newer one is there: a run would end as failed; first leave it with: salt {} state.apply klp.rollback"
@@ -58,7 +59,8 @@ def run_preview(host, kind="patch", level="previous"):
     """Return how this host stands and what a run would change; refreshes the repositories, changes nothing else."""
     if kind not in ("patch", "rollback"):
         raise SaltInvocationError(f"kind: wanted patch or rollback, found {kind!r}")
-    answer = dict(state_summary(host), changes={}, target=None, refusals=[], seconds=klp_runs.duration())
+    more = {"changes": {}, "target": None, "skipped": [], "refusals": [], "seconds": klp_runs.duration()}
+    answer = dict(state_summary(host), **more)
     answer["refusals"] = _patch_problems(host) if kind == "patch" else _refused(klp_preflight.problems, host)
     if answer["refusals"]:
         return answer
@@ -98,15 +100,38 @@ def _not_enabled(host):
 
 
 def _patch(host, answer):
-    changes = klp_updates.changes(klp_updates.plan(host, level=host.settings["level"]))
+    plan = klp_updates.plan(host, level=host.settings["level"])
+    changes = klp_updates.changes(plan)
     if len(changes) > PACKAGES:
         raise CommandExecutionError(f"{len(changes)} packages are pending, at most {PACKAGES} are planned at once")
     answer["changes"] = {name: change["new"] for name, change in changes.items() if change["new"]}
     answer["target"] = answer["changes"].get(answer["package"], answer["live_patch"])
+    answer["skipped"] = skipped(plan["skipped"])
     gone = klp_retracted.of(host, answer["target"]) if answer["target"] else {"retracted": None}
     if gone["retracted"]:
         said = klp_retracted.withdrawn(answer["target"], gone["advisories"])
         raise CommandExecutionError(STAYS.format(said, host.id))
+
+
+def skipped(items):
+    """
+    Return what a run leaves out, by reason: ``[{"reason", "advisories", "packages", "more"}]``.
+
+    items
+        ``skipped`` of ``klp_updates.plan``.
+    """
+    reasons: dict = {}
+    for item in items:
+        found = reasons.setdefault(item["reason"], {"advisory": [], "package": []})
+        found["advisory" if item["kind"] == "advisory" else "package"].append(item["item"])
+    return [_reason(reason, found) for reason, found in sorted(reasons.items())]
+
+
+def _reason(reason, found):
+    """Return one of them; so many names that no answer could hold them are counted."""
+    advisories, packages = found["advisory"][:SKIPPED], found["package"][:SKIPPED]
+    more = len(found["advisory"]) + len(found["package"]) - len(advisories) - len(packages)
+    return {"reason": reason, "advisories": advisories, "packages": packages, "more": more}
 
 
 def _rollback(host, answer, level):

@@ -13,7 +13,7 @@ import klp_checks
 
 from . import schema
 
-VERSION = 1  # of the documents klp_audit.state_summary and klp_audit.run_preview
+VERSION = 2  # of the documents klp_audit.state_summary and klp_audit.run_preview
 MOST = 1000000  # values and characters in one answer; a host that gets 5000 packages says about 500000
 DEPTH = 40  # values within values
 TEXT = 300  # characters of a host's text that are kept
@@ -22,6 +22,9 @@ SKEW = 60  # seconds that a host's clock may be off
 VERIFIED = {"patch": "klp-verified", "rollback": "klp-rollback-verified"}
 REQUISITE = "One or more requisite failed"
 WORD = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+~:/-]{0,255}\Z")
+FOREIGN = "not a SUSE host"  # how the sentence of such a host begins, klp_family.NOT_SUSE
+UNLOADED = re.compile(r"'\w+' __virtual__ returned False: (.+)", re.DOTALL)
+ANOTHER = "bring both to one version, for the host: salt '{}' saltutil.sync_all"
 UNSYNCED = "salt-klp is not on this minion yet, run: salt '{}' saltutil.sync_all"
 
 OPTIONAL = (str, type(None))
@@ -42,13 +45,18 @@ SUMMARY = {
     "busy": list,
     "health": dict,
 }
-PREVIEW = {**SUMMARY, "changes": dict, "target": OPTIONAL, "refusals": list, "seconds": NUMBER}
+PREVIEW = {**SUMMARY, "changes": dict, "target": OPTIONAL, "skipped": list, "refusals": list, "seconds": NUMBER}
+SKIPPED = {"reason": str, "advisories": list, "packages": list, "more": int}
 HEALTH = {"boot": OPTIONAL, "log": NUMBER, "errors": (list, type(None)), "tainted": OPTIONAL, "services": dict}
 RUN = {"opened": int, "finished": NUMBER, "backup": OPTIONAL}
 
 
 class NonsenseError(ValueError):
     """An answer that is none; the text says why, in a clause."""
+
+
+class ForeignError(NonsenseError):
+    """A host of another system, for which there are no live patches; the text is its own sentence."""
 
 
 def text(value):
@@ -90,6 +98,16 @@ def bounded(value):
     raise NonsenseError(f"its answer is nested too deeply (more than {DEPTH} levels)")
 
 
+def spoken(host, value):
+    """Raise NonsenseError, or ForeignError, where Salt itself has answered: it has no such function on this host."""
+    unloaded = UNLOADED.match(value) if isinstance(value, str) else None
+    if unloaded:
+        why = text(unloaded.group(1))
+        raise ForeignError(why) if why.startswith(FOREIGN) else NonsenseError(why)
+    if isinstance(value, str) and "is not available" in value:
+        raise NonsenseError(UNSYNCED.format(host))
+
+
 def _typed(value, form, what):
     if not isinstance(value, dict):
         raise NonsenseError(f"its answer is no document: {text(value)}")
@@ -110,8 +128,7 @@ def _words(pairs, what):
 
 def _document(host, value, form):
     bounded(value)
-    if isinstance(value, str) and "is not available" in value:
-        raise NonsenseError(UNSYNCED.format(host))
+    spoken(host, value)
     if isinstance(value, str):
         raise NonsenseError(text(value))
     whose = value.get("host") if isinstance(value, dict) else None
@@ -119,7 +136,7 @@ def _document(host, value, form):
         raise NonsenseError(f"its answer is of another host: {text(whose)}")
     found = _typed(value, form, "its answer")
     if found["version"] != VERSION:
-        raise NonsenseError(f"its answer has version {found['version']}, wanted {VERSION}; {UNSYNCED.format(host)}")
+        raise NonsenseError(f"its answer has version {found['version']}, wanted {VERSION}; {ANOTHER.format(host)}")
     _words([found[key] for key in ("kernel", "package", "live_patch", "active", "held")], "its answer")
     if found["run"] is not None:
         _typed(found["run"], RUN, "its run")
@@ -149,6 +166,10 @@ def run_preview(host, value):
     """Return what ``klp_audit.run_preview`` of a host answered, checked as by ``state_summary``."""
     found = _document(host, value, PREVIEW)
     _words([found["target"], *found["changes"], *found["changes"].values()], "its plan")
+    for item in found["skipped"]:
+        _typed(item, SKIPPED, "what it leaves out")
+        if not all(isinstance(name, str) for name in item["advisories"] + item["packages"]):
+            raise NonsenseError("what it leaves out is not understood")
     if not all(isinstance(item, str) for item in found["refusals"]):
         raise NonsenseError("its refusals are not understood")
     if found["seconds"] is not None and not schema.whole(found["seconds"], 0, 10**7):
@@ -285,10 +306,13 @@ def runs(value, jid):
 def verdict(host, value):
     """Return what ``klp.verify`` of a host says: ``(verdict, reason or None)``; nonsense is ``unknown``."""
     try:
-        found = _typed(bounded(value), {"verdict": str, "checks": list}, "its answer")
+        bounded(value)
+        spoken(host, value)
+        found = _typed(value, {"verdict": str, "checks": list}, "its answer")
+    except ForeignError as exc:
+        return klp_checks.UNSUPPORTED, str(exc)
     except NonsenseError as exc:
-        unsynced = isinstance(value, str) and "is not available" in value
-        return klp_checks.UNKNOWN, UNSYNCED.format(host) if unsynced else str(exc)
+        return klp_checks.UNKNOWN, str(exc)
     if found["verdict"] not in klp_checks.VERDICTS:
         return klp_checks.UNKNOWN, f"an unknown verdict: {text(found['verdict'])}"
     checks = [item for item in found["checks"] if isinstance(item, dict) and item.get("verdict") == found["verdict"]]

@@ -270,6 +270,7 @@ class Commands:
         document = summary(campaign, None)
         document["hosts"] = {host: host_report(campaign, host) for host in campaign.hosts}
         document["left_out"] = campaign.plan["left_out"]
+        document["skipped"] = campaign.plan.get("skipped", [])
         document["history"] = [brief(entry) for entry in self.store.entries(name)]
         text = show.report_text(campaign, document, self.store.entries(name))
         return answer(0 if not campaign.over else RETCODES[campaign.result], text, report=document)

@@ -89,11 +89,11 @@ def document(host, value):
     """
     Return the document of a host, checked, its texts as they may be shown and kept.
 
-    Raises ``answers.NonsenseError`` with a clause that says what is wrong with it, also for another host's document.
+    Raises ``answers.NonsenseError`` with a clause that says what is wrong with it, also for another host's document,
+    ``answers.ForeignError`` for a host of another system.
     """
     answers.bounded(value)
-    if isinstance(value, str) and "is not available" in value:
-        raise answers.NonsenseError(answers.UNSYNCED.format(host))
+    answers.spoken(host, value)
     if not isinstance(value, dict) or value.get("schema") != NAME:
         raise answers.NonsenseError(f"its answer is no document: {answers.text(value)}")
     if value.get("version") != VERSION:

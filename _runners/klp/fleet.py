@@ -17,7 +17,7 @@ TOTALS = ("pending", "left_out")  # severe updates; how many hosts have some
 NAMED = 3  # hosts that a profile names
 
 
-def summary(documents, silent, settings, now):
+def summary(documents, silent, settings, now, foreign=None):
     """
     Return what the documents of a fleet say together, as plain data.
 
@@ -31,6 +31,8 @@ def summary(documents, silent, settings, now):
         a document is not believed any more).
     now
         seconds since 1970.
+    foreign
+        mapping of host to one sentence, for those of another system: they answered, and have no live patching.
 
     Returns ``{"version", "made", "settings", "totals", "hosts", "kernels", "profiles", "cves", "left_out", "reboots",
     "silent"}``, see ``docs/reference/host.schema.json`` for the words.
@@ -40,6 +42,7 @@ def summary(documents, silent, settings, now):
     found = [kinds.Host(name, documents[name], settings, now) for name in sorted(documents)]
     profiles, cves = _interned(found)
     rows = [host.row() for host in found] + [kinds.silent_row(name, silent[name]) for name in sorted(silent)]
+    rows += [kinds.silent_row(name, why, "unpatchable") for name, why in sorted((foreign or {}).items())]
     rows.sort(key=lambda row: (row["rank"], row["host"]))
     return {
         "version": VERSION,
@@ -122,7 +125,7 @@ def _totals(hosts, rows, cves, settings):
     verdicts = collections.Counter(host.document["verdict"] for host in hosts)
     return {
         "hosts": len(rows),
-        "answered": len(hosts),
+        "answered": len(rows) - found["silent"],
         "kinds": {kind: found[kind] for kind in kinds.KINDS},
         "verdicts": dict(sorted(verdicts.items())),
         "cves": {state: sum(1 for row in cves if row["counts"][state]) for state in reversed(kinds.STATES)},

@@ -19,7 +19,7 @@ from .words import NAMED, clean, count, day, some
 
 HOUR = 3600
 AHEAD = 300  # seconds that the clock of a host may be ahead of the master's
-TOLD = ("locks", "errors")  # checks of klp.verify that have sentences of their own here
+TOLD = ("locks", "errors", "retracted")  # checks of klp.verify that have sentences of their own here
 RETRACTED = "SUSE has withdrawn the live patch {} that is installed: {}"
 
 # The kinds of hosts, worst first, with the command that helps; a host has the first one that applies.
@@ -157,12 +157,12 @@ def _text(text):
     return None if text is None else clean(text)
 
 
-def silent_row(name, why):
+def silent_row(name, why, kind="silent"):
     """Return the row of a host without a document: all but its name is unknown."""
     window = {"state": "unknown", "last": None, "days": None, "estimate": None}
     unknown = dict.fromkeys(("age", "kernel", "level", "edition", "active", "verdict", "counts", "updates", "profile"))
-    row = {"host": clean(name), "group": "", "kind": "silent", "rank": RANKS["silent"], "why": [clean(why)]}
-    return {**row, "command": command(name, KINDS["silent"]), **unknown, "window": window}
+    row = {"host": clean(name), "group": "", "kind": kind, "rank": RANKS[kind], "why": [clean(why)]}
+    return {**row, "command": command(name, KINDS[kind]), **unknown, "window": window}
 
 
 def _window(window, today):

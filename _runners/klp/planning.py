@@ -45,10 +45,13 @@ def make(facts, settings, now):
 
     Raises CommandExecutionError where the settings do not let a plan be made of that.
     """
-    offers, hosts, left_out = {}, {}, {}
+    offers, hosts, left_out, skipped = {}, {}, {}, {}
     quarantine = {(item["package"], item["edition"]): item["campaign"] for item in facts["quarantine"]}
     for host in facts["hosts"]:
         wrong, found = _judge(host, facts, settings, quarantine, now)
+        for item in found["skipped"] if found else []:
+            lists = (tuple(map(answers.text, item[key])) for key in ("advisories", "packages"))
+            skipped.setdefault((answers.text(item["reason"]), *lists, item["more"]), []).append(host)
         if wrong:
             left_out[host] = wrong
             continue
@@ -68,8 +71,16 @@ def make(facts, settings, now):
         "offers": offers,
         "hosts": hosts,
         "left_out": left_out,
+        "skipped": _skipped(skipped),
     }
     return identified(plan)
+
+
+def _skipped(found):
+    """Return which updates are left out, a row for what is the same on many hosts; that of most hosts comes first."""
+    keys = ("reason", "advisories", "packages", "more")
+    rows = sorted(found.items(), key=lambda item: (-len(item[1]), item[0]))
+    return [dict(zip(keys, (row[0], list(row[1]), list(row[2]), row[3])), hosts=hosts) for row, hosts in rows]
 
 
 def identified(plan):
@@ -90,7 +101,11 @@ def _refuse_absent(left_out, settings):
 
 
 def _judge(host, facts, settings, quarantine, now):
-    """Return ``([kind, reason], None)`` of a host that is left out, else ``(None, its preview with a note)``."""
+    """
+    Return ``([kind, reason], None)`` of a host that is left out, else ``(None, its preview with a note)``.
+
+    A host that has nothing to do is left out as well, and its preview says which updates it leaves out.
+    """
     if any(fnmatch.fnmatchcase(host, glob) for glob in settings["exclude"]):
         return [EXCLUDED, "pillar klp_campaign:exclude"], None
     if host in facts["busy"]:
@@ -105,22 +120,22 @@ def _judge(host, facts, settings, quarantine, now):
     wrong = [answers.text(item) for item in found["refusals"][:REFUSALS]] + ([late] if late else [])
     if wrong:
         return [REFUSED, "; ".join(wrong)], None
-    return _offered(found, quarantine if facts["kind"] == "patch" else {})
+    found = dict(found, note=None)
+    return _offered(found, quarantine if facts["kind"] == "patch" else {}), found
 
 
 def _offered(found, quarantine):
-    """Keep a quarantined live patch away from a host; what is left may be nothing."""
-    found = dict(found, note=None)
+    """Keep a quarantined live patch away from a host, and return why it is left out: what remains may be nothing."""
     campaign = quarantine.get((found["package"], found["target"]))
     if campaign and found["target"] != found["live_patch"]:
         why = f"live patch {found['target']} is in quarantine since campaign {campaign}"
         if found["live_patch"] is None:
-            return [REFUSED, f"{why}, and the host has none yet; see salt-run klp.quarantined"], None
+            return [REFUSED, f"{why}, and the host has none yet; see salt-run klp.quarantined"]
         changes = {name: new for name, new in found["changes"].items() if name != found["package"]}
         found.update(changes=changes, target=found["live_patch"], note=why)
     if not found["changes"] and not found["unfinished"]:
-        return [CURRENT, found["note"] or f"live patch {found['live_patch'] or 'none'}, no updates"], None
-    return None, found
+        return [CURRENT, found["note"] or f"live patch {found['live_patch'] or 'none'}, no updates"]
+    return None
 
 
 def _waves(settings, hosts, members):

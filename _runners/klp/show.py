@@ -128,7 +128,7 @@ def plan_text(plan):
     ]
     for wave in plan["waves"]:
         lines += _wave_lines(plan, wave)
-    lines += _left_out(plan["left_out"])
+    lines += _left_out(plan["left_out"]) + _skipped(plan)
     lines += ["", f"hash {plan['hash']}"]
     if total:
         lines.append(f"To run what is shown here: salt-run klp.run {plan['id']}")
@@ -168,6 +168,18 @@ def _left_out(left_out):
         else:
             lines.append(f"  {names([host for host, _ in pairs])}")
     return lines
+
+
+def _skipped(plan):
+    """Return the updates that the runs of a plan leave out, by reason, and on which hosts; old plans do not know it."""
+    rows = plan.get("skipped", [])
+    lines = ["", "updates that are left out:"] if rows else []
+    for row in rows[:ROWS]:
+        items = [f"advisory {name}" for name in row["advisories"]] + [f"package {name}" for name in row["packages"]]
+        more = f" and {len(items) - NAMES + row['more']} more" if len(items) > NAMES or row["more"] else ""
+        lines += [f"  {len(row['hosts'])} x {', '.join(items[:NAMES])}{more}: {row['reason']}"]
+        lines += [f"      {names(row['hosts'])}"]
+    return lines + ([f"  and {len(rows) - ROWS} more, all of them with --out=json"] if len(rows) > ROWS else [])
 
 
 def status_text(campaign, driven, now, hosts=True):
@@ -292,7 +304,7 @@ def report_text(campaign, document, entries):
             *table(["host", "wave", "stage", "runs", "back", "why"], rows[:ROWS]),
         ]
         lines += [f"and {len(rows) - ROWS} more, all of them with --out=json"] if len(rows) > ROWS else []
-    lines += _left_out(document["left_out"]) + _back_lines(campaign)
+    lines += _left_out(document["left_out"]) + _skipped(campaign.plan) + _back_lines(campaign)
     return "\n".join(lines)
 
 

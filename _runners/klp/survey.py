@@ -52,12 +52,12 @@ class Survey(Commands):
             raise CommandExecutionError(
                 f"no accepted minion matches {settings['target_type']} target {schema.show(settings['target'])}"
             )
-        found, silent = self._documents(hosts, settings)
+        found, silent, foreign = self._documents(hosts, settings)
         made = time.time()
         limits = {"old": settings["max_age"], **{key: settings[key] for key in ("share", "weeks", "warn", "debt")}}
-        summary = fleet.summary(found, silent, limits, made)
+        summary = fleet.summary(found, silent, limits, made, foreign)
         where = settings["folder"] or os.path.join(self.store.folder, "report")
-        written = self._publish(where, settings, found, silent, summary, made)
+        written = self._publish(where, settings, found, dict(silent, **foreign), summary, made)
         text = reporting.text(summary, written)
         return answer(reporting.retcode(summary, RETCODES["incomplete"]), text, report=summary, files=written)
 
@@ -72,21 +72,25 @@ class Survey(Commands):
         return more
 
     def _documents(self, hosts, settings):
-        """Return ``({host: document}, {host: why there is none})``: from the mine, or asked for."""
-        found, silent, now = {}, {}, time.time()
+        """
+        Return the documents from the mine, or asked for.
+
+        Returns ``({host: document}, {host: why there is none}, {host of another system: its sentence})``.
+        """
+        found, silent, foreign, now = {}, {}, {}, time.time()
         if settings["ask"] != "all":
-            self._take(self.mine(settings["target"], HOST, settings["target_type"]), hosts, found, silent)
+            self._take(self.mine(settings["target"], HOST, settings["target_type"]), hosts, found, silent, foreign)
         old = now - 3600 * settings["max_age"]
         wanted = [host for host in hosts if host not in found or found[host]["time"] < old]
         if settings["ask"] == "none" or not wanted:
             for host in wanted:
                 if host not in found:
                     silent.setdefault(host, "no document in the mine; klp.report ask=missing asks for it")
-            return found, silent
-        self._ask(wanted, settings, found, silent)
-        return found, {host: why for host, why in silent.items() if host not in found}
+        else:
+            self._ask(wanted, settings, found, silent, foreign)
+        return found, {host: why for host, why in silent.items() if host not in {**found, **foreign}}, foreign
 
-    def _ask(self, wanted, settings, found, silent):
+    def _ask(self, wanted, settings, found, silent, foreign):
         reach = self.hands("report")
         try:
             for first in range(0, len(wanted), decide.ASK):
@@ -97,17 +101,19 @@ class Survey(Commands):
                 got = reach.ask(present, HOST, [], settings["timeout"]) if present else {}
                 for host in set(present) - set(got):
                     silent[host] = f"no document within {settings['timeout']} seconds"
-                self._take(got, part, found, silent)
+                self._take(got, part, found, silent, foreign)
         finally:
             reach.close()
 
-    def _take(self, got, hosts, found, silent):
+    def _take(self, got, hosts, found, silent, foreign):
         """Keep what hosts have answered, as far as it may be believed."""
         for host in hosts:
             if not isinstance(got, dict) or host not in got:
                 continue
             try:
                 found[host] = documents.document(host, got[host])
+            except answers.ForeignError as exc:
+                foreign[host] = str(exc)
             except answers.NonsenseError as exc:
                 silent[host] = str(exc)
 

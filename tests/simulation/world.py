@@ -268,7 +268,7 @@ def state(name, result, comment, changed=0):
 def state_summary(world, host, run="", services=()):
     """Return what klp_audit.state_summary of a simulated host says."""
     return {
-        "version": 1,
+        "version": 2,
         "host": host.name,
         "time": int(world.time),
         "kernel": KERNEL,
@@ -295,4 +295,4 @@ def run_preview(world, host):
     """Return what klp_audit.run_preview of a simulated host says."""
     changes = {"curl": "8.0-1", PACKAGE: NEW} if host.edition != NEW else {}
     said = state_summary(world, host)
-    return dict(said, changes=changes, target=NEW, refusals=[], seconds=int(host.seconds))
+    return dict(said, changes=changes, target=NEW, skipped=[], refusals=[], seconds=int(host.seconds))

@@ -52,9 +52,13 @@ def damaged(draw, document):
     return found
 
 
+SKIPPED = {"reason": "asks for a reboot", "advisories": ["SUSE-1"], "packages": ["glibc"], "more": 0}
+
+
 def test_an_honest_answer_is_taken_as_it_is():
     assert answers.state_summary("h1", GOOD) is GOOD
     assert answers.run_preview("h1", PLANNED) is PLANNED
+    assert answers.run_preview("h1", dict(PLANNED, skipped=[SKIPPED]))["skipped"] == [SKIPPED]
     ran = dict(GOOD, run={"opened": 1, "finished": None, "backup": "vol-1"}, live_patch=None, held="2-1")
     assert answers.state_summary("h1", ran) is ran
 
@@ -67,7 +71,7 @@ def test_of_a_host_that_says_anything_nothing_but_nonsense_comes(value):
         except answers.NonsenseError as exc:
             assert str(exc).isprintable() and len(str(exc)) < 500
         else:
-            assert found["host"] == "h1" and found["version"] == 1 and isinstance(found["busy"], list)
+            assert found["host"] == "h1" and found["version"] == answers.VERSION and isinstance(found["busy"], list)
             assert answers.unwell(found["health"], GOOD["health"], ["sshd"]) is not None
             host = {"kernel": KERNEL, "before": OLD, "target": NEW}
             why = answers.unready(found, host, {"settings": {"drift": "refuse"}}, 0, 10**10)
@@ -108,7 +112,11 @@ def test_what_is_as_large_as_an_honest_answer_can_be_is_taken():
         ),
         ("Traceback (most\nrecent  call last):", "Traceback (most recent call last):"),
         ({}, "its answer lacks version"),
-        (dict(GOOD, version=2), "its answer has version 2, wanted 1; salt-klp is not on this minion yet"),
+        (
+            dict(GOOD, version=1),
+            "its answer has version 1, wanted 2; bring both to one version, for the host: salt 'h1' ",
+        ),
+        ("'klp_audit' __virtual__ returned False: not a SUSE host (debian 12)", "not a SUSE host (debian 12)"),
         (dict(GOOD, version=True), "its answer has an unknown version: True"),
         (dict(GOOD, host="h2\x1b[2J"), "its answer is of another host: h2 [2J"),
         (dict(GOOD, time="now"), "its answer has an unknown time: now"),
@@ -137,6 +145,10 @@ def test_what_is_wrong_with_an_answer_is_said(value, why):
         ({"changes": {"curl": ["1"]}}, "its plan has an unknown word: ['1']"),
         ({"refusals": [1]}, "its refusals are not understood"),
         ({"refusals": "no"}, "its answer has an unknown refusals: no"),
+        ({"skipped": None}, "its answer has an unknown skipped: None"),
+        ({"skipped": ["glibc"]}, "its answer is no document: glibc"),
+        ({"skipped": [{**SKIPPED, "more": "2"}]}, "what it leaves out has an unknown more: 2"),
+        ({"skipped": [{**SKIPPED, "packages": [7]}]}, "what it leaves out is not understood"),
     ],
 )
 def test_what_is_wrong_with_a_preview_is_said(more, why):
@@ -304,6 +316,11 @@ CHECKS = [
         ({"verdict": "ok"}, ("unknown", "its answer lacks checks")),
         ("'klp.verify' is not available.", ("unknown", answers.UNSYNCED.format("h1"))),
         ("no", ("unknown", "its answer is no document: no")),
+        (
+            "'klp' __virtual__ returned False: not a SUSE host (debian 12)",
+            ("unsupported", "not a SUSE host (debian 12)"),
+        ),
+        ("'klp' __virtual__ returned False: klp.py has version 1", ("unknown", "klp.py has version 1")),
     ],
 )
 def test_verdicts(value, found):

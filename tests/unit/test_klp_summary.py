@@ -38,12 +38,13 @@ def host(minion, monkeypatch):
     minion.live_patch(FIRST)
     minion.pillar["klp"] = {"backup": {"backend": "none"}}
     minion.locked(*minion.salt["klp.settings"]()["locks"])
-    minion.pending, minion.jobs = {}, []
+    minion.pending, minion.skipped, minion.jobs = {}, [], []
     minion.salt["saltutil.running"] = lambda: minion.jobs
 
     def plan(host, update=None, level=None):
         assert (update, level) == (None, "latest")
-        return {"packages": minion.pending, "live_patch": {}, "reload": {}, "unfinished": {}}
+        found = {"packages": minion.pending, "live_patch": {}, "reload": {}, "unfinished": {}}
+        return dict(found, skipped=minion.skipped)
 
     def sources(host):
         patches = [{"name": FIRST, "active": True}]
@@ -126,7 +127,7 @@ def test_what_is_no_list_of_names_is_refused(host, services):
 # -- state_summary -----------------------------------------------------------------------------------------------------
 
 STATE = {
-    "version": 1,
+    "version": 2,
     "host": "sles1",
     "time": NOW,
     "kernel": KERNEL,
@@ -218,7 +219,7 @@ def _more(minion):
 
 
 DISABLED = "live patching is not enabled, missing or not locked: {}; run state.apply klp on this host first"
-NOTHING: dict = {"changes": {}, "target": ONE, "refusals": [], "seconds": None}
+NOTHING: dict = {"changes": {}, "target": ONE, "skipped": [], "refusals": [], "seconds": None}
 
 
 def refusal(*sentences):
@@ -236,9 +237,25 @@ def test_what_is_pending_is_what_would_change(host):
     assert preview(host, "patch") == {
         "changes": {"curl": "2-1", LP: THREE},
         "target": THREE,
+        "skipped": [],
         "refusals": [],
         "seconds": 60,
     }
+
+
+def test_what_a_run_leaves_out_is_told_by_reason(host):
+    host.skipped = [
+        {"item": "SUSE-1", "kind": "advisory", "reason": "asks for a reboot"},
+        {"item": "SUSE-2", "kind": "advisory", "reason": "excluded"},
+        {"item": "glibc", "kind": "package", "reason": "asks for a reboot"},
+    ]
+    assert preview(host)["skipped"] == [
+        {"reason": "asks for a reboot", "advisories": ["SUSE-1"], "packages": ["glibc"], "more": 0},
+        {"reason": "excluded", "advisories": ["SUSE-2"], "packages": [], "more": 0},
+    ]
+    host.skipped = [{"item": f"p{number}", "kind": "package", "reason": "no"} for number in range(2003)]
+    (row,) = preview(host)["skipped"]
+    assert (len(row["packages"]), row["more"]) == (2000, 3)
 
 
 def test_all_that_is_pending_must_fit_into_one_answer(host):

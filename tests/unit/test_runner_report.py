@@ -7,6 +7,7 @@ import stat
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+import klp_family
 from _runners.klp import survey
 from tests import fleet
 from tests.unit.test_runner_klp import master  # noqa: F401 - a fixture
@@ -123,6 +124,24 @@ def test_a_host_without_a_document_is_said_and_spoils_no_other(hosts, value, why
     assert list(answer["report"]["silent"]) == ["web2"]
     assert why in answer["report"]["silent"]["web2"]
     assert [item["kind"] for item in answer["report"]["hosts"]].count("covered") == 3
+
+
+def test_a_host_of_another_system_says_so_and_is_not_told_to_sync(hosts):
+    said = klp_family.NOT_SUSE.format("debian 12")
+    hosts.asked["web2"] = f"'klp_audit' __virtual__ returned False: {said}"
+    answer = report(hosts)
+    found = {item["host"]: item for item in answer["report"]["hosts"]}["web2"]
+    assert (found["kind"], found["why"], answer["report"]["silent"]) == ("unpatchable", [said], {})
+    assert answer["report"]["totals"]["answered"] == 4 and "sync_all" not in answer["text"]
+    hosts.there["web2"] = hosts.asked["web2"]
+    assert report(hosts, ask="none")["report"]["silent"] == dict.fromkeys(
+        ("web0", "web1", "web3"), "no document in the mine; klp.report ask=missing asks for it"
+    )
+
+
+def test_files_that_do_not_fit_together_are_said(hosts):
+    hosts.asked["web2"] = "'klp_audit' __virtual__ returned False: klp_audit.py has version 1, run sync_all"
+    assert report(hosts)["report"]["silent"] == {"web2": "klp_audit.py has version 1, run sync_all"}
 
 
 def test_a_host_that_is_there_and_does_not_answer_in_time_is_said(hosts, monkeypatch):
