@@ -2,10 +2,13 @@
 
 import csv
 import datetime
+import gzip
 import json
 import os
+import re
 import shutil
 import stat
+import subprocess
 import time
 from concurrent.futures import ThreadPoolExecutor
 
@@ -16,28 +19,54 @@ from prometheus_client.parser import text_string_to_metric_families
 from tests.functional.conftest import COMMAND_BACKEND, LP
 from tests.integration.conftest import minion
 from tests.integration.crew import SECRET, Crew
+from tests.lab import mirror
 from tests.lab.build import CHECKOUT
 from tests.lab.minion import LabMinion
-from tests.lab.packages import SLES_UPDATES
+from tests.lab.packages import LP_UPDATES, SLES_UPDATES
 from tests.unit.loader import recorded
 
 SCHEMA = json.loads((CHECKOUT / "docs" / "reference" / "host.schema.json").read_text())
 VEX = json.loads(recorded("openvex/schema-0.2.0.json"))
 LIFECYCLE = "/usr/share/lifecycle/data/sle-module-live-patching.lifecycle"
 MODULE = "livepatch_3_150500_2_1"
-# Golden root, pillar, whether the repository with newer kernels is there, days until the window ends.
+# Golden root, pillar, what was done to the host, days until the window ends. On ``converged`` glibc is left out.
 KINDS: dict = {
-    "covered": ("converged", {}, False, 200),
-    "pending": ("enabled", {"level": 1}, False, 200),
-    "reboot": ("converged", {}, True, 200),
-    "expired": ("converged", {}, True, -3),
-    "unclear": ("converged", {"alarms": {"repair_locks": True}}, False, None),
-    "stalled": ("converged", {}, False, 200),
-    "unlocked": ("converged", {}, False, 200),
-    "unpatchable": ("fresh", {}, False, 200),
+    "covered": ("converged", {}, ("glibc", "restart"), 200),
+    "pending": ("enabled", {"level": 1}, (), 200),
+    "reboot": ("converged", {}, ("kernel",), 200),
+    "waiting": ("converged", {}, ("glibc",), 200),
+    "expired": ("converged", {}, ("kernel",), -3),
+    "unclear": ("converged", {"alarms": {"repair_locks": True}}, ("glibc", "restart"), None),
+    "stalled": ("converged", {}, (), 200),
+    "unlocked": ("converged", {}, (), 200),
+    "unpatchable": ("fresh", {}, (), 200),
+    "updates": ("fresh", {"update": {"reboot": True}}, (), 200),
+    "left-out": ("converged", {}, (), 200),
+    "unknown": ("converged", {}, ("glibc", "restart", "frozen"), 200),
 }
+EXPECTED = {**{name: name for name in KINDS}, "waiting": "reboot", "left-out": "left_out"}
+GLIBC, ADVISORY = "glibc-2.31-150300.63.1", "SUSE-SLE-Module-Basesystem-15-SP5-2023-3500"
 SILENT = "gone"
 WATCHED = "unclear"  # the host with the beacon
+
+
+def without_kernel(host):
+    """Take the advisory of the newer kernel out of the updates: a host that sees it has a severe CVE."""
+    mirror.age(host, 0, SLES_UPDATES)
+    folder, changed = host.path(f"/srv/aged/{SLES_UPDATES}/repodata"), host.path("/srv/updateinfo.xml")
+    (packed,) = folder.glob("*updateinfo.xml.gz")
+    text = gzip.decompress(packed.read_bytes()).decode()
+    found = re.sub(
+        r"<update .*?</update>", lambda each: "" if "-2023-2871<" in each[0] else each[0], text, flags=re.DOTALL
+    )
+    assert len(found) < len(text)
+    changed.write_text(found)
+    for command in (
+        ["modifyrepo_c", "--remove", "updateinfo", str(folder)],
+        ["modifyrepo_c", "--mdtype=updateinfo", str(changed), str(folder)],
+    ):
+        subprocess.run(command, check=True, capture_output=True)
+    assert host.zypper("refresh", "--force", SLES_UPDATES, count=False).returncode == 0
 
 
 class Zoo(Crew):
@@ -55,18 +84,32 @@ class Zoo(Crew):
         assert self.salt("saltutil.sync_all", list(KINDS)).returncode == 0
         for name in ("unlocked", WATCHED):
             self.hosts[name].write("/etc/zypp/locks", "")
-        assert self.salt("state.apply", ["pending", WATCHED], "klp").returncode == 0
+        assert self.salt("state.apply", ["pending", "updates", WATCHED], "klp").returncode == 0
+        for name in KINDS:
+            self._lifecycle(name)
         host = self.hosts["stalled"]
         blocker = host.popen(["sleep", "3600"])
         host.faults(blockers=[blocker.pid])
         host.load(MODULE, 1, 1)
 
     def _make(self, name):
-        golden, klp, kernels, days = KINDS[name]
+        golden, klp, done, _ = KINDS[name]
         self.pillar.only(name, {"backup": COMMAND_BACKEND, "product": {"regcode": SECRET}, "group": "zoo", **klp})
         self._host(name, golden)
         host = self.hosts[name]
-        host.repo(SLES_UPDATES, on=kernels)
+        if "kernel" not in done:
+            without_kernel(host)
+        if "glibc" in done:
+            assert host.zypper("in", "glibc").returncode in (0, 102)
+        if "restart" in done:
+            host.reboot()
+        if "frozen" in done:
+            mirror.age(host, 45, SLES_UPDATES, LP_UPDATES)
+
+    def _lifecycle(self, name):
+        """Let the window of a host end in so many days; its tools have brought a file that knows of other days."""
+        host, days = self.hosts[name], KINDS[name][3]
+        host.write(LIFECYCLE, "")
         if days is not None:
             last = datetime.datetime.now(datetime.timezone.utc).date() + datetime.timedelta(days)
             host.write(LIFECYCLE, f"{LP},*,{last}\n")
@@ -109,7 +152,7 @@ def kinds(found):
 def test_each_host_appears_where_it_should(report):
     found, _ = report
     assert found["retcode"] == 2
-    assert kinds(found) == {name: name for name in KINDS}
+    assert kinds(found) == EXPECTED
     for item in found["report"]["hosts"]:
         assert item["why"] or item["kind"] == "covered", item
     print(found["text"])
@@ -142,6 +185,42 @@ def test_every_format_is_there_and_can_be_read(report):
     assert found["files"][0] == str(folder / "report.json")
 
 
+def test_updates_are_told_rightly_in_every_format(report):
+    """One host is patched with glibc left out, one never was, one has a mirror that stands still, one waits."""
+    found, folder = report
+    why = {item["host"]: "; ".join(item["why"]) for item in found["report"]["hosts"]}
+    assert re.search(rf"important advisory left out \(since \d{{4}}-\d\d-\d\d\): {ADVISORY}: asks for", why["left-out"])
+    assert "security advisories pending: 1 important" in why["updates"]
+    assert f"{SLES_UPDATES} (45 days old)" in why["unknown"] and GLIBC in why["waiting"]
+    with open(folder / "report.csv", newline="", encoding="utf-8") as handle:
+        rows = {row["host"]: row for row in csv.DictReader(handle)}
+    assert (rows["left-out"]["left_out_severe"], rows["left-out"]["left_out"]) == ("1", ADVISORY)
+    assert (rows["updates"]["updates_severe"], rows["updates"]["left_out"]) == ("1", "")
+    assert rows["waiting"]["restart_host"] == GLIBC and SLES_UPDATES in rows["unknown"]["repositories_frozen"]
+    assert [rows["covered"][key] for key in ("updates_severe", "left_out", "restart_host", "repositories_frozen")] == [
+        *("0", "", "", "")
+    ]
+    families = text_string_to_metric_families((folder / "salt_klp.prom").read_text())
+    samples = {item.name: item.samples for item in families}
+    severe = {
+        (item.labels["host"], item.labels["state"]): item.value
+        for item in samples["salt_klp_updates"]
+        if item.labels["severity"] == "important"
+    }
+    assert [severe[host, "left_out"] for host in ("left-out", "updates", "covered", "waiting")] == [1, 0, 0, 0]
+    assert [severe[host, "pending"] for host in ("left-out", "updates", "covered", "waiting")] == [0, 1, 0, 0]
+    frozen = {item.labels["host"]: item.value for item in samples["salt_klp_repositories_frozen"]}
+    assert frozen["unknown"] == 2 and frozen["covered"] == 0
+    page = (folder / "report.html").read_text()
+    assert ADVISORY in page.partition('<section id="left-out"')[2].partition("</section>")[0]
+
+
+def test_the_exit_code_is_0_for_the_covered_host_alone(zoo, report, tmp_path):
+    for host, code in (("covered", 0), ("left-out", 2), ("unknown", 2)):
+        settings = {"klp_report": {"target": host, "target_type": "list", "formats": ["csv"]}}
+        assert zoo.run("klp.report", f"pillar={json.dumps(settings)}", "ask=all", f"folder={tmp_path}")[0] == code
+
+
 def test_only_the_masters_user_reads_it_and_no_secret_is_in_it(report):
     for place, _, names in os.walk(report[1]):
         assert stat.S_IMODE(os.stat(place).st_mode) == 0o700
@@ -159,7 +238,7 @@ def test_a_host_without_a_minion_is_silent_and_the_others_come_from_the_mine(zoo
     try:
         began = time.time()
         found = zoo.report("ask=none")
-        assert kinds(found) == {name: name for name in KINDS}
+        assert kinds(found) == EXPECTED
         ages = {item["host"]: item["age"] for item in found["report"]["hosts"]}
         assert all(age <= time.time() - began + 120 for age in ages.values())
         asked = zoo.report("ask=all")
@@ -185,3 +264,5 @@ def test_the_grain_of_a_host_tells_its_document(zoo, report):
     assert zoo.salt("saltutil.refresh_grains", ["reboot"]).returncode == 0
     grain = zoo.salt("grains.get", ["reboot", "expired"], "klp").data["reboot"]
     assert (grain["level"], grain["reboot_cves"], grain["stale"]) == (3, 1, False)
+    assert (grain["retracted"], grain["pending_updates"], grain["left_out_updates"]) == (False, 0, 1)
+    assert grain["updates_known"] is True
