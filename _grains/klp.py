@@ -11,6 +11,7 @@ import os
 DOCUMENT = "/var/lib/salt-klp/host.json"
 LIVEPATCH = "/sys/kernel/livepatch"
 BOOT = "/proc/sys/kernel/random/boot_id"
+SEVERE = ("critical", "important")
 LARGEST = 4 * 1024 * 1024  # characters of a document
 
 
@@ -23,8 +24,10 @@ def _text(path):
 
 
 def _patches():
-    """Return the names of the live patches that are enabled, and whether one is in transition."""
-    names = sorted(os.listdir(LIVEPATCH)) if os.path.isdir(LIVEPATCH) else []
+    """Return the names of the live patches that are enabled, and whether one is in transition; ``None``: not known."""
+    if not os.path.isdir(LIVEPATCH):
+        return [], None
+    names = sorted(os.listdir(LIVEPATCH))
     enabled = [name for name in names if _text(f"{LIVEPATCH}/{name}/enabled").strip() == "1"]
     moving = [name for name in names if _text(f"{LIVEPATCH}/{name}/transition").strip() == "1"]
     return moving or enabled, bool(moving)
@@ -44,9 +47,22 @@ def _document():
             "window_last": found["window"]["last"],
             "pending_cves": len(found["cves"]["pending"]),
             "reboot_cves": len(found["cves"]["reboot"]),
+            "retracted": found["live_patch"]["retracted"],
+            **_updates(found["updates"]),
         }
     except (ValueError, KeyError, TypeError, RecursionError):
         return None
+
+
+def _updates(found):
+    """Return how many severe security advisories are pending and left out, and whether that can be trusted."""
+    left = [item for item in found["left_out"] if item["severity"] in SEVERE and not item["kernel"]]
+    fresh = [item["frozen"] is False for item in found["repositories"]]
+    return {
+        "pending_updates": sum(found["pending"][word] for word in SEVERE),
+        "left_out_updates": len(left),
+        "updates_known": found["reason"] is None and bool(fresh) and all(fresh),
+    }
 
 
 def klp():
@@ -58,7 +74,7 @@ def klp():
     now = {
         "kernel": os.uname().release,
         "active": names[0] if len(names) == 1 else None,
-        "transition": "in_progress" if moving else "ready",
+        "transition": None if moving is None else "in_progress" if moving else "ready",
     }
     if told is None:
         return {"klp": dict(now, verdict="unknown", stale=True)}

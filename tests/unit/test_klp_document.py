@@ -305,9 +305,39 @@ def test_the_grain_tells_the_document_and_starts_nothing(host, monkeypatch):
             "window_last": "2024-07-18",
             "pending_cves": 1,
             "reboot_cves": 1,
+            "retracted": False,
+            "pending_updates": 0,
+            "left_out_updates": 1,
+            "updates_known": False,
             "stale": False,
         }
     }
+
+
+KNOWN = {**UPDATES, "reason": None, "repositories": [{"alias": "Updates", "time": 1, "frozen": False}]}
+
+
+@pytest.mark.parametrize(
+    ("updates", "numbers"),
+    [
+        (KNOWN, (0, 1, True)),
+        ({**KNOWN, "pending": {**UPDATES["pending"], "critical": 1, "important": 2, "low": 4}}, (3, 1, True)),
+        ({**KNOWN, "left_out": [{**UPDATES["left_out"][0], "kernel": True}]}, (0, 0, True)),
+        ({**KNOWN, "left_out": [{**UPDATES["left_out"][0], "severity": "low"}]}, (0, 0, True)),
+        ({**KNOWN, "repositories": []}, (0, 1, False)),
+        (
+            {**KNOWN, "repositories": [*KNOWN["repositories"], {**KNOWN["repositories"][0], "frozen": True}]},
+            (0, 1, False),
+        ),
+        ({**KNOWN, "repositories": [{**KNOWN["repositories"][0], "frozen": None}]}, (0, 1, False)),
+    ],
+)
+def test_the_grain_counts_severe_updates_and_says_whether_that_can_be_trusted(host, monkeypatch, updates, numbers):
+    host.answers["klp_document_updates.updates"] = updates
+    document(host)
+    host.live_patch(MODULE)
+    found = grain(host, monkeypatch)["klp"]
+    assert tuple(found[key] for key in ("pending_updates", "left_out_updates", "updates_known")) == numbers
 
 
 @pytest.mark.parametrize("change", ["boot", "kernel", "active", "transition"])
