@@ -7,6 +7,7 @@ from salt.exceptions import CommandExecutionError
 import klp_backup
 import klp_backup_command
 import klp_backup_look
+import klp_cmd
 import klp_lvm
 import klp_paths
 import klp_restoring
@@ -36,6 +37,15 @@ def caller(host, run=None):
     return lambda argv, ok=(0,): host.run(argv, ok, timeout=timeout, env=env)
 
 
+def _snapper(host):
+    """Return the version of snapper on this host."""
+    return host.kept(
+        "snapper",
+        klp_paths.RPM_DATABASE,
+        lambda: klp_cmd.parsed(klp_snapper.version, host.run(["snapper", "--version"])["stdout"]),
+    )
+
+
 def ask(host, verb, item, *args, known=()):
     """
     Let the backend of a run do one thing, a function of its module.
@@ -50,6 +60,8 @@ def ask(host, verb, item, *args, known=()):
         raise CommandExecutionError(f"backup {item.get('backup')}: was made by the unknown backend {item['backend']}")
     job = dict(host.settings["backup"], run=item["run"], host=machine_id(), known=list(known))
     job["boot"] = klp_restoring.boot_id()
-    if backend is klp_lvm:
+    if backend is klp_snapper:
+        job["version"] = _snapper(host)
+    if backend is klp_lvm or job.get("version", klp_snapper.MARKS) < klp_snapper.MARKS:
         job["root"] = klp_backup_look.root()
     return getattr(backend, verb)(caller(host, item["run"]), job, *args)

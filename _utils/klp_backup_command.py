@@ -8,6 +8,7 @@ as ``KLP_HOST``. Every backend has the same functions; ``call(argv, ok)`` starts
 
 import re
 
+import salt.utils.path
 from salt.exceptions import CommandExecutionError
 
 ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:/@=-]{0,255}\Z")
@@ -21,6 +22,14 @@ def printed_id(text):
     if not ID.match(lines[-1]):
         raise ValueError(f"the last line it printed is no id: {lines[-1][:120]!r}")
     return lines[-1]
+
+
+def usable_here(call, job):
+    """Return why no backup can be made now, one sentence, or ``None``: a program that is not there."""
+    for argv in (_argv(job, key) for key in ("create", "verify")):
+        if not salt.utils.path.which(argv[0]):
+            return f"{argv[0]}: command not found"
+    return None
 
 
 def find(call, job):

@@ -148,6 +148,11 @@ def origin_of(found, root):
     raise ValueError(f"the root volume {root['source']} ({root['device']}) is no logical volume that lvs shows")
 
 
+def usable_here(call, job):
+    """Raise CommandExecutionError where / is no logical volume. Room is looked for when old ones are gone."""
+    _origin(_list(call), job)
+
+
 def find(call, job):
     """Return the id of the snapshot that this run has made but does not remember (kill -9), or ``None``."""
     found = _list(call)

@@ -103,6 +103,16 @@ def _without_snapper(host):
         return str(exc)
 
 
+def problems(host):
+    """Return why no backup of the root volume can be made on this host, one sentence or none; nothing is changed."""
+    try:
+        name = backend(host)["backend"]
+        wrong = None if name == "none" else _ask(host, "usable_here", {"run": "", "backend": name})
+    except CommandExecutionError as exc:
+        wrong = str(exc)
+    return [wrong] if wrong else []
+
+
 def _new_run():
     return time.strftime("%Y%m%dT%H%M%SZ", time.gmtime()) + f"-{random.SystemRandom().getrandbits(24):06x}"
 
@@ -150,6 +160,9 @@ def create(host):
     name, found = backend(host)["backend"], usable(host)
     if found:
         return {"run": (current(host) or {}).get("run"), "backend": name, "backup": found}
+    wrong = _ask(host, "usable_here", {"run": "", "backend": name})
+    if wrong:
+        raise CommandExecutionError(wrong)
     run, machine = _open(host, name), klp_backend.machine_id()
     log.info("salt-klp: making a backup for run %s with backend %s", run, name)
     backup = _ask(host, "find", dict(current(host), backend=name))  # made, but not remembered (kill -9 in between)

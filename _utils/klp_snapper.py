@@ -2,43 +2,105 @@
 Backend ``snapper``: snapshots of a btrfs root volume.
 
 A snapshot of ours carries ``klp_run`` and ``klp_host`` in its userdata; others are neither taken nor touched. What a
-restoration puts in place carries ``klp_restore``. For ``call`` and ``job`` see ``klp_backup_command``.
+restoration puts in place carries ``klp_restore``. For ``call`` and ``job`` see ``klp_backup_command``; ``job`` has
+``version`` too, that of snapper: SLES 12 and 15 have one that answers as a table only.
 
-Sources: snapper(8), btrfs-subvolume(8).
+Sources: snapper(8), btrfs-subvolume(8); snapper's package/snapper.changes, client/snapper.cc and
+client/Command/ListSnapshots/SnappersData/Table.cc.
 """
 
 import csv
+import re
 
 from salt.exceptions import CommandExecutionError
 
 SNAPSHOT = "/.snapshots/{}/snapshot"
+VERSION = re.compile(r"snapper (\d{1,6})\.(\d{1,6})(?:\.(\d{1,6}))?")
+MACHINE = (0, 8, 6)  # from here on it knows --machine-readable
+MARKS = (0, 7, 0)  # and from here on --disable-used-space; its table marks the default and the active snapshot
+CSV, TABLE = ["--machine-readable", "csv"], ["--table-style", "0"]
+LABELS = {"#": "number"}  # of the table; the others are those of the CSV, in capitals
+RULE = re.compile(r"[-+]+\Z")
+NUMBER = re.compile(r"(\d+)([-+*]?)\Z")
+PLACE = re.compile(r"/\.snapshots/(\d+)/snapshot\s*\Z")
 
 
-def configurations(text):
-    """Read ``snapper --machine-readable csv list-configs``: ``{configuration: subvolume}``."""
-    return {row["config"]: row["subvolume"] for row in _table("list-configs", text, ("config", "subvolume"))}
+def version(text):
+    """Read ``snapper --version``: ``(0, 8, 6)``. Raises ValueError for anything else."""
+    match = VERSION.match(text)
+    if not match:
+        raise ValueError(f"snapper --version: wanted snapper NUMBER, found {text.strip()[:120]!r}")
+    return tuple(int(part or 0) for part in match.groups())
 
 
-def snapshots(text):
+def configurations(text, machine=True):
     """
-    Read ``snapper --machine-readable csv list``.
+    Read ``snapper list-configs``: ``{configuration: subvolume}``.
+
+    machine
+        whether it answered as CSV, else as a table.
+    """
+    reader = _csv if machine else _table
+    return {row["config"]: row["subvolume"] for row in reader("list-configs", text, ("config", "subvolume"))}
+
+
+def snapshots(text, machine=True):
+    """
+    Read ``snapper list``.
+
+    machine
+        whether it answered as CSV, else as a table.
 
     Returns ``[{"id", "date", "userdata" (dict), "description", "default" (bool), "active" (bool)}]`` without number 0,
     the running system. Raises ValueError for an answer without the columns number, date and userdata.
     """
-    rows = _table("list", text, ("number", "date", "userdata"))
+    rows = (_csv if machine else _table)("list", text, ("number", "date", "userdata"))
     return [_snapshot(row) for row in rows if row["number"] not in ("0", None)]
 
 
 def _table(command, text, columns):
+    """Read a table with lines of ``|``: the first line has its labels, the second is a rule."""
+    lines = text.splitlines()
+    names = [LABELS.get(cell.strip(), cell.strip().lower()) for cell in (lines or [""])[0].split("|")]
+    _require(command, columns, names)
+    if len(lines) < 2 or not RULE.match(lines[1].strip()):
+        raise ValueError(f"snapper {command}: not its table: {text.strip()[:120]!r}")
+    return [_marked(dict(zip(names, _cells(command, line, names)))) for line in lines[2:] if line.strip()]
+
+
+def _cells(command, line, names):
+    """Return the cells of a row. A description may hold ``|``: it takes what is too much."""
+    cells = [cell.strip() for cell in line.split("|")]
+    more = len(cells) - len(names)
+    if more < 0 or (more and "description" not in names):
+        raise ValueError(f"snapper {command}: unknown line {line.strip()[:120]!r}")
+    at = names.index("description") if more else 0
+    return cells[:at] + ["|".join(cells[at : at + more + 1])] + cells[at + more + 1 :]
+
+
+def _marked(row):
+    """Return a row with ``default`` and ``active``, which the table has as a sign behind the number."""
+    match = NUMBER.match(row.get("number", ""))
+    if not match:
+        return row
+    sign = match.group(2)
+    said = {"default": sign in ("+", "*"), "active": sign in ("-", "*")}
+    return dict(row, number=match.group(1), **{key: "yes" if value and sign else "no" for key, value in said.items()})
+
+
+def _require(command, columns, header):
+    for column in columns:
+        if column not in header:
+            raise ValueError(f"snapper {command}: no column {column} in {','.join(header)[:120]!r}")
+
+
+def _csv(command, text, columns):
     try:
         reader = csv.DictReader(text.splitlines())
         header, rows = reader.fieldnames or [], list(reader)
     except csv.Error as exc:
         raise ValueError(f"snapper {command}: not CSV ({exc})") from exc
-    for column in columns:
-        if column not in header:
-            raise ValueError(f"snapper {command}: no column {column} in {','.join(header)[:120]!r}")
+    _require(command, columns, header)
     return rows
 
 
@@ -75,7 +137,7 @@ def problem(found, config):
 
 def usable_here(call, job):
     """Return ``problem`` of the configuration that pillar names, as snapper knows it."""
-    return problem(_parsed(configurations, _ask(call, ["list-configs"])), job["config"])
+    return problem(_parsed(configurations, job, call(_argv(job) + ["list-configs"])["stdout"]), job["config"])
 
 
 def find(call, job):
@@ -86,10 +148,7 @@ def find(call, job):
 
 
 def create(call, job):
-    """Make a snapshot of the root volume and return its number."""
-    wrong = usable_here(call, job)
-    if wrong:
-        raise CommandExecutionError(wrong)
+    """Make a snapshot of the root volume and return its number; the caller has seen that it is usable here."""
     userdata = f"klp_run={job['run']},klp_host={job['host']},important=yes"
     description = f"salt-klp {job['run']}"
     argv = ["snapper", "-c", job["config"], "create", "-t", "single", "-p", "-d", description, "-u", userdata]
@@ -137,13 +196,14 @@ def restore(call, job, backup, token):
         ``{"klp_restore", "klp_since", ...}``: what the copy and the snapshot of the present root carry in their
         userdata. Copies of the same that never became the default are of a call that was killed: deleted first.
     """
-    for item in _list(call, job):
+    for item in _placed(call, job):
         left = all(item["userdata"].get(key) == str(token[key]) for key in ("klp_restore", "klp_since"))
         if left and not item["default"] and not item["active"]:
             delete(call, job, item["id"])
     userdata = ",".join(f"{key}={token[key]}" for key in sorted(token)) + ",important=yes"
     options = ["-d", f"salt-klp restore {backup}", "-u", userdata]
-    call(["snapper", "--ambit", "classic", "-c", job["config"], "rollback"] + options + [_number(backup)])
+    ambit = ["--ambit", "classic"] if job["version"] >= MACHINE else []
+    call(["snapper"] + ambit + ["-c", job["config"], "rollback"] + options + [_number(backup)])
 
 
 def trace(call, job):
@@ -152,25 +212,43 @@ def trace(call, job):
 
     ``active``: the host has been started from it.
     """
-    for item in _list(call, job):
+    for item in _placed(call, job):
         if item["default"] and "klp_restore" in item["userdata"]:
             return dict(item["userdata"], active=item["active"])
     return None
 
 
-def _ask(call, args):
-    return call(["snapper", "--machine-readable", "csv"] + args)["stdout"]
+def _argv(job):
+    return ["snapper"] + (CSV if job["version"] >= MACHINE else TABLE)
 
 
-def _parsed(reader, text):
+def _parsed(reader, job, text):
     try:
-        return reader(text)
+        return reader(text, job["version"] >= MACHINE)
     except ValueError as exc:
         raise CommandExecutionError(f"backup: {exc}") from exc
 
 
 def _list(call, job):
-    return _parsed(snapshots, _ask(call, ["-c", job["config"], "list"]))
+    """Return the snapshots; the space that they use is never computed, which takes minutes on a host with quotas."""
+    plain = ["--disable-used-space"] if job["version"] >= MARKS else []
+    return _parsed(snapshots, job, call(_argv(job) + ["-c", job["config"], "list"] + plain)["stdout"])
+
+
+def _placed(call, job):
+    """Return the snapshots with which of them is the default and the active one; an old snapper does not tell."""
+    found = _list(call, job)
+    if job["version"] >= MARKS:
+        return found
+    default = _place(call(["btrfs", "subvolume", "get-default", "/"])["stdout"])
+    active = _place(job["root"]["subvolume"])
+    return [dict(item, default=item["id"] == default, active=item["id"] == active) for item in found]
+
+
+def _place(text):
+    """Return the number of the snapshot that a path of btrfs names, or ``None``."""
+    match = PLACE.search(text)
+    return match.group(1) if match else None
 
 
 def _get(call, job, backup):

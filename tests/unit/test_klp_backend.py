@@ -4,6 +4,7 @@ import pytest
 from salt.exceptions import CommandExecutionError
 
 import klp_paths
+import klp_runs
 from tests.unit.test_klp_runs import COMMAND, CONFIGS, host, mount, runs
 
 __all__ = ["host"]
@@ -63,3 +64,59 @@ def test_auto_says_what_it_has_seen_and_what_to_set(host, programs, kind, uuid, 
     with pytest.raises(CommandExecutionError, match=f"klp:backup:backend auto: / is {kind} on /dev/sda2: {message}"):
         host.salt["root_backup.create"]()
     assert runs(host) == []
+
+
+@pytest.mark.parametrize(
+    ("backup", "answer", "problems"),
+    [
+        (COMMAND, {}, []),
+        ({"backend": "none"}, {}, []),
+        ({}, {}, ["no backup, no patching: set pillar klp:backup:backend to auto, snapper, lvm or command "]),
+        ({"backend": "snapper"}, {"stdout": "config,subvolume\nroot,/\n"}, []),
+        (
+            {"backend": "snapper"},
+            {"stdout": "config,subvolume\n"},
+            ["snapper has no configuration root: make it with: snapper -c root create-config /"],
+        ),
+        (
+            {"backend": "snapper"},
+            {"retcode": 1, "stderr": "no dbus"},
+            ["snapper --machine-readable csv list-configs: "],
+        ),
+    ],
+)
+def test_a_backend_is_asked_whether_it_can_work(host, programs, backup, answer, problems):
+    host.pillar["klp"] = {"backup": dict(backup)}
+    programs.on(CONFIGS, answer)
+    found = klp_runs.problems(host.host)
+    assert len(found) == len(problems) and all(
+        text.startswith(begin) for text, begin in zip(found, problems, strict=False)
+    )
+    assert runs(host) == []
+
+
+def test_a_backup_program_that_is_not_there_is_named(host, monkeypatch):
+    host.pillar["klp"] = {"backup": dict(COMMAND)}
+    monkeypatch.setattr("salt.utils.path.which", lambda name: None)
+    assert klp_runs.problems(host.host) == ["/usr/bin/backup: command not found"]
+
+
+def test_a_root_volume_that_is_no_logical_one_is_named(host, programs):
+    host.pillar["klp"] = {"backup": {"backend": "lvm"}}
+    programs.on(["lvs", ...], '{"report": [{"lv": []}]}')
+    assert klp_runs.problems(host.host) == [
+        "backup: the root file system is btrfs, backend lvm knows ext3, ext4, xfs; use snapper there"
+    ]
+
+
+def test_a_version_of_snapper_that_nobody_knows_is_an_error(host, programs):
+    host.pillar["klp"] = {"backup": {"backend": "snapper"}}
+    programs.on(["snapper", "--version"], "huh")
+    assert klp_runs.problems(host.host) == ["snapper --version: wanted snapper NUMBER, found 'huh'"]
+
+
+def test_a_snapper_without_marks_is_told_what_is_mounted(host, programs):
+    host.pillar["klp"] = {"backup": {"backend": "snapper"}}
+    programs.on(["snapper", "--version"], "snapper 0.5.6")
+    programs.on(["snapper", "--table-style", "0", "list-configs"], "Config | Subvolume\n----+---\nroot | /\n")
+    assert klp_runs.problems(host.host) == []

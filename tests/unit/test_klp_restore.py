@@ -211,6 +211,7 @@ def snapper(host, *rows):
 def snapshot(host, programs, monkeypatch):
     """A host whose run r1 has snapshot 5, and an older curl in it."""
     host.pillar["klp"]["backup"] = {"backend": "snapper"}
+    programs.on(["snapper", "--version"], "snapper 0.8.15\n")
     programs.on(CONFIGS, "config,subvolume\nroot,/\n")
     programs.on(["snapper", "-c", "root", "create", ...], "5\n")
     mine = row(5, klp_run="r1", klp_host=HOST)
@@ -303,7 +304,7 @@ def test_a_logical_volume_is_backed_up(host, programs):
     host.pillar["klp"] = {"run": "20231114T221320Z-0000ab", "backup": {"backend": "lvm"}}
     host.file(klp_paths.MOUNTS, mount("xfs", CLASSIC["source"], CLASSIC["device"]))
     without = report("classic", klp=None)
-    programs.on(["lvs", ...], without, without, report("classic"))
+    programs.on(["lvs", ...], without, without, without, report("classic"))
     programs.on(["lvcreate", ...])
     assert host.salt["root_backup.create"]()["backup"] == BACKUP
     assert host.salt["root_backup.verify"](BACKUP)["files"] == 7

@@ -32,6 +32,7 @@ def host(minion, paths, monkeypatch):
     minion.pillar["klp"] = {"backup": dict(COMMAND)}
     minion.programs.on(CREATE, "making it\nvol-1\n", "vol-2\n", "vol-3\n")
     minion.programs.on(VERIFY + [...])
+    minion.programs.on(["snapper", "--version"], "snapper 0.8.15\nflags btrfs\n")
     equip(minion, monkeypatch)
     return minion
 
