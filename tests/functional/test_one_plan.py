@@ -29,7 +29,11 @@ from tests.lab.mirror import PLACE, PUBLISH
 
 MODULES = {FIRST: "livepatch_1_150500_9_3_1", THIRD: "livepatch_3_150500_2_1", SEVENTEENTH: "livepatch_17_150500_2_1"}
 MOVING = "a transition is still running: no second live patch is started; see klp.blockers"
-DRAGGED = {"agent": "install dbus-1-1.14-1.1", "azure-agent": "install kernel-azure-5.14.21-150500.33.6.1"}
+REBOOT = " (asks for a reboot); allow it with pillar klp:update:reboot, or"
+DRAGGED = {
+    "agent": f"install dbus-1-1.14-1.1{REBOOT}",
+    "azure-agent": "install kernel-azure-5.14.21-150500.33.6.1;",
+}
 CURE = "leave it out for good with pillar klp:update:exclude: [{}]"
 EXCLUDED = "excluded by pillar klp:update:exclude"
 HELD_BACK = f"Skipped advisory {ADVISORY}3410: {NO_WAY}"  # needs a newer kernel than the locked one
@@ -87,7 +91,7 @@ def test_what_drags_in_what_is_forbidden_is_left_out_by_itself(locked):
     assert (answer.rc, answer.failed) == (0, {})
     assert difference(before, one.packages()) == {**UPDATED, "tool": "2.0-1.1", LP: THIRD}
     assert set(predicted.changes["klp-updates"]) == set(answer.changes["klp-updates"]) == {*UPDATED, "tool", LP}
-    reasons = {name: f"would {brings}; {CURE.format(name)}" for name, brings in DRAGGED.items()}
+    reasons = {name: f"would {brings} {CURE.format(name)}" for name, brings in DRAGGED.items()}
     assert {name: skipped(answer)[name] for name in DRAGGED} == reasons
     assert skipped(predicted) == skipped(answer)
     assert HELD_BACK in answer.comments["klp-updates"].splitlines()

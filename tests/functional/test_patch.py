@@ -103,7 +103,10 @@ def test_host_is_enabled_and_patched_without_a_new_kernel(sles, golden):
     assert editions(predicted) == editions(done) == new == {**UPDATED, **live_patch}
     assert predicted.comments["klp-updates"].splitlines()[1:] == SKIPPED
     assert done.comments["klp-updates"].splitlines()[1:] == [BAD_SCRIPT, *SKIPPED]
-    assert done.comments["klp-verified"] == f"ok: {one.kernel} with live patch {THIRD}"
+    assert done.comments["klp-verified"].splitlines() == [
+        f"ok: {one.kernel} with live patch {THIRD}",
+        f"scriptlets: failed, and accepted by pillar klp:update:scriptlets: nfs-client-{UPDATED['nfs-client']}",
+    ]
 
     assert len(volumes(one)) == backups + 1
     identity, run, _ = volumes(one)[-1]

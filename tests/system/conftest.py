@@ -16,11 +16,13 @@ from .guest import Guest
 
 pytest.register_assert_rewrite("tests.system.power", "tests.system.volumes")
 
-# What a SLES administrator would set as well: a backend for the backup, and that unsigned modules are known here.
+# What a SLES administrator would set as well: a backend for the backup, that unsigned modules are known here, and that
+# the scriptlet of nfs-client fails here.
 PILLAR = {
     "backup": {"backend": "snapper"},
     "verify": {"unsigned_modules": True},
     "transition": {"timeout": 300},
+    "update": {"scriptlets": "accept"},
 }
 NUMBERS = itertools.count(1)
 TRANSCRIPTS = CHECKOUT / "build/system"
