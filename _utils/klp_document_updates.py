@@ -20,6 +20,7 @@ import zypp_repositories
 import zypp_solver
 
 RECORD = "left-out"
+NO_PLAN = ("metadata_age", "scriptlets")  # settings below klp:update that no plan depends on
 REMEMBERED = 5000  # advisories whose first sight is kept
 ERRORS = (CommandExecutionError, SaltInvocationError, ValueError, OSError)
 OTHER_LEVEL = (
@@ -57,10 +58,11 @@ def _try(reasons, function, default):
 def _world(host):
     """Return everything that a plan depends on; plain data."""
     settings = host.settings
+    update = {key: value for key, value in settings["update"].items() if key not in NO_PLAN}
     files = klp_sys.fingerprint(
         klp_paths.ZYPP + tuple(f"{klp_paths.RECORDS}/{name}.json" for name in (klp_hold.RECORD, zypp_begun.RECORD))
     )
-    return [settings["update"], settings["level"], host.release, list(files), zypp_packages.world()]
+    return [update, settings["level"], host.release, list(files), zypp_packages.world()]
 
 
 def _plan(host):

@@ -15,6 +15,8 @@ Source: zypper tells a host without updates by ``<appletinfo status="no-update-r
 not one advisory in all enabled repositories), and by nothing where those of one product are missing.
 """
 
+import shlex
+
 from salt.exceptions import CommandExecutionError
 
 import klp_hold
@@ -121,7 +123,7 @@ def _missing(host, sentence, what, register):
     spoken = zypp_repositories.subjects(host, paths, "disabled")
     names = [alias for alias in read if (spoken.get(alias) or {}).get(what)]
     names += [alias for alias in read if read[alias] is None and _hints(alias.lower(), what)]
-    return sentence.format(ENABLE.format(" ".join(names)) if names else register)
+    return sentence.format(ENABLE.format(" ".join(map(shlex.quote, names))) if names else register)
 
 
 def _hints(alias, what):

@@ -55,6 +55,7 @@ def test_a_covered_host_says_so(sles):
         "active": MODULE,
         "newest": THIRD,
         "held": None,
+        "retracted": False,
     }
     assert (found["kernel_edition"], found["os"], found["group"]) == (KERNEL_EDITION, "sles-15.5", "web")
     assert (found["window"]["state"], found["window"]["days"]) == ("open", 100)

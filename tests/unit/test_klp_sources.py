@@ -90,7 +90,8 @@ def test_a_disabled_repository_that_was_never_fetched_is_named_by_its_alias(host
     settle(host, "SLE-Product-Updates", enabled=0)
     settle(host, "SLE-Live-Patching-Updates", enabled=0)
     settle(host, "SLE-Live-Patching-Pool", enabled=0)
-    assert updates(host).endswith("zypper mr -e SLE-Live-Patching-Updates SLE-Product-Updates")
+    settle(host, "my $(updates)", enabled=0)
+    assert updates(host).endswith("zypper mr -e SLE-Live-Patching-Updates SLE-Product-Updates 'my $(updates)'")
     assert live(host).endswith("zypper mr -e SLE-Live-Patching-Updates")
 
 
