@@ -132,7 +132,19 @@ class Play:
         later = self.ask(["held"], report.FACTS_AFTER)["held"]
         return report.outcome(later, report.begin(facts), self.runs["held"], answer.data)
 
-    def act(self) -> list[report.Record]:
+    def fleet(self) -> report.Record:
+        """Let the master report on all hosts, and return what it found."""
+        self.show.headline("salt-run saltutil.sync_all; salt-run klp.report")
+        code, sent = self.stage.runner("saltutil.sync_all")
+        if code or not sent["runners"]:
+            raise StageError(f"saltutil.sync_all on the master: {sent}")
+        code, found = self.stage.runner("klp.report", "ask=all", f"folder={LOGS / 'report'}")
+        if "report" not in found:
+            raise StageError(f"klp.report: {found}")
+        self.show.fleet(found["text"], code)
+        return {"retcode": code, "hosts": found["report"]["hosts"], "left_out": found["report"]["left_out"]}
+
+    def act(self) -> tuple[list[report.Record], report.Record]:
         """Run everything and return the records."""
         names = list(HOSTS)
         blocker = self.furnish()
@@ -147,11 +159,11 @@ class Play:
         }
         self.release(blocker)
         records["held"]["after_release"] = self.again(after["held"])
-        return [{"host": name, **record} for name, record in records.items()]
+        return [{"host": name, **record} for name, record in records.items()], self.fleet()
 
 
-def play(show: Show) -> list[report.Record]:
-    """Build the lab, set the stage, and return the records of the play."""
+def play(show: Show) -> tuple[list[report.Record], report.Record]:
+    """Build the lab, set the stage, and return the records of the play and the view of the fleet."""
     show.line("salt-klp: three hosts like SUSE Linux Enterprise Server 15 SP5, each with a real zypper", style="bold")
     for name, (_, text) in HOSTS.items():
         show.line(f"  {name:<6} {text}")
@@ -171,15 +183,17 @@ def play(show: Show) -> list[report.Record]:
             return Play(stage, show, jobs).act()
 
 
-def finish(show: Show, records: list[report.Record]) -> int:
+def finish(show: Show, records: list[report.Record], fleet: report.Record) -> int:
     """Print and write the report; return the exit code."""
     show.table(records)
     show.left_out(records)
     for item in records:
         show.way_on(item)
-    problems = report.problems(records)
+    problems = report.problems(records) + report.fleet_problems(fleet)
     path = LOGS / "report.json"
-    path.write_text(json.dumps({"ok": not problems, "problems": problems, "hosts": records}, indent=2) + "\n")
+    path.write_text(
+        json.dumps({"ok": not problems, "problems": problems, "hosts": records, "fleet": fleet}, indent=2) + "\n"
+    )
     show.line()
     for problem in problems:
         show.line(f"NOT as it should be: {problem}", style="bold red")
@@ -208,7 +222,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         signal.signal(number, stop)
     (LOGS / "report.json").unlink(missing_ok=True)
     try:
-        return finish(show, play(show))
+        return finish(show, *play(show))
     except SystemExit:
         show.line("Stopped: all processes of the demonstration have ended, its hosts are gone.")
         raise

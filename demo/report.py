@@ -12,7 +12,8 @@ FACTS_BEFORE = ("klp.status", "klp.package", "zypper.packages")
 FACTS_AFTER = (*FACTS_BEFORE, "klp.verify", "zypper.locks", "root_backup.list")
 SKIPPED = re.compile(r"Skipped (?P<kind>\w+) (?P<item>\S+): (?P<reason>.*)")
 NEWEST = "3-150500.2.1"
-ZYPPER_CALLS = 5  # what one maintenance run may need
+GLIBC = "SUSE-SLE-Module-Basesystem-15-SP5-2023-3500"  # asks for a reboot
+ZYPPER_CALLS = 6  # what one maintenance run may need; one of them asks what wants a reboot
 
 
 def states(returned: Any) -> dict[str, Mapping[str, Any]]:
@@ -141,6 +142,18 @@ def _held(item: Record) -> Iterable[tuple[bool, str]]:
 
 
 EXPECTED = {"ready": _ready, "fresh": _fresh, "held": _held}
+
+
+def fleet_problems(fleet: Record) -> list[str]:
+    """Return what is not as it should be in the report on the fleet: what is left out is seen there, host by host."""
+    found = [] if fleet["retcode"] else ["klp.report: its exit code is 0, although glibc is left out"]
+    rows = {row["host"]: row for row in fleet["hosts"]}
+    for name in EXPECTED:
+        why = "; ".join(rows[name]["why"]) if name in rows else "no row"
+        if "left out (since" not in why or GLIBC not in why:
+            found.append(f"klp.report: {name}: the advisory {GLIBC} is not named as left out: {why}")
+    hosts = {row["id"]: row["hosts"] for row in fleet["left_out"]}.get(GLIBC, 0)
+    return found if hosts == len(EXPECTED) else [*found, f"klp.report: {GLIBC} is left out on {hosts} hosts"]
 
 
 def problems(records: Iterable[Record]) -> list[str]:

@@ -120,6 +120,13 @@ class Show:
         if self._status:
             self._status.update("   ".join(self._where.values()) or "reading what the hosts say")
 
+    def fleet(self, text: str, code: int) -> None:
+        """Print what the report on the fleet says, without the names of its files."""
+        for line in text.partition("\nwritten:")[0].splitlines():
+            indent = len(line) - len(line.lstrip())
+            self._paragraph(line.strip(), indent, style="bold" if line.lstrip().startswith("salt ") else "")
+        self.line(f"exit code {code}; the page is build/demo/report/report.html", style="dim")
+
     # -- at the end ------------------------------------------------------------------------------------------
 
     def table(self, records: Sequence[Record]) -> None:

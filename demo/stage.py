@@ -160,6 +160,17 @@ class Stage:
         except TimeoutError as exc:
             raise StageError(f"{exc}; see {self.log('master')}") from exc
 
+    def runner(self, *args: str) -> tuple[int, Any]:
+        """Run ``salt-run ARGS`` on the master; return its exit code and its document."""
+        program = Path(sys.executable).parent / "salt-run"
+        argv = [sys.executable, str(program), "-c", str(self.config.parent), "--out=json", *args]
+        done = subprocess.run(argv, capture_output=True, text=True, timeout=300, check=False, stdin=subprocess.DEVNULL)
+        try:
+            return done.returncode, json.loads(done.stdout)
+        except ValueError:
+            text = (done.stderr.strip() or done.stdout.strip()).splitlines() or ["no answer"]
+            raise StageError(f"salt-run {args[0]}: {text[-1]}") from None
+
     def attach(self) -> None:
         """Look into the hosts of the running minions, and count their programs from now on."""
         for name in self.goldens:

@@ -145,6 +145,35 @@ def test_an_answer_that_is_no_state_run_is_quoted(returned, said):
     assert report.skipped(returned) == []
 
 
+WHY = f"important advisory left out (since 2026-11-28): {report.GLIBC}: asks for a reboot"
+FLEET: dict[str, Any] = {
+    "retcode": 2,
+    "hosts": [{"host": name, "why": [WHY]} for name in ("ready", "fresh", "held")],
+    "left_out": [{"id": report.GLIBC, "hosts": 3}],
+}
+
+
+def test_the_report_on_the_fleet_has_to_name_what_is_left_out():
+    assert report.fleet_problems(FLEET) == []
+    hosts = [*FLEET["hosts"][:1], {"host": "fresh", "why": []}]
+    assert report.fleet_problems({"retcode": 0, "hosts": hosts, "left_out": []}) == [
+        "klp.report: its exit code is 0, although glibc is left out",
+        f"klp.report: fresh: the advisory {report.GLIBC} is not named as left out: ",
+        f"klp.report: held: the advisory {report.GLIBC} is not named as left out: no row",
+        f"klp.report: {report.GLIBC} is left out on 0 hosts",
+    ]
+
+
+def test_the_report_on_the_fleet_is_shown_without_its_files():
+    text = io.StringIO()
+    said = f"3 hosts, 0 covered\n  held: left_out: {WHY}\n      salt held klp.pending\nwritten:\n  /x/report.html"
+    show.Show(Console(file=text, width=200)).fleet(said, 2)
+    assert text.getvalue().splitlines() == [
+        *said.splitlines()[:3],
+        "exit code 2; the page is build/demo/report/report.html",
+    ]
+
+
 def test_a_good_demonstration_has_no_problems(records):
     assert report.problems(records) == []
 
@@ -181,12 +210,12 @@ def test_what_is_not_as_it_should_be_is_said(records, host, wrong, sentence):
 def test_too_many_calls_of_zypper_and_a_wrong_exit_code_are_said(records):
     ready, fresh, held = records
     ready["runs"][0]["zypper_calls"] = 1
-    fresh["runs"][1]["zypper_calls"] = 6
+    fresh["runs"][1]["zypper_calls"] = 7
     held["runs"][-1]["retcode"] = 0
     held["after_release"]["updated"] = {"curl": {}}
     assert report.problems([ready, fresh, held]) == [
         "ready: it was converged, but state.apply klp called zypper",
-        "fresh: klp.patch called zypper 6 times",
+        "fresh: klp.patch called zypper 7 times",
         "held: the exit code of the run that was blocked is 0",
         "held: the second run changed again: curl",
     ]
