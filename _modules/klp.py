@@ -9,8 +9,6 @@ changed. What each family of hosts has is one table (``docs/reference/hosts.md``
 :pillar: ``klp`` (see ``docs/reference/pillar.md``)
 """
 
-import salt.utils.path
-
 VERSION = "0.2.0"
 try:
     import klp_fresh
@@ -36,11 +34,8 @@ except ImportError as exc:
 
 
 def __virtual__():
-    if PROBLEM:
-        return False, PROBLEM
-    if not salt.utils.path.which("zypper"):
-        return False, "klp: command zypper not found, this is not a SUSE host"
-    return True
+    wrong = PROBLEM or klp_host.foreign()
+    return (False, wrong) if wrong else True
 
 
 def _host():

@@ -30,11 +30,8 @@ except ImportError as exc:
 
 
 def __virtual__():
-    if PROBLEM:
-        return False, PROBLEM
-    if not salt.utils.path.which("zypper"):
-        return False, "klp_audit: command zypper not found, this is not a SUSE host"
-    return True
+    wrong = PROBLEM or klp_host.foreign()
+    return (False, wrong) if wrong else True
 
 
 def _host():

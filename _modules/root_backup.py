@@ -29,7 +29,8 @@ __func_alias__ = {"list_": "list"}
 
 
 def __virtual__():
-    return (False, PROBLEM) if PROBLEM else True
+    wrong = PROBLEM or klp_host.foreign()
+    return (False, wrong) if wrong else True
 
 
 def _host():

@@ -8,8 +8,6 @@ live patch runs, and return what they changed.
 :pillar: ``klp:update``, ``klp:zypper`` (see ``docs/reference/pillar.md``)
 """
 
-import salt.utils.path
-
 VERSION = "0.2.0"
 try:
     import klp_fresh
@@ -33,12 +31,8 @@ except ImportError as exc:
 
 
 def __virtual__():
-    if PROBLEM:
-        return False, PROBLEM
-    for program in ("zypper", "rpm"):
-        if not salt.utils.path.which(program):
-            return False, f"zypper: command {program} not found, this is not a SUSE host"
-    return True
+    wrong = PROBLEM or klp_host.foreign()
+    return (False, wrong) if wrong else True
 
 
 def _host():

@@ -37,8 +37,9 @@ ERRORS = (CommandExecutionError, SaltInvocationError)
 
 
 def __virtual__():
-    if PROBLEM:
-        return False, PROBLEM
+    wrong = PROBLEM or klp_host.foreign()
+    if wrong:
+        return False, wrong
     if "klp.status" not in __salt__:
         return False, "klp: the module klp is not loaded here; it says why: salt-call klp.status"
     return True
@@ -117,7 +118,7 @@ def enabled(name, level="latest"):
 
     def read():
         package = klp_live.package(host)
-        found = {"missing tools": klp_live.missing_tools(host), package["name"]: package["edition"]}
+        found = {"missing tools": klp_enable.missing_tools(host), package["name"]: package["edition"]}
         cut_off = klp_enable.unfinished_tools(host)
         return dict(found, unfinished=cut_off) if cut_off else found
 

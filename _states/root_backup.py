@@ -22,7 +22,8 @@ except ImportError as exc:
 
 
 def __virtual__():
-    return (False, PROBLEM) if PROBLEM else True
+    wrong = PROBLEM or klp_host.foreign()
+    return (False, wrong) if wrong else True
 
 
 def _host():

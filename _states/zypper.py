@@ -27,8 +27,9 @@ except ImportError as exc:
 
 
 def __virtual__():
-    if PROBLEM:
-        return False, PROBLEM
+    wrong = PROBLEM or klp_host.foreign()
+    if wrong:
+        return False, wrong
     if "zypper.locks" not in __salt__:
         return False, "zypper: the module zypper is not loaded here; it says why: salt-call zypper.locks"
     return True

@@ -13,7 +13,6 @@ import klp_cves
 import klp_family
 import klp_live
 import klp_parse
-import klp_paths
 import klp_record
 import klp_sources
 import zypp_advisories
@@ -28,13 +27,6 @@ def _kept(name, world, reading):
     world = [world, zypp_packages.world()]
     there = klp_record.recall(name, world)
     return there["answer"] if there else klp_record.remember(name, world, reading())
-
-
-def _loaded(host):
-    """Return what ``klp.status`` says; a kernel without live patching has none, and that is known."""
-    if not os.path.isdir(klp_paths.LIVEPATCH):
-        return {"transition": "ready", "active": None, "patches": []}
-    return klp_live.status(host)
 
 
 def _told(host, status):
@@ -97,7 +89,7 @@ def _advisories(host, kernel_name, reasons):
 
 def _facts(host, reasons):
     package, running = klp_live.package(host), klp_live.kernel_package(host)
-    status = _try(reasons, _loaded, host)
+    status = _try(reasons, klp_live.status, host)
     block = _try(reasons, _told, host, status) if status else None
     if running["edition"] is None:
         reasons.append(f"no package of the running kernel {running['release']} is installed, or more than one")

@@ -311,10 +311,21 @@ def initrd(answer, modules, names):
     return check("initrd", "ok", ", ".join(modules))
 
 
-def reboot(needed, waiting=None):
-    """Did something that was installed ask for a reboot, or does a restoration (``{"backup"}``) wait for one?"""
+def reboot(needed, waiting=None, kernel=None):
+    """
+    Did something that was installed ask for a reboot, or does something wait for one?
+
+    needed
+        libzypp's flag; SLES 12 has none.
+    waiting
+        a restoration, ``{"backup"}``.
+    kernel
+        ``NAME-EDITION`` of a kernel that is installed and newer than the one that runs.
+    """
     if waiting:
         return check("reboot", "reboot_needed", f"backup {waiting['backup']} is being restored: restart the host")
     if needed:
         return check("reboot", "reboot_needed", "an installed update asks for a reboot (/run/reboot-needed)")
+    if kernel:
+        return check("reboot", "reboot_needed", f"{kernel} is installed and waits for a restart")
     return check("reboot", "ok", "not needed")

@@ -29,6 +29,7 @@ import zypp_write
 
 FREE = "ordinary patching (zypper patch) may bring a new kernel from now on; it runs after a reboot"
 LOCKED = "still locked, by others or because pillar klp:disable:locks is false: {}; ordinary patching leaves them alone"
+UNSEEN = "whether a live patch is loaded is not known: {} is not there"
 ACTIVATED = (
     "the product {} stays activated and may bring a live patch with the next kernel; to give it back: SUSEConnect "
     "--de-register --product NAME/VERSION/ARCH, as SUSEConnect --list-extensions shows it"
@@ -48,7 +49,7 @@ def leftovers(host, check=False):
         also raise what ``disable`` would raise; starts zypper where packages are to be removed.
 
     Returns ``{"packages": {name: edition}, "locks": [names], "held" (edition or None)}``: the packages of ``klp:tools``
-    and the pattern, live patch packages of every kernel, locks of ours on kernel packages and on those of
+    and the patterns, live patch packages of every kernel, locks of ours on kernel packages and on those of
     ``klp:locks:extra``. The hold of a live patch goes with the live patch packages.
     """
     wanted, installed = host.settings, zypp_packages.packages(host)
@@ -67,8 +68,11 @@ def leftovers(host, check=False):
 
 
 def _tools(host, tools):
-    pattern = tools["pattern"]
-    return tools["packages"] + (zypp_packages.providers(host, f"pattern() = {pattern}") if pattern else [])
+    """Return the tools and the pattern: that of pillar, and SUSE's own, which cannot stay without the tools."""
+    patterns = sorted({tools["pattern"], host.family["pattern"]} - {""})
+    return tools["packages"] + [
+        name for item in patterns for name in zypp_packages.providers(host, f"pattern() = {item}")
+    ]
 
 
 def _live_patches(packages):
@@ -167,7 +171,8 @@ def _stays(host, fixes, removed):
     loaded = [patch["name"] for patch in _patches() if patch["enabled"] and running not in covered]
     kernels = (_kernels(removed) | ({running} if loaded else set())) - covered
     booted = [kernel for kernel in sorted(kernels) if kernel == running or os.path.exists(klp_initrd.path(kernel))]
-    return [_loaded(name, fixes) for name in loaded] + [_boot(host, kernel) for kernel in booted]
+    unseen = [] if os.path.isdir(klp_paths.LIVEPATCH) else [UNSEEN.format(klp_paths.LIVEPATCH)]
+    return unseen + [_loaded(name, fixes) for name in loaded] + [_boot(host, kernel) for kernel in booted]
 
 
 def _kernels(names):

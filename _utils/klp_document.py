@@ -113,7 +113,13 @@ def _cves(host, problems):
 def _reboot(host, problems):
     found = _try(problems, "reboot safety", lambda: klp_reboot.reboot_safety(host), REBOOT)
     answer = {key: found[key] for key in REBOOT}
-    return dict(answer, needed=_try(problems, "reboot", zypp_packages.needs_rebooting, None))
+    needed = _try(problems, "reboot", lambda: zypp_packages.needs_rebooting() or _waits(host), None)
+    return dict(answer, needed=needed)
+
+
+def _waits(host):
+    """Return whether a kernel waits for a restart (bool); SLES 12 has no flag for that."""
+    return klp_live.waiting_kernel(host) is not None
 
 
 def _verdict(host, problems, errors):

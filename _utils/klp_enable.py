@@ -11,6 +11,7 @@ from salt.exceptions import CommandExecutionError
 
 import klp_cmd
 import klp_install
+import klp_kernel
 import klp_level
 import klp_live
 import klp_paths
@@ -19,6 +20,7 @@ import klp_register
 import zypp_begun
 import zypp_write
 
+STATUS, ACTIVATION = 50, 600  # seconds; an activation refreshes repositories and installs the release package
 BY_HAND = (
     "product {0} has to be activated by hand: the SUSEConnect of this system takes no registration code from standard "
     "input, and none is given on a command line here; run: SUSEConnect --product {0} --regcode CODE"
@@ -60,6 +62,17 @@ def enable_goal(host, level, wanted):
     kernel is not locked: a pattern may bring a new kernel otherwise.
     """
     _permitted(host)
+    kernel = klp_kernel.complete(host) if klp_kernel.missing(host) else {"changed": {}, "notes": []}
+    done = _enable(host, level, wanted)
+    return {"changed": dict(kernel["changed"], **done["changed"]), "notes": kernel["notes"] + done["notes"]}
+
+
+def missing_tools(host):
+    """Return what has to be installed besides the live patch: the kernel that it requires, and the tools."""
+    return klp_kernel.missing(host) + klp_live.missing_tools(host)
+
+
+def _enable(host, level, wanted):
     tools, package = klp_live.missing_tools(host), klp_live.package(host)
     again = [f"{name}={edition}" for name, edition in unfinished_tools(host).items()]
     if not tools and not again and package["edition"]:
@@ -94,13 +107,22 @@ def _activate(host, product):
     if code and not host.family["code"]:
         raise CommandExecutionError(BY_HAND.format(product))
     args = ["--product", product] + (["--regcode", "-"] if code else [])
-    _connect(host, args, stdin=code, secrets=[code] if code else [])
+    res = _connect(host, args, ACTIVATION, stdin=code, secrets=_secrets(host))
     host.fresh = False  # its repositories are new
+    host.forget("product")
+    if res["retcode"]:
+        hand = "" if host.family["code"] else BY_HAND.format(product)
+        raise CommandExecutionError(klp_register.refusal(args, res, bool(code), hand))
     return [f"product {product} activated"]
 
 
-def _connect(host, args, **kwargs):
-    return host.run(["SUSEConnect"] + args, timeout=600, **kwargs)["stdout"]
+def _secrets(host):
+    code = host.settings["product"]["regcode"]
+    return [code] if code else []
+
+
+def _connect(host, args, timeout, **kwargs):
+    return host.run(["SUSEConnect"] + args, ok=None, timeout=timeout, **kwargs)
 
 
 def missing_product(host):
@@ -113,5 +135,19 @@ def missing_product(host):
     installed = os.path.exists(f"{klp_paths.PRODUCTS}/{name}.prod")
     if not name or installed or not salt.utils.path.which("SUSEConnect"):
         return None
-    status = _connect(host, ["--status"], quiet=True)
-    return klp_register.missing(klp_cmd.parsed(klp_register.products, status), name)
+    found = host.kept("product", [f"{klp_paths.PRODUCTS}/*", klp_paths.CREDENTIALS], lambda: _status(host, name))
+    if found["error"]:
+        raise CommandExecutionError(found["error"])
+    return found["missing"]
+
+
+def _status(host, name):
+    """Ask SUSEConnect once in a run, and keep what went wrong as well: it may have taken all of its time."""
+    try:
+        res = _connect(host, ["--status"], STATUS, quiet=True, secrets=_secrets(host))
+        if res["retcode"]:
+            return {"error": klp_register.refusal(["--status"], res), "missing": None}
+        products = klp_cmd.parsed(klp_register.products, res["stdout"])
+    except CommandExecutionError as exc:
+        return {"error": str(exc), "missing": None}
+    return {"error": None, "missing": klp_register.missing(products, name)}

@@ -79,6 +79,7 @@ ETC = ("/etc/zypp/zypp.conf",)
 VENDOR = ("/usr/etc/zypp/zypp.conf", "/usr/etc/zypp/zypp.conf.d/*.conf", *ETC, "/etc/zypp/zypp.conf.d/*.conf")
 OWN, OWN_12 = ("", "-base", "-devel", "-extra", "-optional"), ("", "-base", "-devel", "-extra", "-man")
 COMMON = ("devel", "source", "syms")
+NOT_SUSE = "not a SUSE host ({}): there are no live patches of SUSE for it, and salt-klp changes nothing here"
 NONE_MADE = "no live patches are made for it"
 MIXED = "documented for sles and sles_sap, inferred for the other ids"
 SNAPSHOT = (
@@ -106,7 +107,7 @@ FACTS = {
     "systems": "/etc/os-release: ID, VERSION_ID (VARIANT_ID)",
     "names": "live patch package, module, folder of the module, dracut module, metapackage",
     "tool": "tool",
-    "packages": "package of the tool",
+    "packages": "packages of the tool and of the support window",
     "product": "product for SUSEConnect",
     "code": "SUSEConnect takes a registration code from standard input",
     "pattern": "pattern",
@@ -119,7 +120,7 @@ FACTS = {
 TWELVE: dict = {
     "names": "kgraft",
     "tool": "kgr",
-    "packages": ("kgraft",),
+    "packages": ("kgraft", "lifecycle-data-sle-live-patching"),
     "product": "sle-live-patching",
     "code": False,
     "pattern": "lp_sles",
@@ -143,6 +144,7 @@ FAMILIES: tuple = (
     {
         "name": "SLES 15 and its SP1 to SP7",
         "systems": ((SLE, r"15(\.[0-7])?", None),),
+        "packages": ("kernel-livepatch-tools", "lifecycle-data-sle-module-live-patching"),
         "product": "sle-module-live-patching",
         "pattern": "lp_sles",
     },
@@ -222,9 +224,13 @@ def unsupported(release, flavour, arch):
 
 def system(text):
     """Read ``/etc/os-release``: ``(ID, VERSION_ID, VARIANT_ID)``, each of them ``""`` where it is not there."""
-    pairs = [line.split("=", 1) for line in (text or "").splitlines() if "=" in line and not line.startswith("#")]
-    found = {key.strip(): value.strip().strip("\"'") for key, value in pairs}
+    found = _pairs(text)
     return tuple(found.get(key, "") for key in ("ID", "VERSION_ID", "VARIANT_ID"))
+
+
+def _pairs(text):
+    pairs = [line.split("=", 1) for line in (text or "").splitlines() if "=" in line and not line.startswith("#")]
+    return {key.strip(): value.strip().strip("\"'") for key, value in pairs}
 
 
 def family(text):
@@ -238,9 +244,21 @@ def family(text):
         if any(_fits(wanted, name, version, variant) for wanted in row["systems"]):
             return dict(USUAL, **row, system=f"{name} {version}")
     said = f"{name or 'no ID'} {version}".strip()
+    if foreign(text):
+        return dict(USUAL, name="unknown", systems=(), system=said, refused=foreign(text), foreign=True)
     known = "; ".join(row["name"] for row in FAMILIES if not _never(row))
     refused = f"how this system's live patches are called is not known, and nothing is guessed; known: {known}"
     return dict(USUAL, name="unknown", systems=(), system=said, refused=refused)
+
+
+def foreign(text):
+    """Return the sentence for a system that is none of SUSE's, by its ``/etc/os-release``; ``None`` for one that is."""
+    name, version, _ = system(text)
+    like = _pairs(text).get("ID_LIKE", "").split()
+    ours = any(name in ids for row in FAMILIES for ids, _, _ in row["systems"])
+    if ours or "suse" in like or "opensuse" in like:
+        return None
+    return NOT_SUSE.format(f"{name or 'no ID'} {version}".strip())
 
 
 def _never(row):
@@ -270,6 +288,8 @@ def transactional(row, read_only):
 
 def refused(row, read_only):
     """Return why a host of this family is not live patched here, or ``None``; arguments as for ``transactional``."""
+    if row.get("foreign"):
+        return row["refused"]
     if row["refused"]:
         return f"{row['system']} ({row['name']}) is not supported: {row['refused']}"
     return transactional(row, read_only)

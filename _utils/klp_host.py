@@ -10,6 +10,7 @@ import logging
 import os
 import time
 
+import salt.utils.path
 from salt.exceptions import CommandExecutionError, SaltInvocationError
 
 import klp_cmd
@@ -45,6 +46,13 @@ def of(salt, pillar, grains, context=None, run=None):
         context[KEY] = {"run": run, "host": host}
     host.salt, host.pillar, host.id = salt, pillar.get("klp"), grains["id"]
     return host
+
+
+def foreign():
+    """Return why nothing of salt-klp works on this system, one sentence, or ``None``: it is none of SUSE's."""
+    wrong = klp_family.foreign(klp_sys.text(klp_paths.OS_RELEASE))
+    missing = [name for name in ("zypper", "rpm") if not salt.utils.path.which(name)]
+    return wrong or (f"command {missing[0]} not found on this SUSE host: install it" if missing else None)
 
 
 class Once:
@@ -185,6 +193,10 @@ class Host:
         res = zypp_cmd.zypper(self.run, patience, args, ok, writes, xml, before)
         self.fresh = self.fresh or looks
         return res
+
+    def forget(self, key):
+        """Forget what ``kept`` has of a key."""
+        self._kept.pop(key, None)
 
     def kept(self, key, files, reading):
         """

@@ -9,6 +9,7 @@ one. Source: the reader of zypper-lifecycle; ``tests/data/lifecycle``.
 import datetime
 import re
 
+NO_LINE = "the lifecycle data have no line for this kernel yet"
 YEAR = 365  # days that live patches are made for a kernel, by SUSE's rule
 LONGEST = 200  # characters of a regular expression
 REPEATS = 6  # repetitions in it; a group must not be repeated
@@ -23,7 +24,8 @@ def read(text, source):
         name of the file, for what is said about its lines.
 
     Returns ``(lines, unknown)``: ``[{"name", "version", "date" (datetime.date or None), "successor" (or None),
-    "source" (FILE:LINE)}]`` in the order of the file, and one sentence for each line that nobody understands.
+    "source" (FILE:LINE)}]`` in the order of the file, and one sentence for each line that nobody understands. Such a
+    line is among the lines with ``damaged``, the reason, if it says of which packages it is.
     """
     lines, unknown = [], []
     for number, line in enumerate(text.splitlines(), 1):
@@ -34,7 +36,18 @@ def read(text, source):
             lines.append(dict(_line(line), source=where))
         except ValueError as exc:
             unknown.append(f"{where}: {exc}")
+            lines += _damaged(line, where, exc)
     return lines, unknown
+
+
+def _damaged(line, where, exc):
+    name = line.split(",", 1)[0].strip()
+    try:
+        _matcher(name)
+    except ValueError:
+        return []
+    found = {"name": name, "version": "*", "date": None, "successor": None, "source": where, "damaged": str(exc)}
+    return [found] if name and "," in line else []
 
 
 def _line(line):
@@ -96,7 +109,7 @@ def matching(lines, name, edition):
     return found
 
 
-def window(lines, package, built, today, limit):
+def window(lines, package, built, today, limit, missing=None, unknown=()):
     """
     Return the window of the running kernel.
 
@@ -110,12 +123,17 @@ def window(lines, package, built, today, limit):
         datetime.date.
     limit
         pillar ``klp:window:max_level``; 0 is no limit.
+    missing
+        sentence where no lifecycle data of live patches are installed.
+    unknown
+        sentences on lines that nobody understands; one of them may be the line of this kernel.
 
     Returns the object ``window`` of a host's document.
     """
     first = datetime.datetime.fromtimestamp(built, datetime.timezone.utc).date() if built else None
     line = matching(lines, package["name"], package["edition"])
-    found = dict(_state(line, first, today), first=first and first.isoformat())
+    absent = "; ".join([missing or NO_LINE] + list(unknown))
+    found = dict(_state(line, first, today, absent), first=first and first.isoformat())
     found["limit"] = _limit(package["level"], limit)
     if found["limit"] and found["limit"]["reached"]:
         found["state"] = "expired"
@@ -127,12 +145,14 @@ def _limit(level, most):
     return {"max_level": most, "reached": level is not None and level >= most} if most else None
 
 
-def _state(line, first, today):
+def _state(line, first, today, absent):
     answer = {"state": "unknown", "last": None, "days": None, "estimate": None, "source": line and line["source"]}
     if line is None or line["date"] is None:
         answer["estimate"] = _estimate(first, today)
-        said = "the lifecycle data have no line for this kernel yet"
-        if line:
+        said = absent
+        if line and "damaged" in line:
+            said = f"{line['source']} is damaged: {line['damaged']}"
+        elif line:
             after = f"a successor, {line['successor']}" if line["successor"] else "an end that nobody has set yet"
             said = f"{line['source']} names no date, but {after}"
         return dict(answer, reason=said)

@@ -4,6 +4,7 @@ The live patches of a host as kernel, rpm and the klp tool tell of them. Reads o
 Source: the kernel's ABI/testing/sysfs-kernel-livepatch, klp(8), kgr(8), proc(5).
 """
 
+import functools
 import logging
 import time
 
@@ -12,6 +13,7 @@ from salt.exceptions import CommandExecutionError, SaltInvocationError
 
 import klp_checks
 import klp_cmd
+import klp_cves
 import klp_parse
 import klp_paths
 import klp_sys
@@ -47,6 +49,15 @@ def kernel_package(host):
     name, version = f"kernel-{host.kernel['flavour']}", host.kernel["version"]
     fitting = [item for item in installed(host).get(name, []) if klp_checks.running_installed([item], version)]
     return {"release": host.release, "name": name, "edition": fitting[0] if len(fitting) == 1 else None}
+
+
+def waiting_kernel(host):
+    """Return ``NAME-EDITION`` of the newest installed kernel of this flavour that is newer than the one that runs."""
+    kernel = kernel_package(host)
+    found = [item for item in installed(host).get(kernel["name"], []) if item != kernel["edition"]]
+    running = kernel["edition"] or host.kernel["version"]
+    newest = functools.reduce(lambda one, two: two if klp_cves.newer(two, one) else one, found, running)
+    return None if newest == running else f"{kernel['name']}-{newest}"
 
 
 def status(host):

@@ -12,6 +12,8 @@ RPMDB_COPY = "/var/lib/salt-klp/rpmdb"
 OS_RELEASE = "/etc/os-release"
 MACHINE_ID = "/etc/machine-id"
 USR = "/usr"
+LIVEPATCHING = "/etc/sysconfig/livepatching"
+CREDENTIALS = "/etc/zypp/credentials.d/SCCcredentials"
 BOOT = "/boot"
 PRODUCTS = "/etc/products.d"
 # In the order of zypper-lifecycle: what is read later goes over what was read before.

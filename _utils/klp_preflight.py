@@ -4,9 +4,11 @@ What speaks against changing this host now. It is looked at before anything is c
 
 from salt.exceptions import CommandExecutionError
 
+import klp_arrival
 import klp_checks
 import klp_family
 import klp_hold
+import klp_kernel
 import klp_level
 import klp_live
 import klp_pillar
@@ -23,7 +25,8 @@ import zypp_solver
 
 def settings(host):
     """
-    Return the checked pillar without its secrets: ``{"settings", "problems": [sentences], "locks": [packages]}``.
+    Return the checked pillar without its secrets: ``{"settings", "problems": [sentences], "locks": [packages],
+    "unsupported" (sentence or None)}``.
 
     With problems the wrong values are the defaults, and of an unknown kernel there is nothing to lock.
     """
@@ -33,7 +36,15 @@ def settings(host):
     except CommandExecutionError:
         locks = []
     shown = klp_family.resolved(klp_pillar.public(found), host.family)
-    return {"settings": shown, "problems": problems, "locks": locks}
+    return {"settings": shown, "problems": problems, "locks": locks, "unsupported": unsupported(host)}
+
+
+def unsupported(host):
+    """Return why this host is not live patched at all, one sentence, or ``None``."""
+    try:
+        return host.unsupported_reason()
+    except CommandExecutionError as exc:
+        return str(exc)
 
 
 def lock_list(host):
@@ -49,7 +60,7 @@ def unlocked(host):
 
 def require(host):
     """Raise CommandExecutionError with what speaks against live patching this host."""
-    found = problems(host)
+    found = _hopeless(host) or _mendable(host) + klp_arrival.problems(host)
     if found:
         raise CommandExecutionError("; ".join(found))
 
@@ -67,9 +78,17 @@ def problems(host):
     Return what speaks against live patching this host, one sentence each; an empty list is the go-ahead. No zypper.
 
     Pillar, a restoration that waits for a restart, the family, a read-only /usr, flavour and architecture, the kernel's
-    live patching, the package of the running kernel, the settings of purge-kernels, locks that freeze the live patch.
+    live patching, the package of the running kernel, the settings of purge-kernels, locks that freeze the live patch;
+    where a live patch has yet to come: what would keep it out of the kernel or of the initrd.
     """
-    return _hopeless(host) or _mendable(host)
+    return _hopeless(host) or _mendable(host) + ([] if _settled(host) else klp_arrival.problems(host))
+
+
+def _settled(host):
+    """Return whether a live patch is installed and in the kernel (bool): nothing has to come for the steady state."""
+    package = klp_live.package(host)
+    edition = None if package["unfinished"] else package["edition"]
+    return edition is not None and klp_live.status(host)["active"] == host.module(edition)
 
 
 def _hopeless(host):
@@ -86,9 +105,9 @@ def _hopeless(host):
     return [refused] if refused else []
 
 
-def _mendable(host):
+def _mendable(host, enabling=True):
     klp_live.status(host)  # raises where the kernel offers no live patching
-    return _kernel_problems(host) + _purge_problems(host) + _lock_problems(host)
+    return _kernel_problems(host, enabling) + _purge_problems(host) + _lock_problems(host)
 
 
 def maintenance_problems(host):
@@ -100,7 +119,8 @@ def maintenance_problems(host):
     live patch that pillar ``klp:level`` wants; whether
     the klp tool is understood and agrees with the kernel. Raises CommandExecutionError where that cannot be found out.
     """
-    found = _hopeless(host) or _mendable(host) + klp_window.problems(host)
+    found = _hopeless(host) or _mendable(host, enabling=False) + klp_arrival.problems(host) + klp_window.problems(host)
+    found = found or (klp_runs.problems(host) if unlocked(host) else [])
     if found:
         return found
     zypp_solver.refresh(host)
@@ -121,12 +141,15 @@ def _tool_problems(host):
     return [item["detail"] for item in checks if item["verdict"] == "unknown"]
 
 
-def _kernel_problems(host):
+def _kernel_problems(host, enabling):
     kernel = host.kernel
     name = f"kernel-{kernel['flavour']}"
     editions = klp_live.installed(host).get(name, [])
     if klp_checks.running_installed(editions, kernel["version"]):
         return []
+    if klp_kernel.base(host):
+        allowed = enabling and host.settings["tools"]["kernel"]
+        return [] if allowed else [klp_kernel.refusal(host)]
     found = ", ".join(editions) or "none"
     running = f"the package of the running kernel {kernel['release']} is not installed"
     return [f"{running} ({name}: {found}); reboot into an installed kernel first"]

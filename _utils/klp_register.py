@@ -1,10 +1,19 @@
 """
 Texts about the registration of a host with SUSE Customer Center. Pure functions.
 
-Source: SUSEConnect(8); suseconnect-ng of late 2024 and newer takes a code on standard input (``--regcode -``).
+Source: SUSEConnect(8); suseconnect-ng of late 2024 and newer takes a code on standard input (``--regcode -``); its exit
+codes, and that it writes errors to standard output, are of SUSE/connect-ng cmd/suseconnect/suseconnect.go.
 """
 
 import json
+import re
+
+import klp_cmd
+
+REFUSED = 67  # the registration server has said no
+JSON = re.compile(r"[\[{\"]")  # the status of products, which holds codes
+# Codes are letters and digits of at least 14 characters; passwords of systems and tokens in addresses are longer.
+SECRET = re.compile(r"(?<![A-Za-z0-9])(?:INTERNAL-USE-ONLY-\S+|(?=[A-Za-z]*\d)[A-Za-z0-9]{14,})|(?<=//)[^/\s@]+(?=@)")
 
 
 def products(text):
@@ -30,6 +39,28 @@ def products(text):
             "registered": item["status"] == "Registered",
         }
     return found
+
+
+def refusal(args, res, code=True, hand=""):
+    """
+    Return the sentence for a SUSEConnect that has failed, with its own words but for what is secret.
+
+    args
+        its arguments.
+    res
+        dict of the run.
+    code
+        whether a registration code was given.
+    hand
+        the way by hand where the SUSEConnect of this system takes no code from standard input.
+    """
+    said = "\n".join(part.strip() for part in (res["stderr"], res["stdout"]) if part and part.strip())
+    lines = [line.strip() for line in said.splitlines() if line.strip() and not JSON.match(line.strip())]
+    shown = SECRET.sub("*****", klp_cmd.shortened("; ".join(lines), 600)) or "no output"
+    text = f"SUSEConnect {' '.join(args)}: {klp_cmd.ended(res['retcode'])}: {shown}"
+    if code or res["retcode"] != REFUSED:
+        return text
+    return f"{text}; if this product needs a registration code: {hand or 'set pillar klp:product:regcode'}"
 
 
 def missing(found, name):

@@ -74,6 +74,11 @@ SCHEMA = {
         "Live patch level: latest, an edition (VERSION-RELEASE) or a number (1 is the empty initial patch), which "
         "means another live patch for each kernel.",
     ),
+    "unsupported": _choice(
+        ("refuse", "skip"),
+        "A host that is not live patched at all, of another vendor or with another kernel: refuse is an error, skip "
+        "changes nothing, and the SLS of the formula are true with the sentence that says why.",
+    ),
     "group": _str(
         "name", "", "Group of this host in reports; its hosts are not all restarted in the same week; empty: none."
     ),
@@ -94,7 +99,17 @@ SCHEMA = {
     "tools": _keys(
         "What has to be installed besides the live patch itself.",
         {
-            "packages": _list("name", ["auto"], "Packages with the klp tool; auto: as the host's family has it."),
+            "packages": _list(
+                "name",
+                ["auto"],
+                "Packages with the klp tool and the lifecycle data, which the support window is read from; auto: as the "
+                "host's family has it.",
+            ),
+            "kernel": _bool(
+                False,
+                "Where kernel-default-base runs, put kernel-default of the same version in its place, which live "
+                "patches require.",
+            ),
             "pattern": _str(
                 "name",
                 "",

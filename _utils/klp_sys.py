@@ -12,6 +12,7 @@ from salt.exceptions import CommandExecutionError
 
 import klp_paths
 
+NOT_SEEN = "nothing is known of live patches in this kernel: it offers none, or /sys is not mounted"
 RECORDS = 1000000  # more than any ring buffer holds
 RECORD = re.compile(r"\d+,(\d+),[^;]*;(.*)")  # priority, number, microseconds, flags; text
 
@@ -35,7 +36,7 @@ def live_patches(root=None):
     try:
         names = sorted(os.listdir(root))
     except OSError as exc:
-        raise CommandExecutionError(f"{root}: {exc.strerror}; this kernel offers no live patching") from exc
+        raise CommandExecutionError(f"{root}: {exc.strerror}; {NOT_SEEN}") from exc
     found = []
     for name in names:
         path = os.path.join(root, name)

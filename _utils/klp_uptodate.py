@@ -2,12 +2,16 @@
 Has an SLS of this formula nothing to change on this host? Then it needs no backup either.
 """
 
-from salt.exceptions import SaltInvocationError
+import logging
+
+from salt.exceptions import CommandExecutionError, SaltInvocationError
 
 import klp_enable
 import klp_live
 import klp_preflight
 import klp_updates
+
+log = logging.getLogger(__name__)
 
 
 def up_to_date(host, sls):
@@ -19,12 +23,26 @@ def up_to_date(host, sls):
     """
     if sls == "klp":
         at_level = _at_level(host)  # asked first: where there is no such live patch, that is said before a backup
-        return at_level and not klp_live.missing_tools(host) and not klp_enable.unfinished_tools(host)
+        return at_level and not klp_enable.missing_tools(host) and not klp_enable.unfinished_tools(host)
     if sls == "klp.patch":
         if klp_preflight.unlocked(host):
             return False
-        return not klp_updates.changes(klp_updates.plan(host, level=host.settings["level"]))
+        return not _pending(host)
     raise SaltInvocationError(f"sls: wanted klp or klp.patch, found {sls!r}")
+
+
+def _pending(host):
+    """
+    Return whether a maintenance run changes something (bool).
+
+    A plan that cannot be made is told by the state that carries it out, and the live patch may come without it: a
+    backup is needed.
+    """
+    try:
+        return bool(klp_updates.changes(klp_updates.plan(host, level=host.settings["level"])))
+    except CommandExecutionError as exc:
+        log.warning("salt-klp: what a run would change is not known: %s", exc)
+        return True
 
 
 def _at_level(host):

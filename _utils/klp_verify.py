@@ -83,7 +83,7 @@ def _package_checks(host):
         klp_checks.locks(klp_preflight.unlocked(host)),
         klp_checks.unfinished(zypp_begun.unfinished(host)),
         klp_checks.scriptlets(zypp_scriptlets.failed(host), accept, acknowledged),
-        klp_checks.reboot(zypp_packages.needs_rebooting(), klp_restoring.pending()),
+        klp_checks.reboot(zypp_packages.needs_rebooting(), klp_restoring.pending(), klp_live.waiting_kernel(host)),
     ]
 
 

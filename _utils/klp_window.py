@@ -28,12 +28,13 @@ def _products():
 
 def lifecycle():
     """
-    Return the lifecycle data of the installed products: ``{"lines": [...], "unknown": [sentences]}``.
+    Return the lifecycle data of the installed products: ``{"lines": [...], "unknown": [sentences], "files": [paths]}``.
     """
-    lines, unknown = [], []
+    lines, unknown, files = [], [], []
     for path in [f"{folder}/{name}.lifecycle" for name in _products() for folder in klp_paths.LIFECYCLE]:
         if not os.path.exists(path):
             continue
+        files.append(path)
         text = klp_sys.text(path)
         if text is None or len(text) > LARGEST:
             unknown.append(f"{path}: cannot be read, or is larger than {LARGEST} characters")
@@ -41,7 +42,17 @@ def lifecycle():
         found, strange = klp_lifecycle.read(text, path)
         lines, unknown = lines + found, unknown + strange
     shown = [dict(line, date=line["date"] and line["date"].isoformat()) for line in lines]
-    return {"lines": shown, "unknown": unknown}
+    return {"lines": shown, "unknown": unknown, "files": files}
+
+
+def _missing(host, files):
+    """Return the sentence for a host without the lifecycle data of its live patches, or ``None``."""
+    products = klp_family.products()
+    if any(os.path.basename(path)[: -len(".lifecycle")] in products for path in files):
+        return None
+    package = next((name for name in host.family["packages"] if name.startswith("lifecycle-data-")), None)
+    cure = f": install them with: zypper install {package}, or list {package} in pillar klp:tools:packages"
+    return f"no lifecycle data of live patches are installed{cure if package else ''}"
 
 
 def _built(host, kernel):
@@ -69,13 +80,15 @@ def window(host):
     one year from the build. Source: the lifecycle data of the installed products, read as zypper-lifecycle does.
     """
     settings = host.settings["window"]
+    found = lifecycle()
     read = [
         dict(line, date=line["date"] and datetime.datetime.strptime(line["date"], "%Y-%m-%d").date())
-        for line in lifecycle()["lines"]
+        for line in found["lines"]
     ]
     today = datetime.datetime.fromtimestamp(time.time(), datetime.timezone.utc).date()
     built = _built(host, klp_live.kernel_package(host))
-    return klp_lifecycle.window(read, klp_live.package(host), built, today, settings["max_level"])
+    missing, package = _missing(host, found["files"]), klp_live.package(host)
+    return klp_lifecycle.window(read, package, built, today, settings["max_level"], missing, found["unknown"])
 
 
 def problems(host):

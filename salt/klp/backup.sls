@@ -1,9 +1,13 @@
 # The way back before a maintenance run, taken only if something is about to change.
+{%- from "klp/map.jinja" import skipped with context %}
+
 include:
   - klp.lock
+{%- if not skipped %}
 
 klp-backup:
   root_backup.taken:
     - before: klp.patch
     - require:
       - zypper: klp-locks
+{%- endif %}

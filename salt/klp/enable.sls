@@ -1,9 +1,10 @@
 # Tools and a live patch of the running kernel: never before there is a way back, never before the kernel is locked.
-{%- from "klp/map.jinja" import klp with context %}
+{%- from "klp/map.jinja" import klp, skipped with context %}
 
 include:
   - klp.ready
   - klp.lock
+{%- if not skipped %}
 
 klp-backup-enable:
   root_backup.taken:
@@ -19,3 +20,4 @@ klp-enabled:
     - require:
       - root_backup: klp-backup-enable
       - zypper: klp-locks
+{%- endif %}

@@ -1,9 +1,10 @@
 # The live patch is at the declared level; latest is looked for in a maintenance run only (klp.newest).
-{%- from "klp/map.jinja" import klp with context %}
+{%- from "klp/map.jinja" import klp, skipped with context %}
 
 include:
   - klp.enable
   - klp.settle
+{%- if not skipped %}
 
 klp-level:
   klp.patched:
@@ -12,3 +13,4 @@ klp-level:
       - klp: klp-enabled
     - require_in:
       - klp: klp-settled
+{%- endif %}

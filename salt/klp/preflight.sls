@@ -1,9 +1,10 @@
 # Before a maintenance run: every repository can be read, the klp tool is understood, and no transition is running.
-{%- from "klp/map.jinja" import klp with context %}
+{%- from "klp/map.jinja" import klp, skipped with context %}
 
 include:
   - klp.ready
   - klp.lock
+{%- if not skipped %}
 
 klp-repositories:
   klp.ready:
@@ -18,3 +19,4 @@ klp-calm:
       - klp: klp-repositories
     - require_in:
       - zypper: klp-locks
+{%- endif %}

@@ -1,11 +1,13 @@
 # Nothing speaks against live patching this host; no zypper is started for that.
-{%- from "klp/map.jinja" import synced with context %}
-{%- set unsynced = "salt-klp is not on this minion yet, run: salt '" ~ grains["id"] ~ "' saltutil.sync_all" %}
+{%- from "klp/map.jinja" import skipped, wrong with context %}
 
 klp-ready:
-{%- if synced %}
-  klp.ready: []
-{%- else %}
+{%- if skipped %}
+  test.succeed_without_changes:
+    - comment: {{ skipped | json }}
+{%- elif wrong %}
   test.fail_without_changes:
-    - comment: {{ unsynced | json }}
+    - comment: {{ wrong | json }}
+{%- else %}
+  klp.ready: []
 {%- endif %}

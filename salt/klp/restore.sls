@@ -1,12 +1,17 @@
 # A backup of the root volume is put back at the next start, which is yours to make; run this again after it. It asks for
 # no healthy host. The locks may be older in the backup: they are set again once it is in force, also those of a host
 # that went back to an earlier live patch.
-{%- from "klp/map.jinja" import klp, checked, synced with context %}
+{%- from "klp/map.jinja" import klp, checked, skipped, wrong with context %}
 {%- set restore = klp.get("restore", {}) %}
-{%- set unsynced = "salt-klp is not on this minion yet, run: salt '" ~ grains["id"] ~ "' saltutil.sync_all" %}
 
 klp-restored:
-{%- if synced %}
+{%- if skipped and wrong %}
+  test.succeed_without_changes:
+    - comment: {{ skipped | json }}
+{%- elif wrong %}
+  test.fail_without_changes:
+    - comment: {{ wrong | json }}
+{%- else %}
   root_backup.restored:
     - backup: {{ restore["backup"] | json }}
     - confirm: {{ restore["confirm"] | json }}
@@ -28,7 +33,4 @@ klp-restored-held:
 
 klp-restored-verified:
   klp.verified: []
-{%- else %}
-  test.fail_without_changes:
-    - comment: {{ unsynced | json }}
 {%- endif %}

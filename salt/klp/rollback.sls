@@ -1,9 +1,10 @@
 # The way back from a live patch that does harm: an earlier one, held until klp.unhold. Everything else is as it was.
-{%- from "klp/map.jinja" import klp with context %}
+{%- from "klp/map.jinja" import klp, skipped with context %}
 
 include:
   - klp.ready
   - klp.settle
+{%- if not skipped %}
 
 klp-rolled-back:
   klp.rolled_back:
@@ -18,3 +19,4 @@ klp-rollback-verified:
   klp.verified:
     - require:
       - klp: klp-settled
+{%- endif %}

@@ -1,11 +1,13 @@
 # The transition has ended; if it does not, the tasks that hold it up are named.
-{%- from "klp/map.jinja" import klp with context %}
+{%- from "klp/map.jinja" import klp, skipped with context %}
 
 include:
   - klp.ready
+{%- if not skipped %}
 
 klp-settled:
   klp.settled:
     - timeout: {{ klp["transition"]["timeout"] | json }}
     - require:
       - klp-ready
+{%- endif %}

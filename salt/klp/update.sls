@@ -1,10 +1,11 @@
 # Everything pending but the kernel, as pillar klp:update chooses, and the live patch by the same command.
-{%- from "klp/map.jinja" import klp, checked with context %}
+{%- from "klp/map.jinja" import klp, checked, skipped with context %}
 
 include:
   - klp.backup
   - klp.lock
   - klp.finish
+{%- if not skipped %}
 
 klp-updates:
   zypper.updated:
@@ -15,3 +16,4 @@ klp-updates:
       - zypper: klp-locks
     - require_in:
       - root_backup: klp-finished
+{%- endif %}

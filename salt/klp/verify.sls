@@ -1,7 +1,10 @@
 # rpm, sysfs and the klp tool agree.
+{%- from "klp/map.jinja" import skipped with context %}
+
 include:
   - klp.settle
   - klp.finish
+{%- if not skipped %}
 
 klp-verified:
   klp.verified:
@@ -9,3 +12,4 @@ klp-verified:
       - klp: klp-settled
     - require_in:
       - root_backup: klp-finished
+{%- endif %}

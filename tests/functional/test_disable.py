@@ -41,7 +41,12 @@ CLEAN = f"a reboot into {KERNEL} comes up without a live patch: its initrd holds
 FREE = "ordinary patching (zypper patch) may bring a new kernel from now on; it runs after a reboot"
 RECORD = "\ntype: package\nmatch_type: glob\ncase_sensitive: on\nsolvable_name: {}\n\n"
 FOREIGN = "# of the storage team\n\ntype: package\nmatch_type: exact\nsolvable_name: nfs-client\nversion: > 3\n\n"
-GONE = {LP: {"old": THIRD, "new": None}, TOOLS: {"old": TOOLS_EDITION, "new": None}}
+DATA, DATA_EDITION = packages.LIFECYCLE_DATA, "1-150500.10.2.1"
+GONE = {
+    LP: {"old": THIRD, "new": None},
+    TOOLS: {"old": TOOLS_EDITION, "new": None},
+    DATA: {"old": DATA_EDITION, "new": None},
+}
 UNLOCKED = {"locked": {"old": LOCKS, "new": []}}
 
 
@@ -90,12 +95,13 @@ def test_host_is_disabled_once_and_patched_the_ordinary_way_then(converged):
     assert (snapshot(one), writes(one)) == (before, [])
 
     assert disable(one) == ({**GONE, **UNLOCKED}, [f"Changed: {NOTHING_LEFT}", STAYS, CLEAN, FREE])
-    assert writes(one) == [("remove", LP, TOOLS)]
-    assert writes(one, "removelock")[-2:] == [("remove", LP, TOOLS), ("removelock", *LOCKS)]
+    assert writes(one) == [("remove", LP, TOOLS, DATA)]
+    assert writes(one, "removelock")[-2:] == [("remove", LP, TOOLS, DATA), ("removelock", *LOCKS)]
     after = snapshot(one)
     assert {name: before["packages"][name] for name in before["packages"] if name not in after["packages"]} == {
         LP: [THIRD],
         TOOLS: [TOOLS_EDITION],
+        DATA: [DATA_EDITION],
     }
     assert one.editions("kernel-default") == [KERNEL_EDITION]
     assert (one.locks(), one.live_patches(), volumes(one)) == ("", {MODULE: LOADED}, before["volumes"])
@@ -191,11 +197,10 @@ def test_tools_that_a_live_patch_needs_are_not_taken_alone(converged):
     refused(one, "klp.disable", {STATE: more(f"remove {LP}-{THIRD}")})
 
 
-def test_pattern_goes_where_pillar_names_it(converged):
+def test_pattern_of_the_family_goes_with_the_tools(converged):
+    """SUSE's guide installs it, and it cannot stay without the tools; pillar klp:tools:pattern is empty."""
     one = converged()
     one.zypper("in", "--no-recommends", PATTERN)
-    refused(one, "klp.disable", {STATE: more(f"remove {PATTERN}-15.1.0-3.3.1")})
-    one.salt.pillar(settings(tools={"packages": [TOOLS], "pattern": "lp_sles"}))
     gone = {**GONE, PATTERN: {"old": "15.1.0-3.3.1", "new": None}, **UNLOCKED}
     assert disable(one, test=True)[0] == gone
     assert disable(one)[0] == gone

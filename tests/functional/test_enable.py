@@ -14,10 +14,11 @@ from tests.functional.conftest import (
     snapshot,
     volumes,
 )
+from tests.lab.packages import LIFECYCLE_DATA
 
 THIRD_MODULE = "livepatch_3_150500_2_1"
 LOCKS_SET = {"locked": {"old": [], "new": LOCKS}}
-ENABLED = {LP: {"old": None, "new": THIRD}, "missing tools": {"old": [TOOLS], "new": []}}
+ENABLED = {LP: {"old": None, "new": THIRD}, "missing tools": {"old": [TOOLS, LIFECYCLE_DATA], "new": []}}
 STATES = ["klp-ready", "klp-backup-enable", "klp-locks", "klp-enabled", "klp-level", "klp-settled", "klp-finished"]
 
 
@@ -71,7 +72,11 @@ def test_fresh_host_is_locked_backed_up_and_live_patched(sles):
     assert fresh.editions("kernel-default") == [KERNEL_EDITION]
     assert fresh.live_patches() == {THIRD_MODULE: LOADED}
     after = fresh.packages()
-    assert {name: after[name] for name in after if name not in before} == {LP: [THIRD], TOOLS: ["1.4-150500.1.1"]}
+    assert {name: after[name] for name in after if name not in before} == {
+        LP: [THIRD],
+        TOOLS: ["1.4-150500.1.1"],
+        LIFECYCLE_DATA: ["1-150500.10.2.1"],
+    }
     assert {name: editions for name, editions in after.items() if name in before} == before
     assert order(fresh) == ["volume-backup", "volume-check", "addlock", "install"]
 

@@ -137,7 +137,10 @@ def test_kernel_without_live_patching(sles, sls):
     one.path("/sys/kernel/livepatch").rmdir()
     before = one.packages()
     answer = apply(one, sls)
-    reason = "/sys/kernel/livepatch: No such file or directory; this kernel offers no live patching"
+    reason = (
+        "/sys/kernel/livepatch: No such file or directory; nothing is known of live patches in this kernel: it offers "
+        "none, or /sys is not mounted"
+    )
     assert causes(answer) == {"klp-ready": reason}
     assert answer.rc != 0
     assert (one.packages(), one.locks(), volumes(one)) == (before, "", [])

@@ -87,7 +87,7 @@ def test_repository_that_cannot_be_read_is_named(sles):
     one.write("/etc/zypp/repos.d/gone.repo", GONE)
     answer = apply(one, "klp.patch")
     reason = answer.failed["klp-repositories"]
-    assert reason.startswith("repository gone cannot be read (zypper exit 106): Repository 'gone' is invalid.\n")
+    assert reason.startswith("repository gone cannot be read (zypper exit 4): Repository 'gone' is invalid.\n")
     assert "[gone|dir:/nonexistent] Valid metadata not found at specified URL" in reason
     refused(one, "klp.patch", {"klp-repositories": reason})
     one.repo("gone", on=False)

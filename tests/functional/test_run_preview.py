@@ -11,6 +11,7 @@ from tests.functional.gate import HOOK, close_gate, kill, open_gate, pid_of, sta
 from tests.functional.refusal import causes, refused
 from tests.functional.test_patch import UPDATED, difference
 from tests.lab.host import wait_until
+from tests.lab.packages import LIFECYCLE_DATA
 
 RUN = "3f2a9c01d4e5"
 PLAN = {**UPDATED, LP: THIRD}
@@ -57,7 +58,7 @@ def locked(sles):
 
 @pytest.mark.parametrize(
     ("golden", "edition", "missing"),
-    [("fresh", None, [TOOLS]), ("enabled", FIRST, LOCKS), ("converged", THIRD, [])],
+    [("fresh", None, [TOOLS, LIFECYCLE_DATA]), ("enabled", FIRST, LOCKS), ("converged", THIRD, [])],
 )
 def test_a_host_says_how_it_stands_without_zypper(sles, golden, edition, missing):
     one = sles(golden)

@@ -114,7 +114,7 @@ def test_wrong_code_is_a_clear_error_without_the_code(registered, level):
     before = one.packages()
     answer = apply(one, "klp")
     assert causes(answer) == {
-        "klp-enabled": f"SUSEConnect --product {PRODUCT} --regcode -: exit 1: "
+        "klp-enabled": f"SUSEConnect --product {PRODUCT} --regcode -: exit 67: "
         "Error: Registration server returned 'Unknown Registration Code.' (422)"
     }
     assert answer.rc != 0

@@ -7,7 +7,7 @@ import shutil
 import subprocess
 from pathlib import Path
 
-from .packages import KERNEL_LOCKS, LIVE_PATCH, REPOSITORIES, pool
+from .packages import KERNEL_LOCKS, LIFECYCLE_DATA, LIVE_PATCH, REPOSITORIES, pool
 
 HERE = Path(__file__).parent
 APPLETS = "sh cp rm mv mkdir echo cat ls ln sed grep touch true false printf".split()
@@ -101,7 +101,7 @@ def install_pool(root: Path, repos: Path) -> None:
 
 def enabled(root: Path) -> None:
     """Install the tools and the first, empty live patch."""
-    zypper(root, "in", "--no-recommends", "kernel-livepatch-tools", f"{LIVE_PATCH}=1")
+    zypper(root, "in", "--no-recommends", "kernel-livepatch-tools", LIFECYCLE_DATA, f"{LIVE_PATCH}=1")
 
 
 def converged(root: Path) -> None:

@@ -15,6 +15,8 @@ NEW_KERNEL = "5.14.21-150500.55.12-default"
 LIVE_PATCH = "kernel-livepatch-5_14_21-150500_55_7-default"
 NEW_LIVE_PATCH = "kernel-livepatch-5_14_21-150500_55_12-default"
 
+LIFECYCLE_DATA = "lifecycle-data-sle-module-live-patching"
+
 KERNEL_LOCKS = (
     "kernel-default",
     "kernel-default-base",
@@ -76,6 +78,28 @@ def kernel(source: str) -> Package:
             "post": f"printf '{modules}\\n' >/boot/initrd-{kver}",
             "postun": f"rm -f /boot/initrd-{kver}",
         },
+    )
+
+
+def kernel_base(source: str) -> Package:
+    """
+    Return kernel-default-base of SUSE's minimal images: the same kernel with fewer modules, no live patch wants it.
+
+    Its edition holds that of the kernel it is made from (kernel-default-base-5.14.21-150500.55.91.1.150500.6.41.1 in
+    SUSE-SU advisories). The two exclude each other: openQA, lib/maintenance tests, "uninstall conflicting packages".
+    """
+    full = kernel(source)
+    return Package(
+        "kernel-default-base",
+        full.version,
+        f"{full.release}.150500.6.2.5",
+        tags=[
+            "Provides: multiversion(kernel)",
+            f"Provides: kernel-uname-r = 5.14.21-{source}-default",
+            f"Conflicts: kernel-default = 5.14.21-{source}",
+        ],
+        files=full.files,
+        scripts={"post": full.scripts["post"]},
     )
 
 
@@ -251,7 +275,7 @@ def tools() -> list[Package]:
             noarch=True,
         ),
         Package(
-            "lifecycle-data-sle-module-live-patching",
+            LIFECYCLE_DATA,
             "1",
             "150500.10.2.1",
             files={"/usr/share/lifecycle/data/sle-module-live-patching.lifecycle": LIFECYCLE},
@@ -266,6 +290,7 @@ def specs() -> list[Spec]:
     extra = [
         Package("conflicter", "1.0", "1.1", ["Conflicts: libz1"]),
         Package("needs-missing", "1.0", "1.1", ["Requires: does-not-exist >= 3"]),
+        kernel_base(old),
     ]
     return [
         Spec("pool", SLES_POOL, 1687766400, pool()),

@@ -10,6 +10,7 @@ import klp_runlock
 from tests.unit.conftest import LP
 from tests.unit.loader import recorded
 
+LIFECYCLE = "lifecycle-data-sle-module-live-patching"
 TOOLS, KERNEL_PACKAGE = "kernel-livepatch-tools", "5.14.21-150500.55.7.1"
 ONE, TWO, THREE = "1-150500.9.3.1", "2-150500.2.1", "3-150500.2.1"
 FIRST, SECOND, THIRD = "livepatch_1_150500_9_3_1", "livepatch_2_150500_2_1", "livepatch_3_150500_2_1"
@@ -21,11 +22,15 @@ LATER = "--no-refresh"  # every call of a job but the first one that looks into 
 
 
 def rpm(minion, *states):
-    """Say what is installed, ``{name: "edition,edition"}``; one for each change of packages from now on."""
+    """
+    Say what is installed, ``{name: "edition,edition"}``; one for each change of packages from now on.
+
+    The lifecycle data are there unless a state says ``LIFECYCLE: ""``.
+    """
     begun, database = _changes(), ["rpm", "-q", "--qf", "%{NAME}\\t%{VERSION}-%{RELEASE}\\n"]
 
     def now():
-        return states[min(_changes() - begun, len(states) - 1)]
+        return {LIFECYCLE: "1-1", **states[min(_changes() - begun, len(states) - 1)]}
 
     def lines(names):
         for name in names:

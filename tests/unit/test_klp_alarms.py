@@ -12,7 +12,7 @@ from tests.unit import loader
 from tests.unit.conftest import LP
 from tests.unit.hosts import advisory, record, remembers, updateinfo
 
-NAMES = ["kernel-default", LP, "kernel-livepatch-tools"]
+NAMES = ["kernel-default", LP, "kernel-livepatch-tools", "lifecycle-data-sle-module-live-patching"]
 EDITION, THIRD, MODULE = "5.14.21-150500.55.7.1", "3-150500.2.1", "livepatch_3_150500_2_1"
 PRODUCT = "sle-module-live-patching.lifecycle"  # the clock stands at 2023-11-14
 BLOCKING, NOBODY = ["klp", "-v", "blocking"], "no threads with klp_in_progress set\n"

@@ -7,13 +7,14 @@ import pytest
 from salt.exceptions import CommandExecutionError, SaltInvocationError
 
 import klp_paths
+import klp_sys
 import zypp_advisories
 import zypp_solver
 from tests.unit.conftest import KERNEL, LP
 from tests.unit.hosts import LATER, reads
 from tests.unit.loader import recorded
 
-NAMES = ["kernel-default", LP, "kernel-livepatch-tools"]
+NAMES = ["kernel-default", LP, "kernel-livepatch-tools", "lifecycle-data-sle-module-live-patching"]
 EDITION, THIRD = "5.14.21-150500.55.7.1", "3-150500.2.1"
 PATTERNS = ["kernel-default", "kernel-livepatch-*"]
 SEARCH = ["search", "--type", "patch", "--conflicts", *PATTERNS]
@@ -110,13 +111,14 @@ def test_an_older_live_patch_leaves_the_newer_ones_pending(host):
     }
 
 
-def test_without_live_patching_everything_is_pending_or_needs_a_reboot(host):
+def test_without_the_files_of_the_kernel_it_is_not_known_what_is_fixed(host):
     os.rename(klp_paths.LIVEPATCH, f"{host.root}/gone")
     host.changed()
     host.rpm_q(NAMES, {"kernel-default": EDITION})
     answer = cves(host)
-    assert states(answer) == {"pending": LIVE, "reboot": [REBOOT]}
-    assert (answer["live_patch"], answer["reasons"]) == ("", [])
+    assert states(answer) == {"unknown": LIVE, "reboot": [REBOOT]}
+    assert answer["live_patch"] is None
+    assert answer["reasons"] == [f"{klp_paths.LIVEPATCH}: No such file or directory; {klp_sys.NOT_SEEN}"]
     assert not host.programs.started("klp")
 
 

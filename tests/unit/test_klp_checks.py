@@ -205,6 +205,9 @@ def test_reboot(needed, verdict, detail):
     judged(checks.reboot(needed), "reboot", verdict, detail)
     waiting = checks.reboot(needed, {"backup": "42", "since": 1})
     judged(waiting, "reboot", "reboot_needed", "backup 42 is being restored: restart the host")
+    kernel = checks.reboot(needed, None, "kernel-default-6-1")
+    said = detail if needed else "kernel-default-6-1 is installed and waits for a restart"
+    judged(kernel, "reboot", "reboot_needed", said)
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ from tests.unit.conftest import KERNEL, LP
 from tests.unit.hosts import (
     BASE,
     LATER,
+    LIFECYCLE,
     THREE,
     TOOLS,
     another_run,
@@ -42,12 +43,13 @@ class Host:
     """A host with live patching whose zypper removes packages and locks."""
 
     def __init__(self, minion):
-        self.minion, self.packages = minion, {"bash": "1-1", LP: THREE, **BASE}
+        self.minion, self.packages = minion, {"bash": "1-1", LP: THREE, LIFECYCLE: "", **BASE}
         self.disable: dict = {}
         minion.pillar["klp"] = {"disable": self.disable}
         self.lock(*LOCKS)
         rpm(minion, self.packages)
         locking(minion)
+        minion.programs.on(["rpm", "-q", "--whatprovides", ...], {"retcode": 1, "stdout": "no package provides it"})
         zypper = ["zypper", "--non-interactive"]
         for later in ([], [LATER]):
             answer(minion, [*zypper, "--xmlout", *later, "remove", "--dry-run", ...], self.would_remove)
@@ -118,12 +120,18 @@ def test_live_patches_of_all_kernels_and_the_metapackage_remain(host):
     assert set(host.leftovers()["packages"]) == {LP, OTHER_LP, META, TOOLS}
 
 
-def test_the_package_of_the_pattern_remains_where_pillar_names_it(host):
-    host.packages["patterns-lp"] = "1-1"
-    host.minion.programs.on(["rpm", "-q", "--whatprovides", ...], "patterns-lp\tpattern() = lp_sles\n")
-    assert "patterns-lp" not in host.leftovers()["packages"]
-    host.minion.pillar["klp"]["tools"] = {"pattern": "lp_sles"}
-    assert host.leftovers()["packages"]["patterns-lp"] == "1-1"
+def test_the_pattern_of_the_family_and_that_of_pillar_remain(host):
+    """SUSE's guide installs the pattern, and it cannot stay without the tools."""
+    host.packages.update({LIFECYCLE: "1-1", "patterns-lp": "1-1", "patterns-mine": "1-1", "patterns-x": "1-1"})
+    provides = [
+        f"patterns-{name}\tpattern() = {what}\n" for name, what in (("lp", "lp_sles"), ("mine", "mine"), ("x", "x"))
+    ]
+    host.minion.programs.on(["rpm", "-q", "--whatprovides", ...], "".join(provides))
+    assert set(host.leftovers()["packages"]) == {LP, TOOLS, LIFECYCLE, "patterns-lp"}
+    host.minion.pillar["klp"]["tools"] = {"pattern": "mine"}
+    assert set(host.leftovers()["packages"]) == {LP, TOOLS, LIFECYCLE, "patterns-lp", "patterns-mine"}
+    host.disable["tools"] = False
+    assert set(host.leftovers()["packages"]) == {LP}
 
 
 @pytest.mark.parametrize(
@@ -310,7 +318,8 @@ def test_an_unknown_kernel_can_be_disabled_and_has_no_locks_to_look_at(host, una
 
 def test_a_kernel_without_live_patching_can_be_disabled(host):
     shutil.rmtree(klp_paths.LIVEPATCH)
-    assert host.end()["notes"][1:] == [CLEAN, FREE]
+    unseen = f"whether a live patch is loaded is not known: {klp_paths.LIVEPATCH} is not there"
+    assert host.end()["notes"][1:] == [unseen, CLEAN, FREE]
 
 
 # -- what the live patch fixes -----------------------------------------------------------------------------------------

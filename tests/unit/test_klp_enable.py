@@ -94,7 +94,7 @@ def test_the_edition_that_was_predicted_is_installed(bare, programs):
     rpm(bare, {"kernel-default": KERNEL_PACKAGE}, {**BASE, LP: ONE})
     klp_enable.enable_goal(bare.host, "latest", {"edition": ONE, "module": FIRST, "product": None})
     assert wrote(bare) == [["install", TOOLS, f"{LP}={ONE}"]]
-    assert not any("search" in argv for argv in programs.calls)
+    assert not any("search" in argv and LP in argv for argv in programs.calls)
 
 
 def test_missing_tools_do_not_change_the_live_patch(host):
@@ -153,7 +153,7 @@ def test_the_new_repositories_of_a_product_are_refreshed(registered, programs):
     host = registered.host
     host.fresh = True
     klp_enable.enable(host, "latest")
-    calls = [argv for argv in programs.calls if argv[0] == "zypper"]
+    calls = [argv for argv in programs.calls if argv[0] == "zypper" and "--provides" not in argv]
     assert [LATER in argv for argv in calls] == [False, True, True]
     assert calls[0][-1] == LP and "search" in calls[0]
 
@@ -204,6 +204,55 @@ def test_a_status_that_is_not_understood_is_not_quoted(registered, programs, ans
     with pytest.raises(CommandExecutionError, match="SUSEConnect --status") as error:
         klp_enable.missing_product(registered.host)
     assert CODE not in str(error.value)
+
+
+def test_a_status_that_fails_is_quoted_without_what_is_secret(registered, programs):
+    said = "Error: Invalid system credentials\nsee https://SCC_abc:pass@scc.suse.com/x with 1A2B3C4D5E6F7A8B"
+    programs.on(STATUS, {"retcode": 67, "stdout": said + '\n[{"identifier": "SLES", "regcode": "X"}]'})
+    with pytest.raises(CommandExecutionError) as error:
+        klp_enable.missing_product(registered.host)
+    assert str(error.value) == (
+        "SUSEConnect --status: exit 67: Error: Invalid system credentials; see https://*****@scc.suse.com/x with *****"
+    )
+
+
+def test_the_registration_is_asked_once_in_a_run_and_within_a_minute(registered, programs):
+    host = registered.host
+    assert [klp_enable.missing_product(host) for _ in range(3)] == [PRODUCT] * 3
+    assert len(programs.started(*STATUS)) == 1
+    assert programs.options[programs.calls.index(STATUS)]["timeout"] <= 60
+
+
+def test_a_registration_that_does_not_answer_is_not_asked_again(registered, programs):
+    said = f"Timed out after {klp_enable.STATUS} seconds"
+    programs.on(STATUS, {"retcode": 1, "stdout": said})
+    host = registered.host
+    for _ in range(3):
+        with pytest.raises(CommandExecutionError, match=f"^SUSEConnect --status: no end within {klp_enable.STATUS} "):
+            klp_enable.missing_product(host)
+    assert len(programs.started(*STATUS)) == 1
+
+
+def test_after_an_activation_the_registration_is_asked_again(registered, programs):
+    activates(registered)
+    host = registered.host
+    klp_enable.enable(host, "latest")
+    klp_enable.missing_product(host)
+    assert len(programs.started(*STATUS)) == 2
+
+
+@pytest.mark.parametrize(
+    ("retcode", "more"),
+    [(67, "; if this product needs a registration code: set pillar klp:product:regcode"), (64, ""), (1, "")],
+)
+def test_a_product_that_needs_a_code_and_has_none_says_which_key(registered, programs, retcode, more):
+    registered.pillar.clear()
+    said = "Error: Registration server returned 'Please provide a Registration Code for this product' (422)"
+    programs.on(["SUSEConnect", "--product", PRODUCT], {"retcode": retcode, "stdout": said})
+    with pytest.raises(CommandExecutionError) as error:
+        registered.salt["klp.enable"]()
+    assert str(error.value) == f"SUSEConnect --product {PRODUCT}: exit {retcode}: {said}{more}"
+    assert wrote(registered) == []
 
 
 def test_the_goal_is_an_edition_and_its_module(host):

@@ -27,12 +27,13 @@ HOSTS = [line.split("\t") for line in recorded("family/hosts.tsv").splitlines() 
 IDS = [f"{host[0]}:{host[1]}" for host in HOSTS]
 SAMPLES = sorted(path.stem for path in (DATA / "family").glob("*.os-release"))
 UNKNOWN = ["debian-12", "no-id", "sles-17.0"]
-# what live patching a host with this family's usual pillar asks for: (tool, package of it, product)
+# what live patching a host with this family's usual pillar asks for: (tool, packages of it, product)
+TWELVE, FIFTEEN = "lifecycle-data-sle-live-patching", "lifecycle-data-sle-module-live-patching"
 USUAL = {
-    "SLES 12 SP4 and SP5": ("kgr", "kgraft", "sle-live-patching"),
-    "SLES 15 and its SP1 to SP7": ("klp", "kernel-livepatch-tools", "sle-module-live-patching"),
-    "SLES 16": ("klp", "kernel-livepatch-tools", ""),
-    "openSUSE Leap 15.3 to 15.6": ("klp", "kernel-livepatch-tools", ""),
+    "SLES 12 SP4 and SP5": ("kgr", ["kgraft", TWELVE], "sle-live-patching"),
+    "SLES 15 and its SP1 to SP7": ("klp", ["kernel-livepatch-tools", FIFTEEN], "sle-module-live-patching"),
+    "SLES 16": ("klp", ["kernel-livepatch-tools"], ""),
+    "openSUSE Leap 15.3 to 15.6": ("klp", ["kernel-livepatch-tools"], ""),
 }
 SENTENCES = {
     "SLES 12 up to SP3": r"^sles 12(\.3)? \(.*\) is not supported: .*/sys/kernel/kgraft.*migrate to SLES 12 SP5 or",
@@ -111,9 +112,31 @@ def test_no_module_name_is_made_without_its_kernel():
 @pytest.mark.parametrize("sample", UNKNOWN)
 def test_a_system_that_nobody_knows_is_refused_with_its_id(sample):
     row = row_of(sample)
-    said = {"debian-12": "debian 12", "no-id": "no ID", "sles-17.0": "sles 17.0"}[sample]
-    assert klp_family.refused(row, False).startswith(f"{said} (unknown) is not supported: ")
+    said = {
+        "debian-12": "not a SUSE host (debian 12): there are no live patches of SUSE for it, and ",
+        "no-id": "not a SUSE host (no ID): ",
+        "sles-17.0": "sles 17.0 (unknown) is not supported: ",
+    }[sample]
+    assert klp_family.refused(row, False).startswith(said)
     assert (row["name"], klp_family.family(None)["name"]) == ("unknown", "unknown")
+
+
+@pytest.mark.parametrize(
+    ("text", "foreign"),
+    [
+        ('ID=rocky\nID_LIKE="rhel centos fedora"\n', "not a SUSE host (rocky): "),
+        ("ID=sl\nVERSION_ID=9\n", "not a SUSE host (sl 9): "),
+        (None, "not a SUSE host (no ID): "),
+        ('ID="suse-appliance"\nID_LIKE="suse"\n', None),
+        ('ID="gecko"\nID_LIKE="opensuse"\n', None),
+        ('ID="sles"\nVERSION_ID="99"\n', None),
+        ('ID="sl-micro"\nVERSION_ID="6.0"\n', None),
+    ],
+)
+def test_only_a_system_of_suse_is_none_of_others(text, foreign):
+    found = klp_family.foreign(text)
+    assert found is None if foreign is None else found.startswith(foreign)
+    assert bool(klp_family.family(text).get("foreign")) is bool(foreign)
 
 
 @pytest.mark.parametrize(
@@ -153,14 +176,14 @@ def test_a_host_that_was_migrated_and_not_restarted_is_refused(minion, uname, sa
 
 def test_the_word_auto_is_what_the_family_has():
     settings = klp_pillar.defaults()
-    for name, (_, package, product) in USUAL.items():
+    for name, (_, packages, product) in USUAL.items():
         row = dict(klp_family.USUAL, **FAMILIES[name])
         found = klp_family.resolved(settings, row)
-        assert found["tools"] == {"packages": [package], "pattern": ""} and found["product"]["name"] == product
+        assert found["tools"] == {"packages": packages, "pattern": ""} and found["product"]["name"] == product
         tools = {"packages": ["auto", "more"], "pattern": "auto"}
         given = dict(settings, tools=tools, product={"name": "mine", "regcode": "x"})
         found = klp_family.resolved(given, row)
-        assert found["tools"] == {"packages": [package, "more"], "pattern": row["pattern"]}
+        assert found["tools"] == {"packages": [*packages, "more"], "pattern": row["pattern"]}
         assert found["product"] == {"name": "mine", "regcode": "x"} and found["level"] == "latest"
     none = klp_family.resolved(dict(settings, tools={"packages": [], "pattern": "x"}, product={"name": ""}), row)
     assert (none["tools"], none["product"]) == ({"packages": [], "pattern": "x"}, {"name": ""})
@@ -182,13 +205,14 @@ def host(request, minion, uname, paths):
     minion.file(klp_paths.OS_RELEASE, recorded(f"family/{sample}.os-release"))
     minion.sample = request.param
     minion.pillar["klp"] = {"backup": {"backend": "none"}}
-    tool, (needed,) = row_of(sample)["tool"], row_of(sample)["packages"]
+    tool, needed = row_of(sample)["tool"], row_of(sample)["packages"]
     paths.discard("klp")
     paths.add(tool)
     (version, flavour), names = release.rsplit("-", 1), klp_family.names(release)
-    rpm(minion, {f"kernel-{flavour}": version, package: edition, needed: "1-1", "curl": "8-1"})
+    rpm(minion, {f"kernel-{flavour}": version, package: edition, **dict.fromkeys(needed, "1-1"), "curl": "8-1"})
     minion.locked(*klp_preflight.lock_list(minion.host))
     minion.live_patch(module)
+    minion.programs.on(["rpm", "-q", "--whatprovides", ...], {"retcode": 1, "stdout": "no package provides pattern()"})
     repository(minion)
     updateinfo(minion, "a", advisory("A-1", f"{package}={edition}"))
     minion.programs.on([tool, "status"], "ready\n")
@@ -210,7 +234,7 @@ def test_a_whole_host_asks_its_own_programs(host, family, programs):
     sample, release, _, edition, package, module = host.sample
     tool, needed, product = USUAL[family["name"]]
     found = host.salt["klp.settings"]()
-    assert (found["settings"]["tools"]["packages"], found["settings"]["product"]) == ([needed], {"name": product})
+    assert (found["settings"]["tools"]["packages"], found["settings"]["product"]) == (needed, {"name": product})
     assert f"kernel-{release.rsplit('-', 1)[1]}" in found["locks"] and not any("{" in name for name in found["locks"])
     assert host.salt["klp.preflight"]() == [] and host.host.unsupported_reason() is None
     assert host.salt["klp.package"]()["name"] == package and host.salt["klp.package"]()["edition"] == edition
@@ -252,6 +276,12 @@ def test_no_code_is_given_to_a_program_that_wants_it_on_its_command_line(host, p
     ) as error:
         klp_enable._activate(host.host, klp_enable.missing_product(host.host))
     assert programs.calls == [["SUSEConnect", "--status"]] and "SECRET" not in str(error.value)
+    host.pillar["klp"]["product"] = {}
+    programs.on(["SUSEConnect", "--product", ...], {"retcode": 67, "stdout": "Error: no"})
+    with pytest.raises(
+        CommandExecutionError, match="exit 67: Error: no; if this product needs a registration code: .*by hand"
+    ):
+        klp_enable._activate(host.host, klp_enable.missing_product(host.host))
 
 
 @on([host for host in FULL if host[0] in ("sles-12.5", "sles-15.5")])
@@ -342,5 +372,5 @@ def changes(host):
 def test_the_state_refuses_what_is_no_host_of_the_family(minion, programs):
     minion.file(klp_paths.OS_RELEASE, recorded("family/debian-12.os-release"))
     found = minion.states["klp"].ready("klp-ready")
-    assert found["result"] is False and found["comment"].startswith("debian 12 (unknown) is not supported: ")
+    assert found["result"] is False and found["comment"].startswith("not a SUSE host (debian 12): ")
     assert programs.calls == []

@@ -73,7 +73,7 @@ def test_dates_and_successors(line, date, successor):
 )
 def test_a_line_that_nobody_understands_is_named_and_left_out(line, said):
     found, unknown = lifecycle.read(f"# x\n{line}\n{NAME},*,2024-07-18\n", "file")
-    assert [item["source"] for item in found] == ["file:3"]
+    assert [item["source"] for item in found if "damaged" not in item] == ["file:3"]
     assert len(unknown) == 1 and unknown[0].startswith("file:2: ") and said in unknown[0]
 
 

@@ -10,8 +10,10 @@ import klp_live
 import klp_paths
 from tests.unit.conftest import KERNEL, LP
 from tests.unit.hosts import (
+    BASE,
     FIRST,
     KERNEL_PACKAGE,
+    LIFECYCLE,
     ONE,
     THIRD,
     THREE,
@@ -55,7 +57,12 @@ def test_status_while_a_transition_runs(minion, patches, transition, active):
 
 def test_one_query_is_for_kernel_live_patch_and_tools(minion, programs):
     has(minion, ONE, more="1-1")
-    assert klp_live.installed(minion.host) == {"kernel-default": [KERNEL_PACKAGE], LP: [ONE], TOOLS: ["1.4-1"]}
+    assert klp_live.installed(minion.host) == {
+        "kernel-default": [KERNEL_PACKAGE],
+        LP: [ONE],
+        TOOLS: ["1.4-1"],
+        LIFECYCLE: ["1-1"],
+    }
     assert len(programs.calls) == 1
 
 
@@ -239,7 +246,10 @@ def test_a_transition_refuses_a_second_one(minion):
 def test_a_kernel_without_live_patching_has_no_transition(minion):
     os.rmdir(klp_paths.LIVEPATCH)
     klp_live.refuse_transition()
-    with pytest.raises(CommandExecutionError, match="this kernel offers no live patching"):
+    with pytest.raises(
+        CommandExecutionError,
+        match="nothing is known of live patches in this kernel",
+    ):
         minion.salt["klp.status"]()
 
 
@@ -261,3 +271,19 @@ def test_a_kernel_that_never_rests_is_looked_at_three_times(minion, programs):
     programs.on(["klp", "status"], "ready\n", then=lambda: becomes(next(names)))
     klp_live.sources(minion.host)
     assert programs.calls.count(["klp", "status"]) == 3
+
+
+@pytest.mark.parametrize(
+    ("kernels", "waits"),
+    [
+        (KERNEL_PACKAGE, None),
+        (f"{KERNEL_PACKAGE},5.14.21-150500.55.1.1", None),
+        (f"{KERNEL_PACKAGE},5.14.21-150500.55.12.1", "kernel-default-5.14.21-150500.55.12.1"),
+        ("5.14.21-150500.55.12.1,5.14.21-150500.55.9.1,5.14.21-150500.55.1.1", "kernel-default-5.14.21-150500.55.12.1"),
+        ("5.14.21-150500.55.1.1", None),
+        ("", None),
+    ],
+)
+def test_a_newer_kernel_that_is_installed_waits_for_a_restart(minion, kernels, waits):
+    rpm(minion, {**BASE, "kernel-default": kernels})
+    assert klp_live.waiting_kernel(minion.host) == waits

@@ -124,7 +124,10 @@ def test_a_kernel_without_live_patches_is_an_obstacle(host, uname, kernel, sente
 
 def test_a_kernel_without_live_patching_is_an_error(host):
     shutil.rmtree(klp_paths.LIVEPATCH)
-    with pytest.raises(CommandExecutionError, match="this kernel offers no live patching"):
+    with pytest.raises(
+        CommandExecutionError,
+        match="nothing is known of live patches in this kernel",
+    ):
         host.salt["klp.preflight"]()
 
 
@@ -226,3 +229,58 @@ def test_a_tool_that_is_not_understood_is_an_obstacle(host, programs, argv):
     programs.on(argv, "what is this")
     (problem,) = host.salt["klp.preflight"](refresh=True)
     assert "what is this" in problem
+
+
+# -- what a live patch needs that has yet to come ----------------------------------------------------------------------
+
+
+def never(host):
+    host.file(klp_paths.LIVEPATCHING, "LIVEPATCH_KERNEL=never\n")
+
+
+def test_what_keeps_a_live_patch_out_stops_what_has_to_bring_one(host):
+    never(host)
+    assert host.salt["klp.preflight"]() == []
+    assert host.salt["klp.preflight"](refresh=True)[0].startswith("LIVEPATCH_KERNEL is never in ")
+    with pytest.raises(CommandExecutionError, match="^LIVEPATCH_KERNEL is never in "):
+        klp_preflight.require(host.host)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda host: has(host, None),
+        lambda host: host.live_patch(FIRST, enabled=0),
+        lambda host: remembers(host, "begun", {LP: ONE}),
+    ],
+    ids=["not installed", "not loaded", "cut off"],
+)
+def test_it_stops_the_steady_state_where_none_is_in_the_kernel(host, change):
+    never(host)
+    change(host)
+    assert len(host.salt["klp.preflight"]()) == 1
+
+
+def test_a_backend_that_cannot_work_is_found_out_before_the_locks(host):
+    """Where the kernel is locked already nothing is changed before the backup, and it may not be needed."""
+    host.pillar["klp"] = {"backup": {"backend": "command", "create": ["/opt/none"], "verify": ["/opt/none"]}}
+    host.file(klp_paths.MACHINE_ID, "a" * 32)
+    host.file(klp_paths.LOCKS, "")
+    assert host.salt["klp.preflight"](refresh=True) == ["/opt/none: command not found"]
+    host.locked(*klp_preflight.lock_list(host.host))
+    assert host.salt["klp.preflight"](refresh=True) == []
+
+
+@pytest.mark.parametrize(
+    ("kernel", "said"),
+    [
+        (None, None),
+        ("5.14.21-150500.33.6-azure", "flavour azure"),
+        ("6.1.0", "not of the form VERSION-RELEASE-FLAVOUR"),
+    ],
+)
+def test_the_settings_say_whether_the_host_is_live_patched(host, uname, kernel, said):
+    if kernel:
+        uname(kernel)
+    found = host.salt["klp.settings"]()["unsupported"]
+    assert found is None if said is None else said in found

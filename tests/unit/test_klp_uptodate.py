@@ -113,3 +113,9 @@ def test_what_is_left_out_is_nothing_to_change(host):
 def test_another_sls_is_a_mistake_of_the_caller(minion, sls):
     with pytest.raises(SaltInvocationError, match="^sls: wanted klp or klp.patch, found "):
         klp_uptodate.up_to_date(minion.host, sls)
+
+
+def test_a_plan_that_cannot_be_made_is_told_by_the_state_that_carries_it_out(host):
+    """The live patch may come all the same, so the backup is needed."""
+    reads(host, PENDING, {"retcode": 4, "stdout": "<stream/>"})
+    assert klp_uptodate.up_to_date(host.host, "klp.patch") is False

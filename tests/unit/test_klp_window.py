@@ -7,7 +7,7 @@ import klp_paths
 import klp_window
 from tests.unit.conftest import KERNEL, LP
 
-NAMES = ["kernel-default", LP, "kernel-livepatch-tools"]
+NAMES = ["kernel-default", LP, "kernel-livepatch-tools", "lifecycle-data-sle-module-live-patching"]
 EDITION = "5.14.21-150500.55.7.1"
 BUILT = ["rpm", "-q", "--qf", "%{BUILDTIME}\\n", f"kernel-default-{EDITION}"]
 PRODUCT = "sle-module-live-patching"  # the clock stands at 2023-11-14
@@ -74,6 +74,45 @@ def test_lines_and_files_that_nobody_understands_are_named(host, monkeypatch):
 def test_no_line_is_unknown_with_an_estimate(host):
     found = window(host)
     assert (found["state"], found["estimate"]) == ("unknown", {"last": "2024-06-25", "days": 224})
+
+
+def test_missing_lifecycle_data_are_named_with_the_command(host):
+    cure = (
+        "no lifecycle data of live patches are installed: install them with: zypper install "
+        "lifecycle-data-sle-module-live-patching, or list lifecycle-data-sle-module-live-patching in pillar "
+        "klp:tools:packages"
+    )
+    assert window(host)["reason"] == cure
+    data(host, "", "SLES")
+    host.file(f"{klp_paths.PRODUCTS}/SLES.prod", "")
+    assert window(host)["reason"] == cure
+    data(host, "")
+    assert window(host)["reason"] == "the lifecycle data have no line for this kernel yet"
+
+
+def test_a_family_without_a_package_of_lifecycle_data_has_no_command(host):
+    host.file(klp_paths.OS_RELEASE, 'ID="sles"\nVERSION_ID="16.0"\n')
+    host.rpm_q(NAMES[:3], {"kernel-default": EDITION, LP: "3-150500.2.1"})
+    assert window(host)["reason"] == "no lifecycle data of live patches are installed"
+
+
+def test_a_damaged_line_of_this_kernel_is_the_reason_though_another_one_is_good(host):
+    path = data(host, f"{LP},*,2024-07-18\n{LP},*,someday\n")
+    found = window(host)
+    assert (found["state"], found["last"], found["source"]) == ("unknown", None, f"{path}:2")
+    assert found["reason"] == f"{path}:2 is damaged: unknown date 'someday'"
+    data(host, f"{LP},2024-07-18\n")
+    assert window(host)["reason"].startswith(f"{path}:1 is damaged: not name,version,date[,successor]: ")
+
+
+def test_a_damaged_line_of_nobody_knows_what_is_in_the_reason(host):
+    path = data(host, "what\n/((a+)+)+/,*,2024-01-01\n")
+    assert window(host)["reason"] == (
+        f"the lifecycle data have no line for this kernel yet; {path}:1: not name,version,date[,successor]: 'what'; "
+        f"{path}:2: regular expression '((a+)+)+' is too complicated"
+    )
+    data(host, f"{LP},*,2024-07-18\nwhat\n")
+    assert window(host)["state"] == "open"
 
 
 def test_a_running_kernel_without_package_has_no_estimate(host):

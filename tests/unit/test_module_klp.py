@@ -7,6 +7,7 @@ import sys
 import pytest
 from salt.exceptions import CommandExecutionError, SaltInvocationError
 
+import klp_paths
 import klp_preflight
 import klp_version
 from tests.unit import loader
@@ -34,12 +35,26 @@ WRITES = ["enable", "install", "downgrade", "hold", "unhold", "disable"]
 # -- the loader --------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", ["klp", "klp_audit", "zypper"])
+@pytest.mark.parametrize("name", loader.MODULES)
 def test_a_module_is_loaded_where_zypper_is(minion, paths, name):
     assert minion.modules[name].__virtual__() is True
     paths.discard("zypper")
-    loaded, problem = minion.modules[name].__virtual__()
-    assert loaded is False and problem.startswith(f"{name}: command zypper not found, this is not a SUSE host")
+    problem = "command zypper not found on this SUSE host: install it"
+    assert minion.modules[name].__virtual__() == (False, problem)
+
+
+@pytest.mark.parametrize("zypper", [True, False])
+@pytest.mark.parametrize(
+    "file", [(kind, name) for kind in ("modules", "states") for name in ("klp", "zypper", "root_backup")]
+)
+def test_on_a_host_of_others_every_file_says_so(minion, paths, file, zypper):
+    """Debian has a package of zypper, too."""
+    minion.file(klp_paths.OS_RELEASE, recorded("family/debian-12.os-release"))
+    if not zypper:
+        paths.discard("zypper")
+    kind, name = file
+    loaded, problem = getattr(minion, kind)[name].__virtual__()
+    assert loaded is False and problem.startswith("not a SUSE host (debian 12): ")
 
 
 FILES = [("_modules", name) for name in loader.MODULES] + [("_states", name) for name in loader.STATES]

@@ -159,7 +159,7 @@ def test_the_module_is_loaded_where_zypper_and_rpm_are(minion, paths, monkeypatc
     module = minion.modules["zypper"]
     assert module.__virtual__() is True
     paths.discard(program)
-    assert module.__virtual__() == (False, f"zypper: command {program} not found, this is not a SUSE host")
+    assert module.__virtual__() == (False, f"command {program} not found on this SUSE host: install it")
     monkeypatch.setattr(module, "PROBLEM", "salt-klp: half of it")
     assert module.__virtual__() == (False, "salt-klp: half of it")
 

@@ -5,7 +5,7 @@ from salt.exceptions import CommandExecutionError
 
 import klp_paths
 from tests.unit.conftest import LP
-from tests.unit.hosts import FIRST, KERNEL_PACKAGE, ONE, THREE, TOOLS, another_run, record, remembers
+from tests.unit.hosts import FIRST, KERNEL_PACKAGE, LIFECYCLE, ONE, THREE, TOOLS, another_run, record, remembers
 from tests.unit.states import apply, functions
 from tests.unit.test_klp_runs import equip
 
@@ -23,7 +23,8 @@ def host(minion, monkeypatch):
     minion.programs.on(["check", ...])
     equip(minion, monkeypatch)
     installed = {"kernel-default": KERNEL_PACKAGE, TOOLS: "1.4-1", LP: ONE}
-    minion.rpm_q(["kernel-default", LP, TOOLS], installed)
+    installed[LIFECYCLE] = "1-1"
+    minion.rpm_q(["kernel-default", LP, TOOLS, LIFECYCLE], installed)
     for name in (LP, TOOLS):
         minion.rpm_q([name], {name: installed[name]})
     minion.live_patch(FIRST)
@@ -59,6 +60,7 @@ def test_a_backend_that_was_looked_up_is_told(host, functions, programs):
     host.pillar["klp"] = {"backup": {"backend": "auto"}, "run": "r1"}
     answer = {"run": "r1", "backend": "snapper", "backup": "5"}
     functions.set(klp_runs__create=lambda _: answer, klp_runs__usable=lambda _: None)
+    programs.on(["snapper", "--version"], "snapper 0.8.15\n")
     programs.on(["snapper", "--machine-readable", "csv", "list-configs"], "config,subvolume\nroot,/\n")
     reason = "backend snapper: / is btrfs on /dev/sda2 with the snapper configuration root"
     assert apply(host, "root_backup.taken")["comment"] == f"Changed: backup 5 is verified ({reason})"
