@@ -30,7 +30,9 @@ class Host:
         "base",  # its health when it was started
         "ended",
         "jid",
+        "looked",  # when it was looked at the last time after its run
         "met",  # how often its run could not begin, as when other states ran there
+        "silent",  # whether it runs and does not answer
         "since",  # when its run was begun the last time
         "stage",
         "started",
@@ -43,20 +45,24 @@ class Host:
         self.wave, self.stage, self.why = wave, WAITING, None
         self.jid, self.attempt, self.since, self.started, self.ended = None, 0, None, None, None
         self.base, self.back, self.backs, self.met = None, None, 0, 0
-        self.touched = False
+        self.touched, self.silent, self.looked = False, False, None
 
 
 class Wave:
     """One wave: whose turn is next, and how many hosts of it are where."""
 
-    def __init__(self, number, name, hosts):
+    def __init__(self, number, name, hosts, soak):
         self.number, self.name, self.total = number, name, len(hosts)
         self.queue = collections.OrderedDict.fromkeys(hosts)
         self.counts = collections.Counter({WAITING: len(hosts)})
         self.ready: dict = {}
         self.cut: dict = {}  # those of the queue whose run was cut off
         self.opened = self.patched = self.closed = None
-        self.checks = 0
+        self.silent = 0  # how many of those that run do not answer
+        # For each look the verified hosts that wait for it, the first one first, with the end of their runs.
+        self.looks: list = [collections.OrderedDict() for _ in soak]
+        self.looked = None  # when hosts of it were looked at the last time
+        self.checked = False  # whether all of them were looked at together in the end
 
     @property
     def open_hosts(self):
@@ -88,13 +94,16 @@ class Campaign:
 
     def __init__(self, plan):
         self.plan, self.id = plan, plan["id"]
-        self.waves = [Wave(number, wave["name"], wave["hosts"]) for number, wave in enumerate(plan["waves"])]
+        self.waves = [
+            Wave(number, wave["name"], wave["hosts"], wave["soak"]) for number, wave in enumerate(plan["waves"])
+        ]
         self.hosts = {host: Host(number) for number, wave in enumerate(plan["waves"]) for host in wave["hosts"]}
         self.current = 0
         self.jobs: dict = {}  # jid -> Job, of which somebody has not answered
         self.begun = self.paused = self.stopped = self.aborted = self.over = None
         self.result = None
         self.late_until = None
+        self.looked = None  # when all hosts were looked at a last time
         self.quarantined: list = []
         self.back_queue: collections.OrderedDict = collections.OrderedDict()
         self.back_counts: collections.Counter = collections.Counter()
@@ -117,6 +126,12 @@ class Campaign:
     def counts(self):
         """Return how many hosts are where."""
         return sum((wave.counts for wave in self.waves), collections.Counter())
+
+    def verified(self, wave):
+        """Return the verified hosts of a wave."""
+        late = wave.number >= len(self.plan["waves"])
+        hosts = self.hosts if late else self.plan["waves"][wave.number]["hosts"]
+        return [host for host in hosts if self.hosts[host].wave == wave.number and self.hosts[host].stage == VERIFIED]
 
     def absent(self):
         """Return the hosts that did not answer at their turn."""
@@ -149,6 +164,16 @@ class Campaign:
                 wave.cut[host] = None
         if stage not in UNFINISHED:
             item.ended = self.at
+        self._remark_silence(item, wave, False)
+        for hosts in wave.looks:
+            hosts.pop(host, None)
+        if stage == VERIFIED and wave.looks:
+            wave.looks[0][host] = self.at
+            wave.checked = False
+
+    def _remark_silence(self, item, wave, silent):
+        wave.silent += silent - item.silent
+        item.silent = silent
 
     def _on_begin(self, entry):
         self.begun = entry["at"]
@@ -236,8 +261,38 @@ class Campaign:
     def _on_patched(self, entry):
         self.waves[entry["wave"]].patched = entry["at"]
 
+    def _on_silent(self, entry):
+        """Hosts that run and have not answered for too long: they count as failed until they speak."""
+        for host in entry["hosts"]:
+            self._remark_silence(self.hosts[host], self.waves[self.hosts[host].wave], True)
+
+    def _on_spoke(self, entry):
+        for host in entry["hosts"]:
+            self._remark_silence(self.hosts[host], self.waves[self.hosts[host].wave], False)
+
     def _on_checked(self, entry):
-        self.waves[entry["wave"]].checks += 1
+        """Verified hosts were looked at, all of the wave in the end; ``hosts`` are those that are not well."""
+        wave = self.waves[entry["wave"]]
+        wave.looked, wave.checked = self.at, entry["last"]
+        for host in self.verified(wave) if entry["last"] else entry["looked"]:
+            self._looked(wave, host)
+        self._unwell(entry)
+
+    def _looked(self, wave, host):
+        self.hosts[host].looked = self.at
+        for number, hosts in enumerate(wave.looks):
+            if host in hosts:
+                ended = hosts.pop(host)
+                if number + 1 < len(wave.looks):
+                    wave.looks[number + 1][host] = ended
+                return
+
+    def _on_looked(self, entry):
+        """All hosts that were patched were looked at a last time."""
+        self.looked = self.at
+        self._unwell(entry)
+
+    def _unwell(self, entry):
         for host, (stage, why) in entry["hosts"].items():
             self._move(host, stage, why)
 
@@ -248,7 +303,7 @@ class Campaign:
     def _on_late(self, entry):
         """The hosts that did not answer at their turn become the last wave."""
         self.late_until = entry["until"]
-        wave = Wave(len(self.waves), LATE, entry["hosts"])
+        wave = Wave(len(self.waves), LATE, entry["hosts"], self.plan["waves"][-1]["soak"])
         for host in entry["hosts"]:
             item = self.hosts[host]
             self.waves[item.wave].counts[item.stage] -= 1

@@ -6,6 +6,9 @@ A step that has an effect is written into the journal before it is done; asking 
 
 from __future__ import annotations
 
+import itertools
+import math
+
 from . import campaign as states
 from . import maintenance, planning, waves
 
@@ -29,7 +32,7 @@ def step(campaign, now, ignored=()):
         dict of hosts that are not to be asked now, with the moment when they may be.
 
     ``do`` is ``wait`` (``until``, ``for``: the reason), ``ask`` or ``ask_back`` (``hosts``), ``check`` (``wave``,
-    ``hosts``, ``last`` (bool)), or the ``what`` of an entry of the journal with its other keys.
+    ``hosts``, ``last`` (bool)), ``look`` (``hosts``), or the ``what`` of an entry of the journal with its other keys.
     """
     if campaign.over:
         return None
@@ -44,7 +47,7 @@ def step(campaign, now, ignored=()):
     if campaign.wave is None:
         return _late(campaign, now, expired)
     if expired and not campaign.running:
-        return {"do": "end", "result": "expired"}
+        return _last_look(campaign, now) or {"do": "end", "result": "expired"}
     return _wave(campaign, campaign.wave, now, ignored, expired)
 
 
@@ -66,12 +69,26 @@ def limits(campaign, wave):
 def exceeded(campaign, wave):
     """Return the sentence that says which limit a wave has exceeded, or ``None``."""
     failed, unreachable = limits(campaign, wave)
-    if wave.failed > failed:
-        return f"wave {wave.name}: {wave.failed} of {wave.total} hosts failed, {failed} may"
+    lost = wave.counts[states.UNREACHABLE]  # a host that was started and fell silent may be one that it has killed
+    if wave.failed + lost > failed:
+        more = f" ({lost} of them fell silent after their start)" if lost else ""
+        return f"wave {wave.name}: {wave.failed + lost} of {wave.total} hosts failed{more}, {failed} may"
     # Those of the late wave had their chance, and counted in their own wave.
     if wave.unreachable > unreachable and wave is campaign.wave and campaign.late_until is None:
         return f"wave {wave.name}: {wave.unreachable} of {wave.total} hosts are unreachable, {unreachable} may be"
     return None
+
+
+def silent(campaign, wave):
+    """Return why hosts that are silent keep others from being started, or ``None``: they may have failed."""
+    failed, _ = limits(campaign, wave)
+    if not wave.silent or wave.failed + wave.counts[states.UNREACHABLE] + wave.silent <= failed:
+        return None
+    minutes = campaign.plan["settings"]["limits"]["silent"]
+    return (
+        f"{wave.silent} of its hosts were started and have not answered for {minutes} minutes; nothing further is "
+        "started until they do"
+    )
 
 
 def batch(campaign, wave):
@@ -83,14 +100,53 @@ def batch(campaign, wave):
 def _wave(campaign, wave, now, ignored, expired):
     if wave.opened is None:
         return {"do": "open", "wave": wave.number}
+    hosts = _due(campaign, wave, now)
+    if hosts and (wave.open_hosts or _left(wave) > len(hosts)):
+        return {"do": "check", "wave": wave.number, "hosts": hosts, "last": False}
     if not wave.open_hosts:
         return _soak(campaign, wave, now)
-    blocked = _closed(campaign, now) or ("its time is over" if expired else None)
+    blocked = _closed(campaign, now) or silent(campaign, wave) or ("its time is over" if expired else None)
     if blocked:
         if wave.ready:
             return {"do": "waiting", "hosts": list(wave.ready)}
-        return wait(_reopens(campaign, now), blocked)
-    return _start(campaign, wave, now, ignored)
+        return _sooner(campaign, wave, wait(_reopens(campaign, now), blocked))
+    return _sooner(campaign, wave, _start(campaign, wave, now, ignored))
+
+
+def _minutes(campaign, wave):
+    """Return when the hosts of a wave are looked at, in minutes after their runs."""
+    return campaign.plan["waves"][min(wave.number, len(campaign.plan["waves"]) - 1)]["soak"]
+
+
+def _next_look(campaign, wave):
+    """Return when hosts of a wave are looked at the next time, infinite for never."""
+    firsts = [
+        next(iter(hosts.values())) + 60 * minutes
+        for minutes, hosts in zip(_minutes(campaign, wave), wave.looks)
+        if hosts
+    ]
+    pause = 0 if wave.looked is None else wave.looked + campaign.plan["settings"]["limits"]["look"]
+    return max(min(firsts), pause) if firsts else math.inf
+
+
+def _due(campaign, wave, now):
+    """Return the verified hosts of a wave that are to be looked at now; such looks are at least limits:look apart."""
+    if now < _next_look(campaign, wave):
+        return []
+    found = []
+    for minutes, hosts in zip(_minutes(campaign, wave), wave.looks):
+        found += itertools.takewhile(lambda host: hosts[host] + 60 * minutes <= now, hosts)  # noqa: B023 - used at once
+    return found
+
+
+def _left(wave):
+    """Return how many looks are left, each host counted as often as it will be looked at."""
+    return sum((len(wave.looks) - number) * len(hosts) for number, hosts in enumerate(wave.looks))
+
+
+def _sooner(campaign, wave, todo):
+    """Let no wait be longer than until the next look."""
+    return dict(todo, until=min(todo["until"], _next_look(campaign, wave))) if todo["do"] == "wait" else todo
 
 
 def _closed(campaign, now):
@@ -170,16 +226,27 @@ def start_by(campaign, now):
 
 
 def _soak(campaign, wave, now):
+    """Return the next step of a wave whose runs have all ended."""
     if wave.patched is None:
         return {"do": "patched", "wave": wave.number}
-    spec = campaign.plan["waves"][min(wave.number, len(campaign.plan["waves"]) - 1)]
-    minutes = spec["soak"] if wave.counts[states.VERIFIED] else []
-    if wave.checks >= len(minutes):
+    verified = campaign.verified(wave)
+    if wave.checked or not verified or not wave.looks:
         return {"do": "passed", "wave": wave.number}
-    due = wave.patched + 60 * minutes[wave.checks]
-    if now < due:
-        return wait(min(due, now + NAP), f"wave {wave.name} is watched, look {wave.checks + 1} of {len(minutes)}")
-    return {"do": "check", "wave": wave.number, "last": wave.checks + 1 == len(minutes)}
+    due = _next_look(campaign, wave)
+    if now < due < math.inf:
+        return wait(min(due, now + NAP), f"wave {wave.name} is watched, {_left(wave)} looks at hosts are left")
+    return {"do": "check", "wave": wave.number, "hosts": verified, "last": True}
+
+
+def _last_look(campaign, now):
+    """Return the look at all hosts that were patched, which ends a campaign; ``None`` where it was done."""
+    watched = {wave.number for wave in campaign.waves if wave.looks}
+    hosts = [
+        host
+        for host, item in campaign.hosts.items()
+        if item.stage == states.VERIFIED and item.wave in watched and now - (item.looked or 0) > FRESH
+    ]
+    return {"do": "look", "hosts": hosts} if hosts and campaign.looked is None else None
 
 
 def gate(campaign, wave):
@@ -225,8 +292,8 @@ def _wind_down(campaign, now, ignored):
         return wait(now + NAP, "the hosts that still run")
     if wave and wave.cut:
         return {"do": "failed", "hosts": dict.fromkeys(wave.cut, CUT)}
-    gated = campaign.stopped["wave"] is not None
-    return _go_back(campaign, now, ignored) or {"do": "end", "result": "stopped" if gated else "aborted"}
+    result = "aborted" if campaign.stopped["wave"] is None else "stopped"
+    return _go_back(campaign, now, ignored) or _last_look(campaign, now) or {"do": "end", "result": result}
 
 
 def _go_back(campaign, now, ignored):
@@ -252,4 +319,5 @@ def _late(campaign, now, expired):
     counts = campaign.counts()
     missing = any(kind in planning.MISSING for kind, _ in campaign.plan["left_out"].values())
     good = counts[states.VERIFIED] == sum(counts.values()) and not missing
-    return {"do": "end", "result": "done" if good else "expired" if expired else "incomplete"}
+    end = {"do": "end", "result": "done" if good else "expired" if expired else "incomplete"}
+    return _last_look(campaign, now) or end

@@ -17,6 +17,8 @@ SUMMARY, RUNNING = "klp_audit.state_summary", "saltutil.is_running"
 SLS = {"patch": "klp.patch", "rollback": "klp.rollback"}
 MISSES = 2  # how often a host has to say that it does not run a job, before that is believed
 EDGE = 5  # seconds between two such looks at the least
+BANNED = "live patch {} is in quarantine since campaign {}; see salt-run klp.quarantined, and make a new plan"
+RESTARTED = "it restarted in the middle of its run (another boot id)"
 REST = 3  # after a look: so many times its duration until the next one, since hosts that are dead make it long
 
 
@@ -31,6 +33,7 @@ class Driver:
         self.busy: dict = {}  # host -> since when it is busy with something else
         self.misses: collections.Counter = collections.Counter()
         self.alive: set = set()  # hosts that said the last time that they run
+        self.heard: dict = {}  # host -> when it answered the last time that it was asked whether it runs
         self.next_look = 0.0  # when hosts are asked again whether they run
         self.quiet: set = set()  # jids of which nobody runs any more
 
@@ -84,9 +87,25 @@ class Driver:
             self._wish()
             if self.campaign.paused or self.campaign.stopped:
                 return
+            banned = self._banned(todo["hosts"])
+            if banned:
+                self._write("refused", hosts=banned)
+                return
             jid = self.hands.new_jid()
             self._write("start", jid=jid, **todo)
             self._send(jid, SLS[self.plan["kind"]], todo["hosts"], todo["by"])
+
+    def _banned(self, hosts):
+        """Return the hosts that would get a live patch that is in quarantine by now, ``{host: why}``."""
+        if self.plan["kind"] != "patch":
+            return {}
+        found = {(item["package"], item["edition"]): item["campaign"] for item in self.store.quarantine()}
+        planned = {host: self.plan["hosts"][host] for host in hosts}
+        return {
+            host: BANNED.format(item["target"], found[item["package"], item["target"]])
+            for host, item in planned.items()
+            if decide.changed(item) and (item["package"], item["target"]) in found
+        }
 
     def _send(self, jid, sls, hosts, by, back=False):
         for host in hosts:  # what was known of an earlier job of theirs
@@ -156,7 +175,7 @@ class Driver:
 
     def _look_after(self, jobs):
         """Ask all hosts that run and have not answered; those that were given up may still answer late."""
-        asked = {}
+        asked, begun = {}, self.hands.now()
         for job in jobs:
             hosts = [host for host in job.hosts if self._runs(host, job)]
             asked.update(dict.fromkeys(hosts, job))
@@ -164,6 +183,19 @@ class Driver:
                 self.quiet.add(job.jid)
         for first in range(0, len(asked), decide.ASK):
             self._inquire(dict(list(asked.items())[first : first + decide.ASK]))
+        self._listen([host for host, job in asked.items() if not job.back and self._runs(host, job)], begun)
+
+    def _listen(self, hosts, begun):
+        """Write down which of the hosts that run are silent for too long, and which have spoken in this look."""
+        now, items = self.hands.now(), self.campaign.hosts
+        spoke = [host for host in hosts if items[host].silent and self.heard.get(host, 0) >= begun]
+        limit = now - 60 * self.limits["silent"]
+        silent = [
+            host for host in hosts if not items[host].silent and max(self.heard.get(host, 0), items[host].since) < limit
+        ]
+        for what, found in (("spoke", spoke), ("silent", silent)):
+            if found:
+                self._write(what, hosts=found)
 
     def _runs(self, host, job):
         item = self.campaign.hosts[host]
@@ -203,6 +235,8 @@ class Driver:
         for host, job in asked.items():
             runs = answers.runs(got.get(host), job.jid)
             self.alive.discard(host)
+            if host in got:
+                self.heard[host] = self.hands.now()
             if runs:
                 self.alive.add(host)
                 self.misses.pop(host, None)
@@ -249,9 +283,17 @@ class Driver:
             return "busy", None
         if job.back:
             return "cut", None
+        if self._restarted(host, got):
+            return "done", RESTARTED
         if got["run"] and got["run"]["finished"] is not None:
             return "done", None
         return "unsent" if got["run"] is None and self._may_try(host, job) else "cut", None
+
+    def _restarted(self, host, got):
+        """Return whether a host was started again since its run was begun, where that is a failure."""
+        base = self.campaign.hosts[host].base
+        boot = base["boot"] if base and self.plan["settings"]["on_restart"] == "fail" else None
+        return boot is not None and got["health"]["boot"] != boot
 
     def _again(self, hosts):
         worn = {host for host in hosts if self.campaign.hosts[host].backs >= self.limits["attempts"]}
@@ -276,23 +318,21 @@ class Driver:
     # -- watching a wave -----------------------------------------------------------------------------------------
 
     def _do_check(self, todo):
-        wave = self.plan["waves"][todo["wave"]]["hosts"] if todo["wave"] < len(self.plan["waves"]) else None
-        number = self.campaign.waves[todo["wave"]].number
-        items = self.campaign.hosts
-        hosts = [host for host in wave or items if items[host].wave == number and items[host].stage == states.VERIFIED]
-        bad: dict = {}
-        for first in range(0, len(hosts), decide.ASK):
-            bad.update(self._watched(hosts[first : first + decide.ASK], todo["last"]))
-        self._write("checked", wave=todo["wave"], hosts=bad)
+        bad = self._watched(todo["hosts"], todo["last"])
+        looked = [] if todo["last"] else todo["hosts"]
+        self._write("checked", wave=todo["wave"], hosts=bad, looked=looked, last=todo["last"])
+
+    def _do_look(self, todo):
+        self._write("looked", hosts=self._watched(todo["hosts"], True))
 
     def _watched(self, hosts, last):
         """Return what is wrong with patched hosts, ``{host: [stage, why]}``; the silent ones are asked twice."""
-        services = self.plan["settings"]["soak"]["services"]
-        found = self._ask(hosts, services)
-        silent = [host for host in hosts if host not in found]
-        if silent:
-            found.update(self._ask(silent, services))
-        bad = {}
+        services, found, bad = self.plan["settings"]["soak"]["services"], {}, {}
+        for first in range(0, len(hosts), decide.ASK):
+            part = hosts[first : first + decide.ASK]
+            found.update(self._ask(part, services))
+            silent = [host for host in part if host not in found]
+            found.update(self._ask(silent, services) if silent else {})
         for host in hosts:
             why = self._unwell(host, found.get(host), services, last)
             if why:

@@ -179,8 +179,8 @@ SCHEMA: dict[str, dict] = {
                 [1, 5, 15],
                 _minutes_problem,
                 "list of minutes",
-                "When they are looked at, after their wave has been patched: kernel log, taint, transition, boot, "
-                "services; empty: never.",
+                "When each host is looked at, after its own run: kernel log, taint, boot, services; all of them once "
+                "more at the end of their wave (transition, too) and of the campaign. Empty: never.",
             ),
             "services": listing("service", [], "Services that have to run on every host then."),
         },
@@ -190,13 +190,31 @@ SCHEMA: dict[str, dict] = {
         "keys": {
             "failed": integer(0, 0, 1000000, "hosts", "Hosts of a wave that may fail."),
             "failed_percent": integer(0, 0, 100, "percent", "The same as a share of the wave."),
-            "unreachable": integer(0, 0, 1000000, "hosts", "Hosts of a wave that may be unreachable."),
+            "unreachable": integer(
+                0,
+                0,
+                1000000,
+                "hosts",
+                "Hosts of a wave that may be unreachable; one that was started and fell silent counts as failed, too.",
+            ),
             "unreachable_percent": integer(10, 0, 100, "percent", "The same as a share of the wave."),
             "host_timeout": integer(
-                7200, 10, 604800, "seconds", "How long a host may take; it counts as unreachable, or failed, then."
+                7200,
+                10,
+                604800,
+                "seconds",
+                "How long a host may take; it counts as failed then, and if it is silent as unreachable, too.",
             ),
             "attempts": integer(3, 1, 100, "runs", "How often a run is begun that is cut off on its host."),
             "start_within": integer(300, 10, 86400, "seconds", "A host refuses a run that reaches it later than that."),
+            "silent": integer(
+                10,
+                1,
+                10080,
+                "minutes",
+                "A host that runs and does not answer for so long counts as failed until it does: nothing further is "
+                "started then.",
+            ),
             "look": integer(30, 1, 3600, "seconds", "How often a host that runs is asked whether it still does."),
             "duration": integer(336, 1, 8760, "hours", "After that long the campaign starts no further host and ends."),
         },
@@ -214,6 +232,11 @@ SCHEMA: dict[str, dict] = {
             ),
         },
     },
+    "on_restart": choice(
+        ("fail", "again"),
+        "A host that restarts in the middle of its run has failed; again: its run is begun again, for hosts that "
+        "restart for other reasons.",
+    ),
     "on_failure": choice(
         ("stop", "rollback"),
         "When a gate fails no further host is started; with rollback the hosts of the wave also go back to the live "

@@ -25,6 +25,8 @@ TEXTS = {
     "absent": "{hosts}: no answer, left out",
     "refused": "{hosts}: refused",
     "unreachable": "{hosts}: no answer to the run",
+    "silent": "{hosts}: started, and silent for too long; it counts as failed until it answers",
+    "spoke": "{hosts}: answers again",
     "overdue": "{hosts}: not ended in time",
     "lost": "{hosts}: the run was cut off, it is begun again",
     "unsent": "{hosts}: the run has not begun, it is begun again",
@@ -79,7 +81,7 @@ def table(head, rows):
 
 def line(plan, entry):
     """Return the lines that tell of one entry of a journal while it is written."""
-    if entry["what"] in ("ended", "returned", "checked"):
+    if entry["what"] in ("ended", "returned", "checked", "looked"):
         return _results(plan, entry)
     wave = entry.get("wave")
     name = None if wave is None else _wave_name(plan, wave)
@@ -93,12 +95,19 @@ def line(plan, entry):
 
 
 def _results(plan, entry):
-    word = {"ended": "verified", "returned": "went back", "checked": None}[entry["what"]]
+    word = {"ended": "verified", "returned": "went back", "checked": None, "looked": None}[entry["what"]]
     found = {host: why[1] if isinstance(why, list) else why for host, why in entry["hosts"].items()}
     good = [host for host, why in found.items() if not why]
     lines = [f"{names(good)}: {word}"] if good else []
     lines += [f"{host}: FAILED: {why}" for host, why in list(found.items())[:ROWS] if why]
-    return lines or [f"wave {_wave_name(plan, entry['wave'])}: all is well"]
+    return lines or [f"{_looked_at(plan, entry)}: all is well"]
+
+
+def _looked_at(plan, entry):
+    if entry["what"] == "looked":
+        return "a last look at all hosts"
+    wave = f"wave {_wave_name(plan, entry['wave'])}"
+    return f"{wave}, a look at all of its hosts" if entry["last"] else f"{wave}, a look at {names(entry['looked'])}"
 
 
 def _wave_name(plan, number):
@@ -220,7 +229,10 @@ def _host_lines(campaign, now):
     """Return the hosts that run, and those that something is wrong with."""
     running = {host: campaign.hosts[host] for job in campaign.jobs.values() for host in job.hosts}
     running = {host: item for host, item in running.items() if item.stage == states.RUNNING or item.back}
-    lines = [f"  {host}: runs since {span(now - item.since)}, job {item.jid}" for host, item in running.items()]
+    lines = [
+        f"  {host}: runs since {span(now - item.since)}, job {item.jid}{', silent' if item.silent else ''}"
+        for host, item in running.items()
+    ]
     lines = ["", "running:", *lines[:ROWS]] if lines else []
     bad = [(host, item) for host, item in campaign.hosts.items() if item.why and host not in running]
     rows = [f"  {host}: {item.stage}: {item.why}" for host, item in bad[:ROWS]]

@@ -51,8 +51,13 @@ class Book:
         return self.add("ended", jid=jid, hosts=dict.fromkeys(hosts, why))
 
     def pass_wave(self, hosts, jid="0"):
-        self.start(hosts, jid).end(hosts, jid)
-        return self.add("patched", wave=self.found.current).add("passed", wave=self.found.current)
+        self.start(hosts, jid).end(hosts, jid).add("patched", wave=self.found.current)
+        return self.check(last=True).add("passed", wave=self.found.current)
+
+    def check(self, looked=(), last=False, **bad):
+        """Look at hosts of the wave whose turn it is; ``bad`` are those that are not well, with the reason."""
+        hosts = {host: ["failed", why] for host, why in bad.items()}
+        return self.add("checked", wave=self.found.current, hosts=hosts, looked=list(looked), last=last)
 
     def stages(self):
         return "".join(item.stage[0] for item in self.found.hosts.values())

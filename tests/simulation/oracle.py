@@ -84,6 +84,11 @@ class Watcher:
         self.over = self.ban = self.gone = None
         self.back: dict = {}
         self.entries: list = []
+        self.silent: set = set()  # hosts that run and do not answer
+        self.looks: dict = {host: [] for host in self.stage}  # when it was looked at
+        self.since: dict = {}  # when it was verified
+        self.boots: dict = {}  # boot id when it was asked before its first run
+        self.last = False  # whether all hosts were looked at a last time
 
     def __call__(self, entry):
         assert self.over is None, f"after the end: {entry}"
@@ -100,6 +105,10 @@ class Watcher:
         self.wave += 1
 
     def _ready(self, entry):
+        for host in entry["hosts"]:
+            self.boots.setdefault(host, self.world.hosts[host].boot)
+            if not self.starts[host]:
+                self.boots[host] = self.world.hosts[host].boot
         self._set(entry["hosts"], "ready")
 
     def _waiting(self, entry):
@@ -115,6 +124,9 @@ class Watcher:
         assert not self.paused, "a host is started while the campaign is paused"
         assert inside(self.plan["settings"]["windows"], self.world.time), "a host is started outside of the windows"
         assert entry["wave"] == self.wave and set(hosts) <= set(self.waves[self.wave])
+        assert not self.exceeded(), "a host is started after a limit was exceeded"
+        running = {host for host in self.waves[self.wave] if self.stage[host] == "running"}
+        assert not self.silent & running or self.failed(self.wave)[0] + len(self.silent & running) <= 0
         assert entry["at"] <= entry["by"] <= entry["at"] + self.plan["settings"]["limits"]["start_within"]
         for host in hosts:
             assert host in self.free, f"{host} is started again, and its run was not cut off"
@@ -129,6 +141,9 @@ class Watcher:
         assert len({self.plan["hosts"][host]["offer"] for host in hosts}) == 1
 
     def _lost(self, entry):
+        if entry["what"] == "lost" and self.plan["settings"]["on_restart"] == "fail":
+            for host in entry["hosts"]:
+                assert self.world.hosts[host].boot == self.boots[host], f"{host} has restarted and is begun again"
         self._set(entry["hosts"], "waiting")
         self.free.update(entry["hosts"])
 
@@ -146,15 +161,47 @@ class Watcher:
         for host, why in entry["hosts"].items():
             assert self.starts[host], f"{host} has ended and was never started"
             self.stage[host] = "failed" if why else "verified"
+            self.since[host] = entry["at"]
         for host in entry.get("untouched", ()):
             assert entry["hosts"][host], "only a run that failed may have changed nothing"
             if self.starts[host] == 1 and not self.met[host]:
                 self.touched.discard(host)
 
+    def _silent(self, entry):
+        patience = 60 * self.plan["settings"]["limits"]["silent"]
+        for host in entry["hosts"]:
+            begun = max(at for at, _, _ in self.world.hosts[host].started) if self.world.hosts[host].started else 0
+            assert self.stage[host] == "running" and entry["at"] - begun >= patience - 1
+        self.silent |= set(entry["hosts"])
+
+    def _spoke(self, entry):
+        assert set(entry["hosts"]) <= self.silent
+        self.silent -= set(entry["hosts"])
+
     def _checked(self, entry):
-        assert not [host for host in self.waves[self.wave] if self.stage[host] not in ENDS]
+        hosts = [host for host in self.waves[self.wave] if self.stage[host] == "verified"]
+        assert entry["wave"] == self.wave and self.spec("soak"), "nobody is to be looked at"
+        assert not entry["last"] or not [host for host in self.waves[self.wave] if self.stage[host] not in ENDS]
+        for host in hosts if entry["last"] else entry["looked"]:
+            assert host in hosts, "only a host that was verified can be looked at"
+            done = len(self.looks[host])
+            soak = self.spec("soak")
+            if done < len(soak):
+                assert entry["at"] >= self.since[host] + 60 * soak[done] - 1, "a host is looked at too early"
+            else:
+                assert entry["last"], "a host is looked at too often"
+            self.looks[host].append(entry["at"])
+        self._bad(entry)
+
+    def _bad(self, entry):
         for host, (stage, _) in entry["hosts"].items():
+            assert self.stage[host] == "verified"
             self.stage[host] = stage
+
+    def _looked(self, entry):
+        assert not self.last, "a last look is the last one"
+        self.last = True
+        self._bad(entry)
 
     def _absent(self, entry):
         self._set(entry["hosts"], "absent")
@@ -170,13 +217,17 @@ class Watcher:
 
     _overdue = _failed
 
+    def _soak(self, number):
+        return self.plan["waves"][min(number, len(self.plan["waves"]) - 1)]["soak"]
+
     def failed(self, number):
         """Return by how many hosts a wave has more failed, and more unreachable ones, than are allowed."""
         late = number >= len(self.plan["waves"])
         limits, hosts = self.plan["settings"]["limits"], self.waves[number]
         spec = limits if late else self.plan["waves"][number]
         found = []
-        for key, stages in (("failed", ("failed", "refused")), ("unreachable", ("unreachable", "absent"))):
+        gone = ("failed", "refused", "unreachable")  # who was started and is never heard of again has failed as well
+        for key, stages in (("failed", gone), ("unreachable", ("unreachable", "absent"))):
             may = max(spec[key], self.totals[number] * limits[key + "_percent"] // 100)
             found.append(sum(self.stage[host] in stages for host in hosts) - may)
         return found[0], 0 if late or number < self.wave else found[1]
@@ -189,6 +240,9 @@ class Watcher:
         assert entry["wave"] == self.wave
         assert all(self.stage[host] in ENDS for host in self.waves[self.wave])
         assert not self.exceeded(), "a wave has passed with more failed hosts than are allowed"
+        for host in self.waves[self.wave]:
+            if self.stage[host] == "verified" and self.spec("soak"):
+                assert len(self.looks[host]) >= len(self.spec("soak")), f"{host} was not looked at as often as declared"
         self.passed = self.wave
 
     def _late(self, entry):
@@ -254,6 +308,10 @@ class Watcher:
 
     def _end(self, entry):
         self.over = entry["result"]
+        recent = [host for host in self.stage if self.looks[host] and entry["at"] - self.looks[host][-1] <= 600]
+        watched = [host for number, hosts in enumerate(self.waves) if self._soak(number) for host in hosts]
+        unseen = {host for host in watched if self.stage[host] == "verified"} - set(recent)
+        assert self.last or not unseen, "a patched host was not looked at a last time"
         assert "running" not in self.stage.values() and "running" not in self.back.values()
         if self.over in ("done", "incomplete"):
             assert self.passed == len(self.waves) - 1 and set(self.stage.values()) <= set(ENDS)

@@ -33,6 +33,7 @@ FAULTS: list[dict] = [
     {"bad": "klp-verify: not verified"},
     {"bad": "klp-verify: not verified", "stuck": "no way back"},
     *({"dies": phase, "down": down} for phase in range(5) for down in (5.0, 90.0, 900.0, 9000.0)),
+    *({"crashes": phase, "down": down} for phase in range(5) for down in (5.0, 200.0, 3000.0)),
     *({"loses": True, "dies_back": phase} for phase in range(3)),
     {"loses": True, "loses_back": True},
     *({"absent": seconds, "queues": queues} for seconds in (10.0, 500.0, 2000.0, 10.0**7) for queues in (True, False)),
@@ -92,6 +93,7 @@ def some_case(dice):
         "batch": dice.choice(SHARES),
         "soak": {"minutes": dice.choice(SOAKS), "services": dice.choice([[], ["sshd"]])},
         "on_failure": dice.choice(["stop", "rollback", "rollback"]),
+        "on_restart": dice.choice(["fail", "fail", "again"]),
         "quarantine": dice.random() < 0.7,
         "limits": {
             "failed": dice.choice([0, 0, 1, 3, 40]),
@@ -101,6 +103,7 @@ def some_case(dice):
             "attempts": dice.choice([1, 2, 3]),
             "start_within": dice.choice([10, 300]),
             "look": dice.choice([10, 30, 30, 300]),
+            "silent": dice.choice([1, 10, 10, 60]),
             "duration": dice.choice([1, 30, 336, 336]),
         },
         "presence": {"timeout": dice.choice([1, 30]), "late": dice.choice([0, 600, 8000])},

@@ -8,10 +8,11 @@ that reached it while one was alive.
 
 Faults of a host, each by a keyword: ``absent`` (seconds from the start), ``queues`` (messages reach it when it is there
 again), ``bad`` and ``stuck`` (text: its runs, its ways back fail), ``dies`` (phase in which its first run is cut off)
-and ``down`` (seconds), ``dies_back`` (the same for its first way back), ``loses`` (its first answer), ``loses_back``
-(its first answer to a way back), ``slow_answer`` (seconds), ``nonsense`` (its answers to runs), ``says`` (to
-questions), ``finds`` (to is_running), ``busy`` (seconds from the start with somebody else's states), ``conflicts`` (so
-many runs meet somebody else's states), ``panics``, ``oops``, ``restless`` (its transition does not end).
+and ``down`` (seconds), ``crashes`` (phase in which the host itself restarts, each time), ``dies_back`` (as ``dies``, in
+its first way back), ``loses`` (its first answer), ``loses_back`` (its first answer to a way back), ``slow_answer``
+(seconds), ``nonsense`` (its answers to runs), ``says`` (to questions), ``finds`` (to is_running), ``busy`` (seconds
+from the start with somebody else's states), ``conflicts`` (so many runs meet somebody else's states), ``panics``,
+``oops``, ``restless`` (its transition does not end).
 """
 
 from __future__ import annotations
@@ -172,6 +173,10 @@ class World:
         back = host.job[1] == "klp.rollback"
         first = [sls for _, _, sls in host.started].count(host.job[1]) == 1
         if first and host.faults.get("dies_back" if back else "dies") == number:
+            self.kill(host, host.faults.get("down", 90.0))
+            return
+        if not back and host.faults.get("crashes") == number:  # as often as it is tried
+            host.boot = f"boot-{len(host.started) + 1}"
             self.kill(host, host.faults.get("down", 90.0))
             return
         steps = ROLLBACK if back else PATCH

@@ -23,19 +23,109 @@ def test_the_steps_of_a_wave(book):
     assert book.next()["hosts"] == ["c"]
     book.start("c", "2").end("b", "1").end("c", "2").start("d", "3").end("d", "3")
     assert book.do() == "patched"
-    assert book.next() == {"do": "wait", "until": START + 60, "for": "wave one is watched, look 1 of 2"}
+    watched = "wave one is watched, 8 looks at hosts are left"
+    assert book.next() == {"do": "wait", "until": START + 60, "for": watched}
     book.now += 60
-    assert book.next() == {"do": "check", "wave": 0, "last": False}
-    book.add("checked", wave=0, hosts={})
-    assert book.next()["until"] == START + 300
+    assert book.next() == {"do": "check", "wave": 0, "hosts": list("abcd"), "last": False}
+    assert book.check("abcd").next()["until"] == START + 300
     book.now += 240
-    assert book.next() == {"do": "check", "wave": 0, "last": True}
-    book.add("checked", wave=0, hosts={})
+    assert book.next() == {"do": "check", "wave": 0, "hosts": list("abcd"), "last": True}
+    book.check(last=True)
     assert book.do() == "passed" and book.do() == "open" and book.next()["wave"] == 1
     book.pass_wave("efgh")
     assert book.next() == {"do": "end", "result": "done"}
     book.do()
     assert book.next() is None and book.found.over == book.now and book.found.counts() == {"verified": 8}
+
+
+def test_each_host_is_looked_at_after_its_own_run():
+    """All hosts of a wave were looked at when the last one had ended: by then the live patch was on all of them."""
+    book = Book(batch=8, waves=[{"name": "all"}]).begin().start("abcdefgh", "1").end("a", "1")
+    book.now += 45
+    book.end("b", "1")
+    assert book.next()["do"] == "wait" and book.next()["until"] == START + 60
+    book.now += 15
+    assert book.next() == {"do": "check", "wave": 0, "hosts": ["a"], "last": False}
+    assert book.check("a").next()["until"] == START + 105
+    book.now += 44
+    assert book.next()["do"] != "check"
+    book.now += 1
+    assert book.next()["hosts"] == ["b"]
+    assert book.check("b", b="it crawls").next()["why"] == "wave all: 1 of 8 hosts failed, 0 may"
+
+
+def test_looks_at_single_hosts_are_not_made_for_each_of_them():
+    book = Book(batch=8, waves=[{"name": "all"}]).begin().start("abcdefgh", "1").end("a", "1")
+    for host in "bcd":
+        book.now += 5
+        book.end(host, "1")
+    book.now = START + 60
+    assert book.next()["hosts"] == ["a"]
+    book.check("a")
+    book.now += 15
+    assert book.next()["do"] != "check", "so soon after the last look"
+    book.now += 15
+    assert book.next()["hosts"] == list("bcd")
+
+
+def test_a_wave_whose_hosts_were_looked_at_one_by_one_is_looked_at_as_a_whole():
+    book = (
+        Book("abcd", batch=4, waves=[{"name": "all"}], soak={"minutes": [1]}).begin().start("abcd", "1").end("abc", "1")
+    )
+    book.now += 60
+    book.check("abc").end("d", "1")
+    assert [book.do(), book.next()["do"], book.next()["until"] - book.now] == ["patched", "wait", 60]
+    book.now += 60
+    assert book.next() == {"do": "check", "wave": 0, "hosts": list("abcd"), "last": True}
+    assert book.check(last=True, a="it has crashed").next()["do"] == "gate"
+
+
+def test_without_minutes_nobody_is_looked_at():
+    book = Book("abcd", batch=4, waves=[{"name": "all"}], soak={"minutes": []}).begin().start("abcd", "1")
+    book.end("abcd", "1")
+    assert [book.do(), book.do(), book.next()["do"]] == ["patched", "passed", "end"]
+
+
+def test_at_the_end_all_hosts_are_looked_at_a_last_time():
+    """A host of an early wave that fell ill later was never seen."""
+    book = Book(on_failure="rollback").begin().pass_wave("abcd")
+    book.now += 3600
+    book.add("open", wave=1).pass_wave("efgh")
+    assert book.next() == {"do": "look", "hosts": list("abcd")}, "the others were looked at just now"
+    again = Book(on_failure="rollback").begin().pass_wave("abcd")
+    again.now += 3600
+    again.add("open", wave=1).pass_wave("efgh").add("looked", hosts={"b": ["failed", "it crawls"]})
+    found = again.next()
+    assert found["why"] == "wave one: 1 of 4 hosts failed, 0 may" and found["back"] == list("abcd")
+    assert [again.do(), again.do(), again.next()["do"]] == ["gate", "quarantine", "ask_back"]
+    assert book.add("looked", hosts={}).next() == {"do": "end", "result": "done"}
+
+
+def test_a_host_that_is_silent_keeps_others_from_being_started_until_it_speaks():
+    book = Book(batch=2).begin().start("ab", "1").end("a", "1").add("silent", hosts=["b"])
+    found = book.next()
+    assert (found["do"], found["until"]) == ("wait", START + 60)
+    assert found["for"].startswith("1 of its hosts were started and have not answered for 10 minutes; nothing further")
+    assert book.add("ready", hosts={"c": BASE}).do() == "waiting"
+    assert book.add("spoke", hosts=["b"]).next()["hosts"] == ["c"]
+    book.add("silent", hosts=["b"])
+    assert book.next()["do"] == "wait"
+    assert book.end("b", "1").next()["hosts"] == ["c", "d"] and book.found.wave.silent == 0
+
+
+def test_hosts_that_may_fail_may_be_silent():
+    book = (
+        Book(batch=2, limits={"failed": 1, "unreachable": 1})
+        .begin()
+        .start("ab", "1")
+        .end("a", "1")
+        .add("silent", hosts=["b"])
+    )
+    assert book.next()["hosts"] == ["c"]
+    assert (
+        book.add("unreachable", hosts={"b": "no answer"}).start("c", "2").add("silent", hosts=["c"]).next()["do"]
+        == "wait"
+    )
 
 
 def test_what_was_asked_too_long_ago_is_asked_again(book):
@@ -109,13 +199,19 @@ def test_who_was_cut_off_when_the_campaign_stops_is_said_to_be_so(book):
     ("settings", "failed", "unreachable", "why"),
     [
         ({}, "a", "", "wave one: 1 of 4 hosts failed, 0 may"),
-        ({}, "", "a", "wave one: 1 of 4 hosts are unreachable, 0 may be"),
-        ({"limits": {"failed": 1, "unreachable": 1}}, "a", "b", None),
+        ({}, "", "a", "wave one: 1 of 4 hosts failed (1 of them fell silent after their start), 0 may"),
+        ({"limits": {"failed": 1}}, "", "a", "wave one: 1 of 4 hosts are unreachable, 0 may be"),
+        ({"limits": {"failed": 2, "unreachable": 1}}, "a", "b", None),
         ({"limits": {"failed": 1, "unreachable": 1}}, "ab", "", "wave one: 2 of 4 hosts failed, 1 may"),
         ({"limits": {"failed_percent": 49}}, "ab", "", "wave one: 2 of 4 hosts failed, 1 may"),
         ({"limits": {"failed_percent": 50, "failed": 1}}, "ab", "", None),
-        ({"limits": {"unreachable_percent": 25}}, "", "a", None),
-        ({"limits": {"unreachable_percent": 24}}, "", "a", "wave one: 1 of 4 hosts are unreachable, 0 may be"),
+        ({"limits": {"failed": 1, "unreachable_percent": 25}}, "", "a", None),
+        (
+            {"limits": {"failed": 1, "unreachable_percent": 24}},
+            "",
+            "a",
+            "wave one: 1 of 4 hosts are unreachable, 0 may be",
+        ),
     ],
 )
 def test_a_gate_fails_when_more_hosts_fail_than_may(settings, failed, unreachable, why):
@@ -131,7 +227,8 @@ def test_a_gate_fails_when_more_hosts_fail_than_may(settings, failed, unreachabl
     assert book.do() == "quarantine" and book.found.quarantined == SUSPECT
     assert book.next() == {"do": "wait", "until": START + 300, "for": "the hosts that still run"}
     book.end([host for host in "abcd" if host not in failed + unreachable], "1")
-    assert book.next() == {"do": "end", "result": "stopped"}
+    assert book.next()["do"] == "look"
+    assert book.add("looked", hosts={}).next() == {"do": "end", "result": "stopped"}
 
 
 def test_the_limits_of_a_wave_are_its_own():
@@ -189,41 +286,29 @@ def test_in_a_rollback_nobody_goes_back_further_and_nothing_is_banned():
     assert (book.next()["back"], book.next()["suspects"]) == ([], [])
 
 
-def late_failure(**klp_campaign):
-    """Return a book whose second wave runs when a host of the first answers late that it has failed."""
-    book = Book(limits={"unreachable": 1}, **klp_campaign).begin().start("ab", "1").end("b", "1")
+def late(**klp_campaign):
+    """Return a book whose second wave runs; a host of the first one has never answered to its run."""
+    book = Book(limits={"failed": 1, "unreachable": 1}, **klp_campaign).begin().start("ab", "1").end("b", "1")
     book.add("unreachable", hosts={"a": "no answer"}).pass_wave("cd")
     assert book.stages() == "uvvv" + "wwww" and list(book.found.jobs) == ["1"]
     assert book.do() == "open"
     return book
 
 
-def test_a_late_failure_stops_the_campaign_and_bans_what_has_failed():
-    """The wave whose turn it was got the blame: if nobody of it had been started, nothing was banned at all."""
-    book = late_failure(on_failure="rollback").end("a", "1", "no")
-    found = book.next()
-    assert found["why"] == "wave one: 1 of 4 hosts failed, 0 may" and found["wave"] == 0
-    assert found["suspects"] == SUSPECT and found["back"] == list("abcd")
-
-
-def test_with_a_late_failure_the_hosts_that_are_being_patched_go_back_as_well():
-    book = late_failure(on_failure="rollback").start("ef", "2").end("a", "1", "no")
-    assert book.next()["back"] == list("abcdef") and book.found.jobs["2"].hosts == {"e": None, "f": None}
+def test_a_late_failure_counts_once():
+    book = late().end("a", "1", "no")
+    assert book.stages() == "fvvv" + "wwww" and book.found.waves[0].unreachable == 0 and book.next()["do"] == "ask"
 
 
 def test_a_late_success_counts():
-    book = late_failure().end("a", "1")
+    book = late().end("a", "1")
     assert book.stages() == "vvvv" + "wwww" and book.found.jobs == {} and book.next()["do"] == "ask"
     assert book.found.waves[0].unreachable == 0
-
-
-def test_a_failure_after_the_last_wave_is_a_failed_gate_too():
-    book = late_failure().pass_wave("efgh").end("a", "1", "no")
-    assert book.found.wave is None and book.next()["do"] == "gate"
+    assert "a" in book.pass_wave("efgh").next()["hosts"], "it is looked at all the same"
 
 
 def test_the_unreachable_are_counted_while_it_is_the_turn_of_their_wave():
-    book = late_failure().start("ef", "2").add("unreachable", hosts={"e": "no", "f": "no"})
+    book = late().add("absent", hosts={"e": "no", "f": "no"})
     assert book.next()["why"] == "wave two: 2 of 4 hosts are unreachable, 1 may be"
 
 
@@ -246,7 +331,9 @@ def test_those_that_did_not_answer_have_a_last_wave():
     gone = {"b": "it has not come back in time"}
     assert book.next({"b": book.now + 30}) == {"do": "absent", "hosts": gone}
     book.add("absent", hosts=gone)
-    assert book.do() == "patched" and book.add("passed", wave=1).next() == {"do": "end", "result": "incomplete"}
+    assert book.do() == "patched" and book.check(last=True).do() == "passed"
+    assert book.next() == {"do": "look", "hosts": ["c", "d"]}
+    assert book.add("looked", hosts={}).next() == {"do": "end", "result": "incomplete"}
 
 
 def test_more_unreachable_hosts_than_may_be_stop_also_a_wave_that_is_called_late():

@@ -6,7 +6,7 @@ import pytest
 
 from tests.simulation import campaign
 from tests.simulation.game import ONE, Game
-from tests.simulation.world import NEW, OLD, START, SimHost, World
+from tests.simulation.world import NEW, OLD, PACKAGE, START, SimHost, World
 
 
 @pytest.fixture
@@ -122,16 +122,57 @@ def test_the_health_of_a_host_is_that_before_its_first_run(game):
     assert played.go().result == "done"
 
 
-def test_a_start_of_the_host_between_two_runs_is_seen(game):
-    played = game({"h1": {"dies": 3}}, soak={"minutes": [1]})
+def test_a_host_that_restarts_in_mid_run_has_failed_and_is_not_begun_again(game):
+    """A live patch that made the kernel panic did so three times on each host."""
+    played = game({"h1": {"dies": 3}})
+    with played.driver() as driver:
+        played.until(driver, "start")
+        played.world.hosts["h1"].boot = "boot-2"
+    assert played.go().result == "stopped"
+    assert played.of("h1") == ("failed", "it restarted in the middle of its run (another boot id)")
+    assert len(played.world.hosts["h1"].started) == 1 and played.store.quarantine()[0]["edition"] == NEW
+
+
+def test_a_host_that_may_restart_in_mid_run_is_begun_again_and_looked_at(game):
+    played = game({"h1": {"dies": 3}}, soak={"minutes": [1]}, on_restart="again")
     with played.driver() as driver:
         played.until(driver, "start")
         played.world.hosts["h1"].boot = "boot-2"
     assert played.go().result == "stopped" and played.of("h1") == ("failed", "after its run: it was started again")
-    assert [entry["hosts"]["h1"]["boot"] for entry in played.entries if entry["what"] == "ready"] == [
-        "boot-1",
-        "boot-2",
-    ]
+    assert len(played.world.hosts["h1"].started) == 2
+
+
+def test_who_would_get_a_live_patch_that_is_in_quarantine_by_now_is_not_started(game):
+    """A campaign that ran beside the one that had failed went on installing the live patch that had done the harm."""
+    played = game(3, batch=1)
+    with played.driver() as driver:
+        played.until(driver, "ended")
+        played.store.ban([{"package": PACKAGE, "edition": NEW}], "c0ffee", "it hurts", played.world.time)
+    assert played.go().result == "stopped" and [len(host.started) for host in played.world.hosts.values()] == [1, 0, 0]
+    why = f"live patch {NEW} is in quarantine since campaign c0ffee; see salt-run klp.quarantined, and make a new plan"
+    assert played.of("h2") == ("refused", why)
+
+
+def test_a_way_back_brings_what_is_in_quarantine_all_the_same(game):
+    played = game(1, level="previous")
+    with played.driver() as driver:
+        driver.plan = dict(driver.plan, kind="rollback")
+        played.store.ban([{"package": PACKAGE, "edition": NEW}], "c0ffee", "it hurts", played.world.time)
+        assert driver._banned(["h1"]) == {}
+
+
+def test_a_host_that_falls_silent_counts_as_failed_until_it_speaks(game):
+    played = game({f"h{number}": {} for number in range(1, 7)}, batch=2, limits={"look": 10})
+    played.world.hosts["h1"].seconds = 3000.0
+    with played.driver() as driver:
+        played.until(driver, "start")
+        played.world.hosts["h1"].down_until = played.world.time + 1500
+        played.until(driver, "silent")
+        silent = played.world.time
+        played.until(driver, "spoke")
+    begun = [entry["at"] for entry in played.entries if entry["what"] == "start"]
+    assert START + 600 <= silent <= START + 600 + 200 and not [at for at in begun if silent < at < START + 1500]
+    assert played.go().result == "done" and played.world.hosts["h1"].clashes == 0
 
 
 def test_nobody_is_started_after_a_pause_however_late_it_comes(game):

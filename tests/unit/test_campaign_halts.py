@@ -25,7 +25,8 @@ def test_after_an_abort_what_runs_is_finished_and_nothing_else(book):
     assert book.do() == "waiting"
     assert book.next()["for"] == "the hosts that still run"
     book.end("a", "1").add("lost", hosts=["b"])
-    assert [book.do(), book.next()] == ["failed", {"do": "end", "result": "aborted"}]
+    assert [book.do(), book.next()] == ["failed", {"do": "look", "hosts": ["a"]}]
+    assert book.add("looked", hosts={}).next() == {"do": "end", "result": "aborted"}
     assert book.found.stopped["why"] == "aborted by anna" and book.found.hosts["b"].why == decide.CUT
 
 
@@ -60,7 +61,8 @@ def test_the_way_back_goes_by_batches():
     book.add("returned", hosts={"a": None}, jid="9").add("again", hosts=["b"])
     assert book.next()["hosts"] == ["c", "b"] and book.found.jobs == {}
     book.add("stays", hosts={"c": None, "b": "it does not answer"})
-    assert book.next() == {"do": "end", "result": "stopped"}
+    assert book.next() == {"do": "look", "hosts": ["a"]}
+    assert book.add("looked", hosts={"a": ["failed", "it crawls"]}).next() == {"do": "end", "result": "stopped"}
     assert [book.found.hosts[name].back for name in "abc"] == ["back", "stays", "stays"]
     assert book.found.hosts["b"].why == "no; going back: it does not answer" and book.found.hosts["a"].backs == 1
 
@@ -85,7 +87,8 @@ def test_the_way_back_can_be_aborted():
     book = going_back().add("abort", by="anna", number=1)
     assert book.found.hosts["c"].back == "stays" and book.found.hosts["c"].why == "no; going back: aborted by anna"
     assert book.next()["for"] == "the hosts that go back"
-    assert book.add("returned", hosts={"a": None, "b": "no"}, jid="9").next() == {"do": "end", "result": "stopped"}
+    assert book.add("returned", hosts={"a": None, "b": "no"}, jid="9").next()["do"] == "look"
+    assert book.add("looked", hosts={}).next() == {"do": "end", "result": "stopped"}
 
 
 NIGHT = {"zone": "UTC", "open": [{"from": "22:00", "to": "23:00"}]}
@@ -126,7 +129,8 @@ def test_when_its_time_is_over_nobody_is_started(book):
     book.start("a", "1")
     book.now += 336 * 3600 + 1
     assert book.next()["for"] == "its time is over"
-    assert book.end("a", "1").next() == {"do": "end", "result": "expired"}
+    assert book.end("a", "1").next() == {"do": "look", "hosts": ["a"]}
+    assert book.add("looked", hosts={}).next() == {"do": "end", "result": "expired"}
 
 
 def test_when_its_time_is_over_a_gate_still_fails(book):
@@ -139,7 +143,7 @@ def test_when_its_time_is_over_a_gate_still_fails(book):
 def test_what_is_done_is_done_however_long_it_took(book):
     book.pass_wave("abcd").pass_wave("efgh")
     book.now += 336 * 3600 + 1
-    assert book.next() == {"do": "end", "result": "done"}
+    assert book.add("looked", hosts={}).next() == {"do": "end", "result": "done"}
 
 
 def test_when_its_time_is_over_nobody_is_tried_again():
@@ -150,4 +154,5 @@ def test_when_its_time_is_over_nobody_is_tried_again():
         .pass_wave("bcd")
     )
     book.now += 336 * 3600 + 1
-    assert book.next() == {"do": "end", "result": "expired"}
+    assert book.next()["do"] == "look"
+    assert book.add("looked", hosts={}).next() == {"do": "end", "result": "expired"}

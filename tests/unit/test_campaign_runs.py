@@ -151,16 +151,28 @@ def test_a_host_that_runs_too_long_has_failed_and_its_late_success_counts(game):
     assert played.go().result == "done" and played.of("h2") == ("verified", None)
 
 
-def test_a_host_that_falls_silent_is_unreachable_and_its_late_failure_stops_the_campaign(game):
+def test_a_host_that_falls_silent_is_unreachable_counts_as_failed_and_may_answer_late(game):
     faults = {"bad": "no", "slow_answer": 1000.0}
-    played = game({"h1": {}, "h2": faults}, limits={"host_timeout": 300, "unreachable": 1}, soak={"minutes": [30]})
+    limits = {"host_timeout": 300, "unreachable": 1, "failed": 1}
+    played = game({"h1": {}, "h2": faults}, limits=limits, soak={"minutes": [30]})
     with played.driver() as driver:
         played.until(driver, "start")
         played.world.hosts["h2"].down_until = START + 10.0**7
         played.until(driver, "unreachable")
         assert driver.campaign.hosts["h2"].why == "no answer within 300 seconds"
-    assert played.go().result == "stopped" and played.of("h2") == ("failed", "no")
-    assert played.found.stopped["why"] == "wave one: 1 of 2 hosts failed, 0 may"
+    assert played.go().result == "incomplete" and played.of("h2") == ("failed", "no")
+
+
+def test_a_host_that_was_started_and_is_never_heard_of_again_stops_the_campaign(game):
+    """A live patch that hangs hosts went on to the next ones as long as ten percent of the wave were unreachable."""
+    hosts = {"h01": {"dies": 2, "down": 10.0**7}, **{f"h{number:02}": {} for number in range(2, 21)}}
+    played = game(hosts, batch=2, limits={"unreachable_percent": 10, "look": 10})
+    assert played.go().result == "stopped" and played.of("h01")[0] == "unreachable"
+    assert (
+        played.found.stopped["why"] == "wave one: 1 of 20 hosts failed (1 of them fell silent after their start), 0 may"
+    )
+    begun = max(at for host in played.world.hosts.values() for at, _, _ in host.started)
+    assert begun <= START + 600 + 200, "nobody was started after it had been silent for ten minutes"
 
 
 def test_a_host_that_says_nonsense_when_it_is_asked_what_became_of_its_run_has_failed(game):

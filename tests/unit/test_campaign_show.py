@@ -256,7 +256,7 @@ SAID = text("""
         wave canary: started h00, job 20270101000000000000
         h00: verified
         wave canary: all its hosts have ended
-        wave canary: all is well
+        wave canary, a look at all of its hosts: all is well
         wave canary: passed
         wave rest: its turn
         h05: no answer, left out
@@ -268,13 +268,15 @@ SAID = text("""
         h01, h02, h04, h07: verified
         h06: ready
         wave rest: started h06, job 20270101000000000002
+        wave rest, a look at h01, h02, h04, h07: all is well
         h06: verified
+        wave rest, a look at h06: all is well
         h03: the run was cut off, it is begun again
         h03: ready
         wave rest: started h03, job 20270101000000000003
         h03: verified
         wave rest: all its hosts have ended
-        wave rest: all is well
+        wave rest, a look at all of its hosts: all is well
         wave rest: passed
         once more those that did not answer: h05
         wave late: its turn
@@ -282,8 +284,9 @@ SAID = text("""
         wave late: started h05, job 20270101000000000004
         h05: verified
         wave late: all its hosts have ended
-        wave late: all is well
+        wave late, a look at all of its hosts: all is well
         wave late: passed
+        a last look at all hosts: all is well
         the end: done
     """)
 
@@ -294,8 +297,7 @@ def test_what_is_said_while_a_campaign_runs(tmp_path):
         there, waves=WAVES, soak={"minutes": [1]}, batch=7, limits={"unreachable": 1}, presence={"late": 3600}
     )
     lines: list = []
-    store = campaign.saved(tmp_path, made)
-    campaign.go(store, made["id"], there, lambda entry: lines.extend(show.line(made, entry)))
+    campaign.go(campaign.saved(tmp_path, made), made["id"], there, lambda entry: lines.extend(show.line(made, entry)))
     assert "\n".join(lines) == SAID
 
 
@@ -325,7 +327,10 @@ EVERY: dict[str, dict] = {
     "end": {"result": "done"},
     "ended": {"hosts": {"h00": None, "h01": "no"}, "jid": "1"},
     "returned": {"hosts": {"h00": None, "h01": "no"}, "jid": "1"},
-    "checked": {"wave": 0, "hosts": {"h00": ["failed", "no"]}},
+    "silent": {"hosts": ["h00"]},
+    "spoke": {"hosts": ["h00"]},
+    "checked": {"wave": 0, "hosts": {"h00": ["failed", "no"]}, "looked": ["h00"], "last": False},
+    "looked": {"hosts": {"h00": ["failed", "no"]}},
     "unbegun": {"hosts": {"h00": "no"}},
     "unsent": {"hosts": ["h00"]},
 }
@@ -334,13 +339,15 @@ EVERY: dict[str, dict] = {
 def test_every_entry_that_a_campaign_takes_has_its_words():
     made = campaign.plan(world(3), waves=WAVES)
     kinds = {name[4:] for name in dir(states.Campaign) if name.startswith("_on_")}
-    assert kinds == set(EVERY) and set(show.TEXTS) == kinds - {"ended", "returned", "checked"}
+    assert kinds == set(EVERY) and set(show.TEXTS) == kinds - {"ended", "returned", "checked", "looked"}
     for what, fields in EVERY.items():
         lines = show.line(made, {"what": what, "at": 1, "n": 1, **fields})
         assert lines and all(line.isprintable() and line for line in lines), what
     assert show.line(made, {"what": "gate", **EVERY["gate"]}) == ["STOP: x {y}"]
     assert show.line(made, {"what": "passed", "wave": 2}) == ["wave late: passed"]
-    assert show.line(made, {"what": "checked", "wave": 2, "hosts": {}}) == ["wave late: all is well"]
+    good = show.line(made, {**EVERY["checked"], "what": "checked", "hosts": {}})
+    assert good == ["wave canary, a look at h00: all is well"]
+    assert show.line(made, {"what": "looked", "hosts": {}}) == ["a last look at all hosts: all is well"]
     assert show.line(made, {"what": "stays", **EVERY["stays"]}) == ["h00, h01: does not go back", "  h01: no"]
     assert show.line(made, {"what": "returned", **EVERY["returned"]}) == ["h00: went back", "h01: FAILED: no"]
     assert drive.MISSES == 2
