@@ -2,8 +2,10 @@
 Measure what runs and campaigns cost.
 
 ``python -m bench`` simulates fleets of 1,000, 10,000 and 100,000 hosts, and exits with 1 if something is worse than
-linear in their number. ``python -m bench host`` runs the formula on one host beside Salt's own states, and exits with 1
-if it costs more than was promised. ``python -m bench real`` runs a campaign over real minions, and once without one.
+linear in their number. ``python -m bench harm`` shows how far a live patch that does harm gets in a fleet of simulated
+hosts, and exits with 1 if it is further than was promised. ``python -m bench host`` runs the formula on one host beside
+Salt's own states, and exits with 1 if it costs more than was promised. ``python -m bench real`` runs a campaign over
+real minions, and once without one.
 """
 
 from __future__ import annotations
@@ -70,6 +72,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     kinds = parser.add_subparsers(dest="kind")
     kinds.add_parser("real", help="over real minions")
+    kinds.add_parser("harm", help="how far a live patch that does harm gets")
     kinds.add_parser("host", help="one host: this formula beside Salt's own states")
     part = kinds.add_parser("part", help="one part, as JSON; what the others are made of")
     part.add_argument("name")
@@ -79,6 +82,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     if given.kind == "part":
         print(json.dumps(in_process(given.name, given.size, given.folder)))
         return 0
+    if given.kind == "harm":
+        from . import harm
+
+        return harm.main()
     if given.kind == "host":
         from . import host
 

@@ -3,7 +3,7 @@
 import pytest
 
 from bench import __main__ as bench
-from bench import host, parts, real, table
+from bench import harm, host, parts, real, table
 
 ROWS = [
     "klp.plan: made",
@@ -145,3 +145,15 @@ def test_the_table_has_medians_and_what_comes_over_an_empty_run():
         "| 20,000 | nothing to do | Salt's states | 7.50 | 2.00 | 2.50 | 5 | 30 | 0.00 | 0 |  |",
         "| 20,000 | nothing to do | empty run | 5.50 |  | 0.50 | 0 | 30 | 0.00 | 0 |  |",
     ]
+
+
+def test_a_live_patch_that_does_harm_does_not_get_far(capsys):
+    assert bench.main(["harm"]) == 0
+    shown = capsys.readouterr().out
+    assert all(f"\n{name} " in shown for name in harm.HARMS)
+    bad = {"panics": {"times in all": 2, "were harmed": 1, "minutes until the last start": 11.0}}
+    assert harm.wrong(bad) == [
+        "panics: hosts were started 11 minutes after the first",
+        "panics: a host was harmed twice",
+    ]
+    assert harm.wrong({"hangs": dict(bad["panics"], **{"times in all": 1})}) == []
