@@ -7,6 +7,7 @@ from salt.exceptions import CommandExecutionError, SaltInvocationError
 import klp_cmd
 import klp_hold
 import klp_live
+import klp_locked
 import klp_parse
 import klp_paths
 import klp_pillar
@@ -52,7 +53,11 @@ def find(host, level):
     found = good(wanted)
     if not found:
         raise CommandExecutionError(withdrawn(host, wanted[0]["edition"], editions))
-    return found[0]
+    locked = klp_locked.editions(host, host.live_patch_package)
+    free = [edition for edition in found if edition not in locked]
+    if not free:
+        raise CommandExecutionError(f"live patch {found[0]} is not installed: its advisory is {locked[found[0]]}")
+    return free[0]
 
 
 def good(editions):
@@ -97,8 +102,8 @@ def resolve(host, level="latest", search=True):
     search
         for ``latest``: ask the repositories whether there is a newer one than what is installed.
 
-    Raises CommandExecutionError where no repository has it, its vendor has withdrawn it, it is below what is installed
-    or above what is held. What is installed stays, even if it was withdrawn.
+    Raises CommandExecutionError where no repository has it, its vendor has withdrawn it, its advisory is locked, it is
+    below what is installed or above what is held. What is installed stays, even if it was withdrawn.
     """
     checked(level)
     package, hold = klp_live.package(host), klp_hold.of_kernel(host)
@@ -121,7 +126,7 @@ def resolve(host, level="latest", search=True):
 
 def _newest(host, package):
     """
-    Return the newest edition there is that was not withdrawn, or what is installed.
+    Return the newest edition that was not withdrawn and whose advisory is not locked, or what is installed.
 
     Asked once in a job, so that all its steps mean the same edition.
     """
@@ -130,9 +135,10 @@ def _newest(host, package):
     def read():
         klp_sources.require_live_patches(host)
         newest = zypp_solver.updates(host).get(name, {"new": installed})["new"]
-        if newest == installed or not klp_retracted.of(host, newest)["retracted"]:
+        locked = klp_locked.editions(host, name)
+        if newest == installed or (newest not in locked and not klp_retracted.of(host, newest)["retracted"]):
             return newest
-        return (good(available(host)) or [installed])[0]
+        return ([edition for edition in good(available(host)) if edition not in locked] or [installed])[0]
 
     newest = host.kept(("newest", name), [f"{klp_paths.REPOSITORIES}/*"], read)
     return max(newest, installed, key=age)

@@ -113,6 +113,7 @@ def plan(advisories, contents, updates, update, hints=zypp_hints.NONE):
     wanted = {name for advisory in chosen for name in contents.get(advisory["id"], {})}
     why = {item["id"]: zypp_unwanted.reason(item) for item in listed if zypp_unwanted.locked(item)}
     out, comes, limits = zypp_unwanted.split(why, [item["id"] for item in chosen], contents)
+    out = {name: editions for name, editions in out.items() if not live_patch_package(name)}
     updates = zypp_unwanted.limited(updates, out, limits)
     for name in set(updates) & set(out):
         ident = zypp_unwanted.brings(out, name, updates[name]["new"])

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.functional.conftest import ADVISORY, FIRST, LOCKS, LP, THIRD, apply, settings, writes
+from tests.functional.conftest import ADVISORY, FIRST, LOCKS, LP, SECOND, THIRD, apply, settings, writes
 from tests.lab import mirror as mirrors
 from tests.lab.advisories import Advisory
 from tests.lab.packages import HINT, Package, Spec
@@ -138,6 +138,23 @@ def test_what_is_locked_stays_as_it_is_until_it_is_unlocked(sles):
         cure = found[key].split("unlock it with: zypper ")[1].split()
         assert one.zypper(*cure).returncode == 0
     assert set(apply(one, "klp.patch").changes["klp-updates"]) == {"libz1", "libzypp"}
+
+
+def test_a_live_patch_whose_advisory_is_locked_does_not_come(sles):
+    one = sles("enabled")
+    assert one.zypper("al", *LOCKS).returncode == 0
+    third = "SUSE-SLE-Module-Live-Patching-15-SP5-2023-3179"
+    assert one.zypper("al", "-t", "patch", third).returncode == 0
+    answer = apply(one, "klp.patch")
+    assert (answer.rc, one.editions(LP)) == (0, [SECOND])
+    why = f"locked by the administrator; unlock it with: zypper removelock -t patch {third}"
+    assert skipped(answer)[third] == why
+    refused = one.salt_call("klp.install", 3)
+    assert refused.rc != 0 and f"live patch {THIRD} is not installed: its advisory is {why}" in refused.stderr
+    again = apply(one, "klp.patch")
+    assert (again.rc, again.changes) == (0, {})
+    assert one.zypper("removelock", "-t", "patch", third).returncode == 0
+    assert (apply(one, "klp.patch").rc, one.editions(LP)) == (0, [THIRD])
 
 
 def test_the_locks_of_a_hold_are_no_administrators(sles):

@@ -1,12 +1,13 @@
 """What asks for a reboot, and what an administrator has locked, in the plan of a run."""
 
 import pytest
+from salt.exceptions import CommandExecutionError
 
 import klp_paths
 import klp_updates
 from tests.unit.conftest import LP
-from tests.unit.hosts import FIRST, TWO, lock_records, repository
-from tests.unit.updates import BAD, CURE, OTHER, advisory, host_with, info, planned, skipped
+from tests.unit.hosts import FIRST, ONE, PENDING, THREE, TWO, lock_records, reads, repository
+from tests.unit.updates import BAD, CURE, OTHER, advisory, host_with, info, package, planned, skipped
 
 REBOOT = "asks for a reboot (provides installhint(reboot-needed)); allow it with pillar klp:update:reboot"
 UNLOCK = "locked by the administrator; unlock it with: zypper removelock -t patch L-1"
@@ -86,10 +87,38 @@ def test_what_a_chosen_advisory_needs_comes_although_another_one_is_locked(minio
     assert skipped(found) == {"L-1": f"{UNLOCK}; z comes all the same, advisory Z-1 brings it"}
 
 
-def test_a_live_patch_of_a_locked_advisory_is_left_to_its_own_state(minion):
+@pytest.fixture
+def live(minion):
+    """A host with the live patch 1, and 2 and 3 in a repository; an administrator has locked the advisory of 3."""
     repository(minion)
     minion.live_patch(FIRST)
-    locked_host(minion, ["a"])
-    info(minion, A_1=["a"], L_1=[LP, "z"])
-    found = klp_updates.plan(minion.host, level=2)
-    assert found["live_patch"] == {} and set(skipped(found)) == {"L-1", "z"}
+    locked_host(minion, ["a"], **{LP: ONE})
+    row = f'<update kind="package" name="{LP}" edition="{THREE}" edition-old="{ONE}"/>'
+    rows = [advisory("L-1").replace('"needed"', '"unwanted"'), package("a"), row]
+    reads(minion, PENDING, f"<stream><update-list>{''.join(rows)}</update-list></stream>")
+    text = f"Name        : L-1\nConflicts   : [1]\n    {LP} < {THREE}\n    z < 2-1\n"
+    reads(minion, ["info", "--type", "patch", "L-1"], text, xml=False)
+    return minion
+
+
+def test_latest_is_the_newest_live_patch_whose_advisory_is_not_locked(live):
+    found = klp_updates.plan(live.host, level="latest")
+    assert found["live_patch"] == {LP: {"old": ONE, "new": TWO}}
+    assert skipped(found)["L-1"] == UNLOCK and found["requested"] == ["a=2-1", f"{LP}={TWO}"]
+
+
+def test_a_live_patch_of_a_locked_advisory_is_refused_with_the_command_that_unlocks(live):
+    with pytest.raises(CommandExecutionError) as error:
+        klp_updates.plan(live.host, level=3)
+    assert str(error.value) == f"live patch {THREE} is not installed: its advisory is {UNLOCK}"
+
+
+def test_where_all_newer_live_patches_are_locked_the_installed_one_stays(live):
+    parts = [
+        f"Name        : {name}\nConflicts   : [1]\n    {LP} < {new}\n" for name, new in (("L-1", THREE), ("L-2", TWO))
+    ]
+    rows = [advisory(name).replace('"needed"', '"unwanted"') for name in ("L-1", "L-2")]
+    row = f'<update kind="package" name="{LP}" edition="{THREE}" edition-old="{ONE}"/>'
+    reads(live, PENDING, f"<stream><update-list>{''.join([*rows, row])}</update-list></stream>")
+    reads(live, ["info", "--type", "patch", "L-1", "L-2"], "".join(parts), xml=False)
+    assert klp_updates.plan(live.host, level="latest")["live_patch"] == {}
