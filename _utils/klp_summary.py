@@ -84,16 +84,13 @@ def _refused(function, *args):
 
 def _patch_problems(host):
     found = _refused(klp_preflight.maintenance_problems, host) or _refused(_not_enabled, host)
-    try:
-        klp_runs.backend(host)
-    except ERRORS as exc:
-        found.append(str(exc))
-    return found
+    return found + [sentence for sentence in _refused(klp_runs.problems, host) if sentence not in found]
 
 
 def _not_enabled(host):
-    """Before the kernel is locked nobody knows what is pending."""
-    missing = klp_live.missing_tools(host) or klp_preflight.unlocked(host)
+    """Before the kernel is locked nobody knows what is pending. Lifecycle data are needed for no live patch."""
+    tools = [name for name in klp_live.missing_tools(host) if not name.startswith("lifecycle-data-")]
+    missing = tools or klp_preflight.unlocked(host)
     names = ", ".join(missing)
     said = f"live patching is not enabled, missing or not locked: {names}; run state.apply klp on this host first"
     return [said] if missing else []

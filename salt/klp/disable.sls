@@ -7,6 +7,7 @@ klp-disabled:
     - comment: {{ skipped | json }}
 {%- elif wrong %}
   test.fail_without_changes:
+    - name: {{ wrong | json }}  # with test=True the comment is Salt's own
     - comment: {{ wrong | json }}
 {%- else %}
   klp.disabled: []

@@ -10,6 +10,7 @@ klp-restored:
     - comment: {{ skipped | json }}
 {%- elif wrong %}
   test.fail_without_changes:
+    - name: {{ wrong | json }}  # with test=True the comment is Salt's own
     - comment: {{ wrong | json }}
 {%- else %}
   root_backup.restored:

@@ -2,6 +2,7 @@
 
 import json
 import re
+import time
 
 import pytest
 
@@ -268,6 +269,14 @@ def test_a_host_of_others_is_refused_as_such(debian, sls):
     assert snapshot(one) == before
 
 
+@pytest.mark.parametrize("sls", ["klp", "klp.patch", "klp.disable"])
+def test_a_prediction_on_a_host_of_others_has_the_sentence(debian, sls):
+    """Salt's test.fail_without_changes has a comment of its own under test=True."""
+    answer = apply(debian(), sls, test=True)
+    (ident,) = [ident for ident, text in answer.failed.items() if not text.startswith("One or more requisite failed")]
+    assert answer.rc != 0 and answer.states[ident]["name"].startswith("not a SUSE host (")
+
+
 @pytest.mark.parametrize("sls", SLS)
 def test_a_mixed_highstate_passes_with_the_sentence(debian, sls):
     one = debian(unsupported="skip")
@@ -333,6 +342,17 @@ def test_a_registration_that_fails_is_quoted_and_asked_once(sles):
     answer = refused(one, "klp", {"klp-backup-enable": reason.replace("SCC_1234567890abcdef12", "SCC_*****")})
     assert "1234567890abcdef12" not in answer.stdout
     assert asked(one) == [["--status"]]
+    one.faults()
+    assert apply(one, "klp").failed == {}
+
+
+def test_a_registration_that_does_not_answer_is_given_up_within_a_minute(sles):
+    one = sles("fresh")
+    one.install_fake("SUSEConnect")
+    one.faults(suseconnect_hangs=300)
+    started = time.monotonic()
+    refused(one, "klp", {"klp-backup-enable": "SUSEConnect --status: no end within 50 seconds"})
+    assert time.monotonic() - started < 90
     one.faults()
     assert apply(one, "klp").failed == {}
 

@@ -16,7 +16,20 @@ import klp_updates
 import zypp_solver
 from _runners.klp import answers
 from tests.unit.conftest import KERNEL, LP
-from tests.unit.hosts import FIRST, KERNEL_PACKAGE, ONE, THIRD, THREE, TOOLS, TWO, becomes, has, remembers, rpm
+from tests.unit.hosts import (
+    FIRST,
+    KERNEL_PACKAGE,
+    LIFECYCLE,
+    ONE,
+    THIRD,
+    THREE,
+    TOOLS,
+    TWO,
+    becomes,
+    has,
+    remembers,
+    rpm,
+)
 
 NOW = 1_700_000_000
 OOPS = "BUG: unable to handle page fault"
@@ -298,6 +311,12 @@ def test_a_host_that_is_not_enabled_has_to_be_enabled_first(host):
     host.changed()
     rpm(host, {"kernel-default": KERNEL_PACKAGE, LP: ONE})
     assert preview(host) == refusal(DISABLED.format(TOOLS))
+
+
+def test_lifecycle_data_are_no_reason_to_leave_a_host_out(host):
+    host.changed()
+    rpm(host, {"kernel-default": KERNEL_PACKAGE, TOOLS: "1.4-1", LP: ONE, LIFECYCLE: ""})
+    assert klp_live.missing_tools(host.host) == [LIFECYCLE] and preview(host)["refusals"] == []
 
 
 def test_tools_that_cannot_be_asked_for_are_told(host, monkeypatch):
