@@ -23,6 +23,7 @@ RECORD = "left-out"
 NO_PLAN = ("metadata_age", "scriptlets")  # settings below klp:update that no plan depends on
 REMEMBERED = 5000  # advisories whose first sight is kept
 ERRORS = (CommandExecutionError, SaltInvocationError, ValueError, OSError)
+HELD = "this host went back to live patch {} and is held there; let newer ones come with: salt {} klp.unhold"
 OTHER_LEVEL = (
     "live patch of another level, or of a kernel that does not run: pillar klp:level, or a hold, keeps it away"
 )
@@ -78,7 +79,7 @@ def _ask(host):
     reasons, level = [], host.settings["level"]
     plan = _try(reasons, lambda: klp_updates.plan(host, level=level), None) or klp_updates.plan(host)
     advisories = {item["id"]: item for item in zypp_solver.advisories(host) + zypp_solver.unwanted(host)}
-    left = left_out(plan, zypp_packages.packages(host))
+    left = dict(_held_back(host), **left_out(plan, zypp_packages.packages(host)))
     security = {
         key: item["severity"] if item["severity"] in klp_cves.SEVERITIES else "unspecified"
         for key, item in advisories.items()
@@ -94,6 +95,13 @@ def _ask(host):
         ],
         "reasons": reasons,
     }
+
+
+def _held_back(host):
+    """Return the advisories that a hold of ours locks, with the reason: ``{id: reason}``."""
+    hold = klp_hold.held() or {"locks": []}
+    own = {f"patch:{item['id']}": item["id"] for item in zypp_solver.unwanted(host)}
+    return {own[lock]: HELD.format(hold["edition"], host.id) for lock in hold["locks"] if lock in own}
 
 
 def _of_kernel(plan, item):

@@ -23,7 +23,6 @@ import zypp_plan
 import zypp_unwanted
 
 HINTS = "hints"  # record of what asks for a reboot
-SKIPPED = 106  # what zypper ends with where it skips a repository; "refresh" ends with 4 then (measured)
 COMMANDS = {"install": ["install"], "update": ["update"], "downgrade": ["install", "--oldpackage"]}
 UNREADABLE = "repository {} cannot be read (zypper exit {}): {}"
 NO_REPOSITORIES = (

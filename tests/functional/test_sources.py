@@ -155,6 +155,28 @@ def test_a_new_product_has_no_update_yet(sles):
     assert ask(host, "klp.preflight refresh=True") == [[]]
 
 
+def test_no_live_patch_yet_is_an_answer_for_a_new_kernel(sles):
+    host = sles("converged", kernel="5.14.21-150500.55.99-default")
+    available, live, rest = ask(host, "klp.available", "klp.preflight refresh=True", "zypper.advisories")
+    assert available == [] and isinstance(rest, list)
+    assert len(live) == 1 and live[0].startswith(
+        "the package of the running kernel 5.14.21-150500.55.99-default is not"
+    )
+
+
+def test_the_way_back_needs_only_what_it_leads_to(sles):
+    host = sles("converged", rollback={"level": 1})
+    host.repo(LP_UPDATES, on=False)
+    answer = apply(host, "klp.rollback")
+    assert (answer.rc, answer.failed) == (0, {})
+    assert host.editions(LP) == [FIRST]
+    host.repo(LP_UPDATES)
+    assert apply(host, "klp.patch").failed == {}
+    left = {item["id"][-4:]: item["reason"] for item in document(host)["updates"]["left_out"]}
+    held = f"this host went back to live patch {FIRST} and is held there; let newer ones come with: salt {host.name} "
+    assert (left["3001"], left["3179"]) == (f"{held}klp.unhold", f"{held}klp.unhold")
+
+
 def test_channels_of_another_server_have_other_names(sles):
     host = sles("converged")
     for number, alias in enumerate(packages.REPOSITORIES):

@@ -36,7 +36,11 @@ PLAN: dict = {
     "packages": {"curl": {"old": "1-1", "new": "2-1"}, "half": {"old": "1-1", "new": "2-1"}, "gone": {"new": None}},
     "live_patch": {LP: {"old": ONE, "new": TWO}},
     "reload": {},
-    "skipped": [skipped("A-kernel", "needs kernel-default"), skipped("dbus-1", "asks for a reboot", "package")],
+    "skipped": [
+        skipped("A-kernel", "needs kernel-default"),
+        skipped("A-locked", "locked by the administrator"),
+        skipped("dbus-1", "asks for a reboot", "package"),
+    ],
     "contents": {
         "A-curl": {"curl": "2-1", "absent": "2-1"},
         "A-half": {"half": "2-1", "dbus-1": "2-1"},
@@ -62,6 +66,7 @@ FOREIGN = "kernel-livepatch-5_14_21-150500_55_12-default"
 def test_what_is_still_needed_after_a_plan_is_left_out():
     assert klp_document_updates.left_out(PLAN, {**INSTALLED, FOREIGN: "1-1"}) == {
         "A-kernel": "needs kernel-default",
+        "A-locked": "locked by the administrator",
         "A-half": "dbus-1 asks for a reboot",
         "A-other": zypp_plan.STILL_NEEDED,
         "A-lp3": klp_document_updates.OTHER_LEVEL,
@@ -103,8 +108,14 @@ def left(found):
 
 def test_pending_and_left_out_are_told_by_severity(planned):
     found = updates(planned)
-    assert found["pending"] == {**NONE, "important": 3}
-    assert left(found) == {"A-half": "critical", "A-kernel": "unspecified", "A-lp3": "important", "A-other": "moderate"}
+    assert found["pending"] == {**NONE, "important": 2}
+    assert left(found) == {
+        "A-half": "critical",
+        "A-kernel": "unspecified",
+        "A-locked": "important",
+        "A-lp3": "important",
+        "A-other": "moderate",
+    }
     assert [item["id"] for item in found["left_out"] if item["kernel"]] == ["A-kernel"]
     assert found["restart"] == {"host": ["dbus-1-2-1"], "services": ["sshd.service"]}
     assert (found["repositories"], found["reason"]) == ([], None)
@@ -120,9 +131,20 @@ def test_the_plan_is_made_again_only_when_something_has_changed(planned):
     updates(planned)
     planned.pillar["klp"] = {"update": {"reboot": True}}
     updates(planned)
-    remembers(planned, "hold", {"package": LP})
+    remembers(planned, "hold", {"package": LP, "edition": ONE, "from": TWO, "since": 1, "locks": []})
     updates(planned)
     assert planned.plans == ["latest"] * 5
+
+
+def test_what_a_hold_locks_is_left_out_and_not_pending(planned, monkeypatch):
+    monkeypatch.setattr(zypp_solver, "unwanted", lambda host: [advisory("A-locked"), advisory("A-held")])
+    locks = ["patch:A-held", "patch:A-gone", f"{LP}>{ONE}"]
+    remembers(planned, "hold", {"package": LP, "edition": ONE, "from": TWO, "since": 1, "locks": locks})
+    found = updates(planned)
+    assert found["pending"] == {**NONE, "important": 2}
+    reasons = {item["id"]: item["reason"] for item in found["left_out"]}
+    assert reasons["A-held"].startswith(f"this host went back to live patch {ONE} and is held there; let newer")
+    assert reasons["A-locked"] == "locked by the administrator"
 
 
 def test_first_sight_is_remembered_and_forgotten(planned):
@@ -130,17 +152,18 @@ def test_first_sight_is_remembered_and_forgotten(planned):
     assert {item["id"]: item["since"] for item in updates(planned)["left_out"]} == {
         "A-half": 5,
         "A-kernel": NOW,
+        "A-locked": NOW,
         "A-lp3": NOW,
         "A-other": NOW,
     }
-    assert set(record("left-out")) == {"A-half", "A-kernel", "A-lp3", "A-other"}
+    assert set(record("left-out")) == {"A-half", "A-kernel", "A-locked", "A-lp3", "A-other"}
     planned.clock.now += 9
     assert {item["since"] for item in updates(planned)["left_out"]} == {5, NOW}
 
 
 def test_first_sights_are_bounded(planned, monkeypatch):
     monkeypatch.setattr(klp_document_updates, "REMEMBERED", 1)
-    assert [item["since"] for item in updates(planned)["left_out"]] == [NOW, None, None, None]
+    assert [item["since"] for item in updates(planned)["left_out"]] == [NOW, None, None, None, None]
     assert len(record("left-out")) == 1
 
 
@@ -148,14 +171,14 @@ def test_a_damaged_record_is_named_and_nothing_is_guessed(planned):
     planned.file(f"{klp_paths.RECORDS}/left-out.json", "{")
     found = updates(planned)
     assert "left-out.json: cannot be read" in found["reason"]
-    assert {item["since"] for item in found["left_out"]} == {None} and len(found["left_out"]) == 4
+    assert {item["since"] for item in found["left_out"]} == {None} and len(found["left_out"]) == 5
 
 
 def test_without_a_live_patch_to_plan_the_rest_is_planned(planned):
     planned.problem = "no live patch package for the running kernel"
     found = updates(planned)
     assert found["reason"] == planned.problem and planned.plans == ["latest", None]
-    assert found["pending"] == {**NONE, "important": 2}
+    assert found["pending"] == {**NONE, "important": 1}
     assert left(found)["A-lp2"] == "important"
     assert updates(planned)["reason"] == planned.problem
 

@@ -54,7 +54,7 @@ def test_a_refresh_without_repositories_says_what_to_do(minion, programs):
     [
         (
             {"retcode": 4, "stdout": recorded("zypper/refresh-broken.txt")},
-            r"repository gone cannot be read \(zypper exit 106\)",
+            r"repository gone cannot be read \(zypper exit 4\)",
         ),
         ({"stderr": "Skipping repository 'gone' because of the above error."}, "repository gone cannot be read"),
         ({"retcode": 4, "stderr": "no key"}, r"repository unknown cannot be read \(zypper exit 4\): no key"),
