@@ -29,7 +29,7 @@ __func_alias__ = {"list_": "list"}
 
 
 def __virtual__():
-    wrong = PROBLEM or klp_host.foreign()
+    wrong = PROBLEM or klp_host.foreign(())
     return (False, wrong) if wrong else True
 
 

@@ -22,7 +22,7 @@ except ImportError as exc:
 
 
 def __virtual__():
-    wrong = PROBLEM or klp_host.foreign()
+    wrong = PROBLEM or klp_host.foreign(())
     return (False, wrong) if wrong else True
 
 

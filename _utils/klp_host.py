@@ -48,10 +48,15 @@ def of(salt, pillar, grains, context=None, run=None):
     return host
 
 
-def foreign():
-    """Return why nothing of salt-klp works on this system, one sentence, or ``None``: it is none of SUSE's."""
+def foreign(programs=("zypper", "rpm")):
+    """
+    Return why a module does not work on this system, one sentence, or ``None``: it is none of SUSE's.
+
+    programs
+        what the module needs.
+    """
     wrong = klp_family.foreign(klp_sys.text(klp_paths.OS_RELEASE))
-    missing = [name for name in ("zypper", "rpm") if not salt.utils.path.which(name)]
+    missing = [name for name in programs if not salt.utils.path.which(name)]
     return wrong or (f"command {missing[0]} not found on this SUSE host: install it" if missing else None)
 
 

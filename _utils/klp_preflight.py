@@ -116,8 +116,8 @@ def maintenance_problems(host):
 
     The support window as pillar ``klp:window:refuse`` says; where locks come first, whether a backup can be made after
     them; repositories, which are refreshed; whether these hold updates and live patches at all; whether they have the
-    live patch that pillar ``klp:level`` wants; whether
-    the klp tool is understood and agrees with the kernel. Raises CommandExecutionError where that cannot be found out.
+    live patch that pillar ``klp:level`` wants; whether the klp tool is understood and agrees with the kernel. Raises
+    CommandExecutionError where that cannot be found out.
     """
     found = _hopeless(host) or _mendable(host, enabling=False) + klp_arrival.problems(host) + klp_window.problems(host)
     found = found or (klp_runs.problems(host) if unlocked(host) else [])

@@ -95,6 +95,14 @@ def test_a_backend_is_asked_whether_it_can_work(host, programs, backup, answer, 
     assert runs(host) == []
 
 
+def test_a_backend_that_cannot_work_opens_no_run(host, programs):
+    host.pillar["klp"] = {"backup": {"backend": "snapper"}}
+    programs.on(CONFIGS, "config,subvolume\n")
+    with pytest.raises(CommandExecutionError, match="^snapper has no configuration root: make it with: "):
+        host.salt["root_backup.create"]()
+    assert runs(host) == []
+
+
 def test_a_backup_program_that_is_not_there_is_named(host, monkeypatch):
     host.pillar["klp"] = {"backup": dict(COMMAND)}
     monkeypatch.setattr("salt.utils.path.which", lambda name: None)

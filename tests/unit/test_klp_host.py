@@ -10,7 +10,7 @@ import klp_pillar
 import klp_sys
 import zypp_solver
 from tests.unit.conftest import KERNEL, LP
-from tests.unit.hosts import FIRST, LATER, ONE, PENDING, has, reads, repository, tool, writes
+from tests.unit.hosts import FIRST, LATER, LIFECYCLE, ONE, PENDING, has, reads, repository, tool, writes
 from tests.unit.loader import recorded
 
 
@@ -86,7 +86,7 @@ def test_a_host_knows_its_kernel(minion):
     host = minion.host
     assert (host.release, host.live_patch_package, host.module(ONE)) == (KERNEL, LP, FIRST)
     assert host.kernel == {"release": KERNEL, "version": "5.14.21-150500.55.7", "flavour": "default"}
-    assert host.tools == {"packages": ["kernel-livepatch-tools"], "pattern": ""}
+    assert host.tools == {"packages": ["kernel-livepatch-tools", LIFECYCLE], "pattern": ""}
     assert host.product == "sle-module-live-patching" and host.unsupported_reason() is None
 
 
