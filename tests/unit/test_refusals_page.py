@@ -1,0 +1,32 @@
+"""The page "When it refuses" has what the product says: a sentence that changes takes its row with it."""
+
+import pytest
+
+import klp_arrival
+import klp_family
+import klp_kernel
+import klp_register
+import klp_snapper
+import klp_sys
+from tests.unit.loader import ROOT
+
+PAGE = (ROOT / "docs" / "how-to" / "refusals.md").read_text(encoding="utf-8")
+FAILED = {"retcode": 67, "stdout": "Error: no", "stderr": ""}
+SAID = [
+    (
+        klp_arrival.NEVER.format("/etc/sysconfig/livepatching"),
+        "LIVEPATCH_KERNEL is never in /etc/sysconfig/livepatching",
+    ),
+    (klp_arrival.FULL, "MiB free, and a live patch makes a new initrd of "),
+    (klp_kernel.REFUSAL.replace("{base}", "kernel-default-base"), " is that of kernel-default-base"),
+    (klp_family.NOT_SUSE, "not a SUSE host ("),
+    (klp_sys.NOT_SEEN, "nothing is known of live patches in this kernel"),
+    (klp_snapper.problem({}, "root"), "snapper has no configuration "),
+    (klp_register.refusal(["--status"], FAILED), "SUSEConnect --status: "),
+    (klp_register.refusal(["--product", "x"], FAILED, code=False), "; if this product needs a registration code: "),
+]
+
+
+@pytest.mark.parametrize(("sentence", "part"), SAID, ids=[part.strip() for _, part in SAID])
+def test_what_is_said_has_a_row(sentence, part):
+    assert part in sentence and part in PAGE
