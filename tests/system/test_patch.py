@@ -88,7 +88,11 @@ def test_a_running_program_counts_on(story):
 
 
 def test_packages_are_those_that_were_promised(story):
-    assert names(set(story.packages["enabled"]) - set(story.packages["new"])) == {LIVE_PATCH, "kernel-livepatch-tools"}
+    assert names(set(story.packages["enabled"]) - set(story.packages["new"])) == {
+        LIVE_PATCH,
+        "kernel-livepatch-tools",
+        "lifecycle-data-sle-module-live-patching",
+    }
     assert names(set(story.packages["klp.patch"]) - set(story.packages["enabled"])) == UPDATED | {LIVE_PATCH}
     assert f"{LIVE_PATCH}-{FIRST}.x86_64" in story.packages["enabled"]
     assert f"{LIVE_PATCH}-{THIRD}.x86_64" in story.packages["klp.patch"]
