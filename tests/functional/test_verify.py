@@ -6,7 +6,8 @@ from tests.functional.conftest import FIRST, KERNEL, LOCKS, LP, SECOND, THIRD, a
 from tests.functional.refusal import named
 
 MODULE_1, MODULE_2, MODULE_3 = "livepatch_1_150500_9_3_1", "livepatch_2_150500_2_1", "livepatch_3_150500_2_1"
-CHECKS = ["transition", "active", "package", "kernel", "uname", "taint", "initrd", "locks", "packages", "reboot"]
+CHECKS = ["transition", "active", "package", "retracted", "kernel", "uname", "taint", "initrd", "locks", "packages"]
+CHECKS += ["scriptlets", "reboot"]
 CVES = ["CVE-2023-1077", "CVE-2023-1281", "CVE-2023-2002", "CVE-2023-3090"]
 INITRD = f"/boot/initrd-{KERNEL}"
 
@@ -47,9 +48,11 @@ def test_ok(sles):
             "transition": ("ok", "ready"),
             "active": ("ok", MODULE_3),
             "package": ("ok", f"{LP}-{THIRD}"),
+            "retracted": ("ok", f"{THIRD} was not withdrawn"),
             "kernel": ("ok", KERNEL),
             "locks": ("ok", "all kernel packages are locked"),
             "packages": ("ok", "none was cut off"),
+            "scriptlets": ("ok", "none failed"),
             "uname": ("ok", "(b2a976e/lp)"),
             "taint": ("ok", "32768"),
             "initrd": ("ok", MODULE_3),
