@@ -53,6 +53,8 @@ TEXTS = {
     "etc/products.d/SLES.prod": PRODUCT,
     "etc/rpm/macros.sles": "%_dbpath /usr/lib/sysimage/rpm\n",
     "etc/zypp/needreboot": "",  # as SUSE ships it since libzypp 17.27.0 (libzypp.changes)
+    # What that libzypp knows by itself (TargetImpl.cc) and the one of Debian 12 (17.25.7) does not: a kernel.
+    "etc/zypp/needreboot.d/newer-libzypp": "provides:kernel\n",
 }
 PROGRAMS = {"klp-test-hook": "usr/sbin", "lsinitrd": "usr/bin", "boot": "usr/lib/lab"}
 
