@@ -147,9 +147,10 @@ def settings():
     """
     Return the checked pillar of this host, without its secrets.
 
-    Returns ``{"settings": {...}, "problems": [sentences], "locks": [packages to lock]}``; with problems the wrong
-    values are the defaults, and of an unknown kernel there is nothing to lock. ``klp.preflight`` refuses both. The word
-    ``auto`` of product and tools is shown as what it means on this host.
+    Returns ``{"settings": {...}, "problems": [sentences], "locks": [packages to lock], "unsupported" (why this host is
+    not live patched at all, or None)}``; with problems the wrong values are the defaults, and of an unknown kernel
+    there is nothing to lock. ``klp.preflight`` refuses both. The word ``auto`` of product and tools is shown as what it
+    means on this host.
 
     CLI Example::
 
@@ -165,12 +166,13 @@ def preflight(refresh=False):
     refresh
         bool: look at all that a maintenance run (SLS ``klp.patch``) needs. The repositories are refreshed, and have to
         have the live patch that pillar ``klp:level`` wants; the klp tool has to be understood and to agree with the
-        kernel; the support window is looked at as pillar ``klp:window:refuse`` says. Starts zypper.
+        kernel; the support window is looked at as pillar ``klp:window:refuse`` says; where locks have yet to be set,
+        the backend of the backup has to be able to make one. Starts zypper.
 
     Without it no zypper is started: pillar, a restoration that waits for a restart, the family of the host, a read-only
     /usr, flavour and architecture, the kernel's live patching, the package of the running kernel, the settings of
-    purge-kernels, and locks that would freeze the live patch. Raises CommandExecutionError where one of these cannot be
-    found out.
+    purge-kernels, and locks that would freeze the live patch; where a live patch has yet to come, LIVEPATCH_KERNEL and
+    the room in /boot. Raises CommandExecutionError where one of these cannot be found out.
 
     CLI Example::
 
