@@ -102,8 +102,8 @@ SCHEMA = {
             "packages": _list(
                 "name",
                 ["auto"],
-                "Packages with the klp tool and the lifecycle data, which the support window is read from; auto: as the "
-                "host's family has it.",
+                "Packages with the klp tool and the lifecycle data, which the support window is read from; auto: as "
+                "the host's family has it.",
             ),
             "kernel": _bool(
                 False,

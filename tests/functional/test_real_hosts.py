@@ -43,6 +43,12 @@ def command(reason):
     return reason.rsplit(" with: ", 1)[1]
 
 
+def part(pattern, text):
+    """Return the group of a pattern in a text that has it."""
+    (found,) = re.findall(pattern, text)
+    return found
+
+
 def shell(one, text):
     """Run a command as a person would."""
     done = one.run(["sh", "-c", text])
@@ -151,7 +157,7 @@ def test_kernel_default_base_is_refused_and_the_command_helps(minimal, locked):
     reason = base_reason(one, f"zypper removelock kernel-default {SHORT}; " if locked else "")
     refused(one, "klp", {"klp-ready": reason})
     refused(one, "klp.patch", {"klp-ready": reason})
-    by_hand = re.search(r"restarted for that: (.*); or set", reason)[1].replace("zypper ", "zypper -n ")
+    by_hand = part(r"restarted for that: (.*); or set", reason).replace("zypper ", "zypper -n ")
     shell(one, by_hand)
     assert apply(one, "klp").failed == {}
     assert one.live_patches() == {THIRD_MODULE: LOADED}
@@ -382,7 +388,7 @@ def test_the_lifecycle_data_come_with_the_tools_and_pillar_can_leave_them_out(sl
     assert other.editions(LIFECYCLE_DATA) == []
     reason = other.salt_call("klp_audit.window").data["reason"]
     assert reason.startswith("no lifecycle data of live patches are installed: install them with: zypper install ")
-    shell(other, re.search(r"with: (zypper install \S+),", reason)[1].replace("zypper ", "zypper -n "))
+    shell(other, part(r"with: (zypper install \S+),", reason).replace("zypper ", "zypper -n "))
     assert other.salt_call("klp_audit.window").data["state"] == "expired"
 
 
