@@ -55,7 +55,7 @@ def split(unwanted, chosen, contents):
 
 def _newest(name, chosen, contents):
     """Return ``(edition, id)`` of the newest edition of a package that the chosen advisories bring."""
-    found = (None, None)
+    found: tuple = (None, None)
     for ident in chosen:
         edition = contents.get(ident, {}).get(name)
         if edition and (found[0] is None or klp_cves.newer(edition, found[0])):
