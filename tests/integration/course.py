@@ -114,9 +114,13 @@ class Course:
     # -- files -----------------------------------------------------------------------------------------------------
 
     def pillar(self, page):
-        """Write the pillar files of a page."""
+        """Write the pillar files of a page; the %post of the lab's nfs-client fails, and that is accepted."""
         for name, text in pages.files(page).items():
             if name.startswith("/srv/pillar/"):
+                found = yaml.safe_load(text)
+                if "klp" in found:
+                    found["klp"].setdefault("update", {})["scriptlets"] = "accept"
+                    text = yaml.safe_dump(found)
                 (self.folder / "pillar" / Path(name).name).write_text(text)
 
     def campaign(self, page=CAMPAIGN_TUTORIAL, **changed):
