@@ -6,8 +6,6 @@ What is known about a host: CVEs, support window, what a restart would bring, al
 :pillar: ``klp`` (see ``docs/reference/pillar.md``)
 """
 
-import salt.utils.path
-
 VERSION = "0.2.0"
 try:
     import klp_fresh
@@ -165,7 +163,7 @@ def state_summary(run="", services=None):
     services
         as for ``klp_audit.health``.
 
-    Returns ``{"version": 1, "host", "time" (seconds since 1970), "kernel", "transition", "package" (live patch package
+    Returns ``{"version": 2, "host", "time" (seconds since 1970), "kernel", "transition", "package" (live patch package
     of the running kernel), "live_patch" (edition installed, or None), "active" (module, or None), "unfinished" (bool),
     "held" (edition, or None), "restoring" (bool), "run": {"opened", "finished", "backup"} or None, "busy" (jobs that
     change this host), "health"}``.
@@ -187,8 +185,9 @@ def run_preview(kind="patch", level="previous"):
         for a rollback: ``previous``, a number or an edition.
 
     Returns what ``klp_audit.state_summary`` does, and ``"changes"`` (``{package: new edition}``), ``"target"`` (edition
-    of the live patch afterwards), ``"refusals"`` (sentences; none is the go-ahead) and ``"seconds"`` (that the last run
-    took, or None).
+    of the live patch afterwards), ``"skipped"`` (what it would leave out, ``[{"reason", "advisories", "packages",
+    "more" (number of names that are not told)}]``), ``"refusals"`` (sentences; none is the go-ahead) and ``"seconds"``
+    (that the last run took, or None).
 
     CLI Example::
 

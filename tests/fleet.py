@@ -137,7 +137,7 @@ SEVERITY = {
     "CVE-2026-21999": "moderate",
     "CVE-2025-68724": "low",
 }
-NONE = dict.fromkeys(SEVERITIES, 0)
+NONE: dict[str, int] = dict.fromkeys(SEVERITIES, 0)
 GLIBC = {
     "id": "SUSE-SLE-Module-Basesystem-15-SP5-2026-1375",
     "severity": "important",

@@ -56,7 +56,7 @@ def test_a_plan_names_the_updates_that_it_leaves_out_also_of_hosts_with_nothing_
 def test_a_report_names_the_updates_that_were_left_out():
     book = Book()
     book.found.plan["skipped"] = ROWS
-    document = {"hosts": {}, "left_out": {}}
+    document: dict = {"hosts": {}, "left_out": {}}
     assert LEFT_OUT in show.report_text(book.found, document, [{"at": START}])
 
 

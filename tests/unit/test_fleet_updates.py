@@ -7,7 +7,7 @@ from tests.fleet import FROZEN, GLIBC, KERNEL_ITSELF, NONE, NOW, day, document
 from tests.unit.test_fleet import only, summary
 
 ITEM = {"id": "a", "severity": "critical", "kernel": False, "reason": "excluded", "since": None}
-CASES = [
+CASES: list = [
     ("failed", "withdrawn the live patch 5-150500.2.1 that is installed: klp.rollback goes back",
      {"live_patch__retracted": True}),
     ("failed", "is installed: klp.patch brings 6-1.1", {"live_patch__retracted": True, "live_patch__newest": "6-1.1"}),

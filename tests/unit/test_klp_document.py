@@ -63,7 +63,7 @@ CHECKS = [
 ]
 
 
-UPDATES = {
+UPDATES: dict = {
     "pending": dict.fromkeys(("critical", "important", "moderate", "low", "unspecified"), 0),
     "left_out": [
         {"id": "A-1", "severity": "important", "kernel": False, "reason": "excluded", "since": 1699000000},
@@ -314,7 +314,7 @@ def test_the_grain_tells_the_document_and_starts_nothing(host, monkeypatch):
     }
 
 
-KNOWN = {**UPDATES, "reason": None, "repositories": [{"alias": "Updates", "time": 1, "frozen": False}]}
+KNOWN: dict = {**UPDATES, "reason": None, "repositories": [{"alias": "Updates", "time": 1, "frozen": False}]}
 
 
 @pytest.mark.parametrize(
