@@ -56,7 +56,7 @@ def retracted(paths, prefix):
     Returns ``{"packages": {name: {edition: [ids]}}, "known" (bool: there is an advisory of such packages), "unread":
     [aliases of repositories whose file is of a kind that Python cannot unpack, damaged or cut off]}``.
     """
-    found = {"packages": {}, "known": False, "unread": []}
+    found: dict = {"packages": {}, "known": False, "unread": []}
     for alias, path in sorted(paths.items()):
         try:
             _withdrawn(path, prefix, found)
