@@ -16,7 +16,8 @@ POSTS = "/var/lib/lab/posts"
 RECORDS = "/var/lib/salt-klp"
 HISTORY = "/var/log/zypp/history"
 CALLS = Path(__file__).parent.parent / "functional" / "calls.py"
-# What is of one run only: its id, its backup, its times and a digest of what was installed when it began.
+# What is of one run only: its id, its backup, its times, a digest of what was installed when it began, and how long
+# libzypp's log was when a scriptlet failed (scriptlets.json).
 OF_ONE_RUN = re.compile(r"\d{8}T\d{6}Z-[0-9a-f]+|vol-\d+|[0-9a-f]{64}")
 A_TIME = 10**9
 
@@ -24,7 +25,7 @@ A_TIME = 10**9
 def plain(value: Any) -> Any:
     """Return a record without what is of one run only."""
     if isinstance(value, dict):
-        return {key: plain(item) for key, item in sorted(value.items())}
+        return {key: "*" if key == "log" else plain(item) for key, item in sorted(value.items())}
     if isinstance(value, list):
         return [plain(item) for item in value]
     if isinstance(value, str):
