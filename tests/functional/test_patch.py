@@ -24,6 +24,7 @@ UPDATED = {
     "libzypp": "17.31.20-150500.3.6.1",
     "nfs-client": "2.1.1-150500.22.3.1",
 }
+TOOLS = {"kernel-livepatch-tools": "1.4-150500.1.1", "lifecycle-data-sle-module-live-patching": "1-150500.10.2.1"}
 NEEDS_KERNEL = "needs kernel-default, and the kernel stays as it is"
 NO_WAY = "zypper holds back dkms-agent: it cannot be installed with the locks and repositories as they are"
 REBOOT = "asks for a reboot; allow it with pillar klp:update:reboot"
@@ -90,7 +91,7 @@ def test_host_is_enabled_and_patched_without_a_new_kernel(sles, golden):
     before = one.packages()
 
     predicted, done, new = predicted_then_done(one, "klp")
-    tools = {} if golden == "enabled" else {"kernel-livepatch-tools": "1.4-150500.1.1"}
+    tools = {} if golden == "enabled" else TOOLS
     assert {**editions(predicted), **tools} == {**editions(done), **tools} == new
     assert new == ({} if golden == "enabled" else {LP: THIRD, **tools})
     assert predicted.changes["klp-locks"] == done.changes["klp-locks"] == {"locked": {"old": [], "new": LOCKS}}
@@ -152,7 +153,7 @@ def test_maintenance_run_alone_sets_the_locks_first_and_foretells_only_what_it_c
         f"Nothing can be said or done before these are locked: {', '.join(LOCKS)}"
     )
     assert editions(predicted) == {LP: THIRD}
-    tools = {} if golden == "enabled" else {"kernel-livepatch-tools": "1.4-150500.1.1"}
+    tools = {} if golden == "enabled" else {"kernel-livepatch-tools": TOOLS["kernel-livepatch-tools"]}
     assert {**editions(done), **tools} == new == {**UPDATED, LP: THIRD, **tools}
     assert one.editions("kernel-default") == [KERNEL_EDITION]
     assert one.live_patches() == {"livepatch_3_150500_2_1": LOADED}
