@@ -5,7 +5,18 @@ import stat
 
 import pytest
 
-from tests.functional.conftest import BACKUP, COMMAND_BACKEND, LOCKS, THIRD, VERIFY, VOLUMES, apply, snapshot, volumes
+from tests.functional.conftest import (
+    BACKUP,
+    COMMAND_BACKEND,
+    LOCKS,
+    THIRD,
+    VERIFY,
+    VOLUMES,
+    apply,
+    settings,
+    snapshot,
+    volumes,
+)
 from tests.functional.refusal import causes
 
 RUNS = "/var/lib/salt-klp/runs.json"
@@ -122,6 +133,7 @@ def test_snapper_that_fails_stops_the_run(sles, fault, reason):
     one = sles("enabled", backup=SNAPPER)
     one.install_fake("snapper")
     one.faults(snapper=fault)
+    assert one.zypper("al", *LOCKS).returncode == 0  # where it is not locked yet the preflight asks the backend
     before = installed(one)
     answer = apply(one, "klp.patch")
     assert list(causes(answer)) == ["klp-backup"]
@@ -162,7 +174,7 @@ def test_run_is_finished_and_the_next_one_makes_its_own_backup(sles):
     assert apply(one, "klp.patch").failed == {}
     first = runs(one)
     assert [item["finished"] is not None for item in first] == [True]
-    one.salt.pillar({"klp": {"backup": COMMAND_BACKEND, "level": 3}})
+    one.salt.pillar(settings(level=3))
     assert apply(one, "klp.patch").failed == {}
     assert runs(one)[0] == first[0]
     assert [volume[0] for volume in volumes(one)] == ["vol-1", "vol-2"]

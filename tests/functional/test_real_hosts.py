@@ -15,7 +15,6 @@ from tests.functional.conftest import (
     LP,
     NEW_KERNEL,
     NEW_KERNEL_EDITION,
-    THIRD,
     TOOLS,
     apply,
     snapshot,
@@ -31,8 +30,6 @@ NEVER = (
     f"LIVEPATCH_KERNEL is never in {SETTING}: a live patch would be installed and not loaded; let it be loaded with: "
     f"sed -i s/^LIVEPATCH_KERNEL=.*/LIVEPATCH_KERNEL=auto/ {SETTING}"
 )
-SNAPPER = {"backend": "snapper"}
-NO_CONFIGURATION = "snapper has no configuration root: make it with: snapper -c root create-config /"
 SHORT, BASE_EDITION = "kernel-default-base", "5.14.21-150500.55.7.1.150500.6.2.5"
 VERSION = "5.14.21-150500.55.7"
 DEBIAN = 'PRETTY_NAME="Debian GNU/Linux 12 (bookworm)"\nID=debian\nVERSION_ID="12"\n'
@@ -184,44 +181,6 @@ def test_a_maintenance_run_alone_brings_no_kernel(minimal):
     one = minimal(tools={"kernel": True})
     reason = base_reason(one)
     refused(one, "klp.patch", {"klp-repositories": reason})
-
-
-# -- snapper -----------------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("version", ["0.5.6", "0.8.3", "0.8.15"])
-def test_every_snapper_of_sles_makes_the_backup(sles, version):
-    one = sles("enabled", backup=dict(SNAPPER, timeout=30))
-    one.install_fake("snapper")
-    one.run(["snapper", "create", "-d", "by hand | of others"])
-    one.faults(snapper_version=version, snapper_quota=600)  # minutes, if it computes the space that snapshots use
-    answer = apply(one, "klp.patch")
-    assert answer.failed == {}
-    assert answer.changes["klp-backup"]["backup"]["new"] == "2"
-    assert one.salt_call("root_backup.verify", "2").data["files"] > 0
-    assert apply(one, "klp.patch").failed == {}
-
-
-@pytest.mark.parametrize("version", ["0.5.6", "0.8.15"])
-@pytest.mark.parametrize("locked", [False, True])
-def test_a_missing_configuration_comes_with_the_command_before_anything_is_changed(sles, version, locked):
-    one = sles("enabled", backup=SNAPPER)
-    if locked:
-        assert one.zypper("al", *LOCKS).returncode == 0
-    one.install_fake("snapper")
-    one.write("/var/lib/lab/snapper.configs", "{}")
-    one.faults(snapper_version=version)
-    refused(one, "klp.patch", {"klp-backup" if locked else "klp-repositories": NO_CONFIGURATION})
-    shell(one, command(NO_CONFIGURATION.replace("with: ", "with: ", 1)))
-    assert apply(one, "klp.patch").failed == {}
-    assert one.editions(LP) == [THIRD]
-
-
-def test_a_backend_that_is_missing_is_found_out_before_the_locks(sles):
-    one = sles("enabled", backup=SNAPPER)
-    refused(one, "klp.patch", {"klp-repositories": "snapper: command not found"})
-    one.install_fake("snapper")
-    assert apply(one, "klp.patch").failed == {}
 
 
 # -- a kernel that waits -----------------------------------------------------------------------------------------------
