@@ -123,6 +123,7 @@ def host(minion, monkeypatch):
     """A host whose readings are given: what they are made from has tests of its own."""
     answers: dict = {
         "klp_live.kernel_package": {"release": KERNEL, "name": "kernel-default", "edition": EDITION},
+        "klp_live.waiting_kernel": None,
         "klp_health.kernel_errors": [],
         "klp_verify.verify": {"verdict": "reboot_needed", "checks": CHECKS},
         "klp_live.status": {"kernel": KERNEL, "transition": "ready", "active": MODULE, "patches": []},
@@ -387,3 +388,11 @@ def test_a_host_that_nobody_can_verify_has_failed(host):
     assert (found["verdict"], host.context["retcode"]) == ("unknown", 1)
     said = "verification: it does not answer"
     assert found["checks"] == [{"check": "verification", "verdict": "unknown", "detail": said}]
+
+
+@pytest.mark.parametrize(
+    ("flag", "kernel", "needed"), [(False, "kernel-default-6-1", True), (False, None, False), (True, None, True)]
+)
+def test_a_kernel_that_waits_needs_a_restart_where_there_is_no_flag(host, flag, kernel, needed):
+    host.answers.update({"zypp_packages.needs_rebooting": flag, "klp_live.waiting_kernel": kernel})
+    assert host.salt["klp_audit.host"]()["reboot"]["needed"] is needed
