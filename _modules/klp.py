@@ -133,8 +133,8 @@ def available():
     Return the live patches for the running kernel in the repositories, newest first.
 
     A list of ``{"edition", "level", "installed", "repository", "retracted" (bool: its vendor has withdrawn it; None
-    where that is not known)}``. Raises CommandExecutionError where no enabled repository has updates of live patches: then
-    nothing is known of newer ones. Source: zypper(8) search; the status of advisories in updateinfo.xml.
+    where that is not known)}``. Raises CommandExecutionError where no enabled repository has updates of live patches:
+    then nothing is known of newer ones. Source: zypper(8) search; the status of advisories in updateinfo.xml.
 
     CLI Example::
 

@@ -68,11 +68,11 @@ def _kernel_checks(host, package, said):
 
 
 def _retracted(host, edition):
-    found = {"retracted": None, "advisories": [], "read": False}
+    unknown: dict = {"retracted": None, "advisories": [], "read": False}
     try:
-        found = klp_retracted.of(host, edition) if edition else found
+        found = klp_retracted.of(host, edition) if edition else unknown
     except CommandExecutionError as exc:
-        found["reason"] = str(exc)
+        found = dict(unknown, reason=str(exc))
     return klp_checks.retracted(edition, found, klp_retracted.withdrawn(edition, found["advisories"]), host.id)
 
 

@@ -1,4 +1,4 @@
-# QEMU and KVM with libvirt: a snapshot of this virtual machine, made on its hypervisor, which the host asks by ssh.
+# A virtual machine of libvirt (KVM): a snapshot of this virtual machine, made on its hypervisor, which the host asks by ssh.
 # Install libvirt-root-snapshot (beside this file) on both as /usr/local/sbin/libvirt-root-snapshot, mode 0755. Say the
 # hypervisor in /etc/sysconfig/root-snapshot of the host: HYPERVISOR=klp@kvm1. A user of libvirt is root on the
 # hypervisor, so the host gets a key that can do this one thing, in authorized_keys of that user (of group libvirt):

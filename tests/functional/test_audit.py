@@ -112,8 +112,10 @@ def test_without_repositories_nothing_is_up_to_date(sles):
     found, answer = states(host)
     assert found == {"fixed_live": LIVE}
     assert answer["reasons"] == [
-        "no enabled repository has updates of live patches, so nothing is known of newer ones; enable them with: "
-        "zypper mr -e SLE-Module-Live-Patching15-SP5-Updates",
+        (
+            "no enabled repository has updates of live patches, so nothing is known of newer ones; enable them with: "
+            "zypper mr -e SLE-Module-Live-Patching15-SP5-Updates"
+        ),
         "no advisory of kernel or live patch is to be seen: are the update repositories enabled?",
     ]
 

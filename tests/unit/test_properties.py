@@ -49,6 +49,7 @@ PARSERS = [
     ("zypp_cmd", "holder", recorded("zypper/lock-held.txt")),
     ("klp_backup_command", "printed_id", "done\n42\n"),
     ("klp_snapper", "snapshots", recorded("snapper/list.csv")),
+    ("klp_snapper", "version", "snapper 0.8.6\nflags btrfs\n"),
     ("klp_snapper", "configurations", "config,subvolume\nroot,/\n"),
     ("klp_lvm", "volumes", recorded("lvm/thin.json")),
     ("klp_backup_look", "mounts", "26 1 0:22 /@ / rw,relatime shared:1 - btrfs /dev/vda rw\n"),
@@ -59,6 +60,7 @@ PARSERS = [
 OTHERS = {
     "klp_checks.taint": "any text at all is an answer: test_klp_checks.py",
     "klp_cmd.shortened": "any text at all has a shorter one: below",
+    "klp_family.foreign": "any text at all is an answer: test_klp_family.py",
     "klp_lifecycle.read": "it wants a name as well: test_klp_lifecycle.py",
     "zypp_cmd.check_capability": "it refuses an argument of a person: test_zypp_cmd.py",
     "zypp_locks.records": "no text is an error, as for libzypp: below",

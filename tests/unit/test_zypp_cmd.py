@@ -14,8 +14,9 @@ RPM_LOCKED = {"retcode": 8, "stdout": recorded("zypper/rpm-lock-held.txt"), "std
 
 
 @pytest.fixture
-def zypp_cmd():
-    """The utils module with a clock that only sleeping moves."""
+def zypp_cmd(tmp_path, monkeypatch):
+    """The utils module with a clock that only sleeping moves, on a host without locks."""
+    monkeypatch.setattr(klp_paths, "LOCKS", str(tmp_path / "locks"))
     module = load("_utils", "zypp_cmd")
     module.time = Clock()
     return module
