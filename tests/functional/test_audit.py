@@ -198,6 +198,7 @@ def test_alarms_come_and_go_as_edges(sles):
 
 def test_locks_that_somebody_takes_away_are_set_again_if_pillar_says_so(sles):
     host = sles("enabled", alarms={"repair_locks": True})
+    ends(host, 100)
     assert apply(host, "klp").rc == 0
     locks = host.locks()
     host.write("/etc/zypp/locks", "")

@@ -71,7 +71,7 @@ def updated(sles):
 
 
 def snapped(sles):
-    one = sles("enabled", pillar={"klp": {"backup": {"backend": "snapper"}}})
+    one = sles("enabled", backup={"backend": "snapper"})
     one.install_fake("snapper")
     assert apply(one, "klp.patch").failed == {}
     return one

@@ -136,7 +136,7 @@ class Watcher:
             self.starts[host] += 1
             assert self.starts[host] <= self.plan["settings"]["limits"]["attempts"]
         self._set(hosts, "running")
-        running = [host for host in self.waves[self.wave] if self.stage[host] == "running"]
+        running = {host for host in self.waves[self.wave] if self.stage[host] == "running"}
         assert len(running) <= most(self.spec("batch"), total), "more hosts run than the batch has"
         assert len({self.plan["hosts"][host]["offer"] for host in hosts}) == 1
 

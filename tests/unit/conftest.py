@@ -184,7 +184,8 @@ class Minion:
         """Let repositories have these editions (``NAME=EDITION``) that provide installhint(reboot-needed)."""
         pairs = [package.split("=", 1) for package in packages]
         items = "".join(f'<solvable kind="package" name="{name}" edition="{edition}"/>' for name, edition in pairs)
-        answer = {"stdout": f"<stream><search-result><solvable-list>{items}</solvable-list></search-result></stream>"}
+        listed = f"<stream><search-result><solvable-list>{items}</solvable-list></search-result></stream>"
+        answer: dict = {"stdout": listed}
         if not pairs:
             answer = {"stdout": loader.recorded("zypper/search-provides-nothing.xml"), "retcode": 104}
         for later in ([], ["--no-refresh"]):

@@ -70,7 +70,12 @@ def test_processes_of_containers_and_those_that_have_ended_do_not_count(system):
 def test_all_processes_are_looked_at_when_packages_change_and_then_only_those_that_were_found(system, monkeypatch):
     asked = []
     using = klp_restarts._using
-    monkeypatch.setattr(klp_restarts, "_using", lambda pids: asked.append(sorted(pids)) or using(pids))
+
+    def watched(pids):
+        asked.append(sorted(pids))
+        return using(pids)
+
+    monkeypatch.setattr(klp_restarts, "_using", watched)
     process(system, 1)
     process(system, 7, "/usr/lib64/libz.so.1 (deleted)", unit="sshd.service")
     assert klp_restarts.services() == ["sshd.service"]

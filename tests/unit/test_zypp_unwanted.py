@@ -78,7 +78,8 @@ def test_what_is_locked_does_not_come_along_with_others():
         return {"name": name, "edition": edition, "kind": kind, "old": None}
 
     out = plan({"L": {"curl": "3-1"}}, {})["locked"]
-    summary = {"upgrade": [item("curl", "3-1"), item("curl", "2-1"), item("zlib", "9-1"), item("curl", "3-1", "patch")]}
+    upgrades = [item("curl", "3-1"), item("curl", "2-1"), item("zlib", "9-1"), item("curl", "3-1", "patch")]
+    summary: dict = {"upgrade": upgrades}
     summary.update(remove=[item("curl", "3-1")], install=[item("curl", "1:3-2")], nothing=False)
     assert zypp_unwanted.offending(summary, out) == [
         "install curl-1:3-2 (advisory L is locked)",
