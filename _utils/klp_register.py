@@ -12,8 +12,12 @@ import klp_cmd
 
 REFUSED = 67  # the registration server has said no
 JSON = re.compile(r"[\[{\"]")  # the status of products, which holds codes
-# Codes are letters and digits of at least 14 characters; passwords of systems and tokens in addresses are longer.
-SECRET = re.compile(r"(?<![A-Za-z0-9])(?:INTERNAL-USE-ONLY-\S+|(?=[A-Za-z]*\d)[A-Za-z0-9]{14,})|(?<=//)[^/\s@]+(?=@)")
+# Codes are letters and digits of at least 14 characters, some with dashes; passwords of systems and tokens in addresses
+# are longer. A long word in capitals with dashes is hidden as well, whatever it is.
+SECRET = re.compile(
+    r"(?<![A-Za-z0-9])(?:INTERNAL-USE-ONLY-\S+|(?=[A-Z0-9-]{12})[A-Z0-9]+(?:-[A-Z0-9]+)+|(?=[A-Za-z]*\d)[A-Za-z0-9]{14,})"
+    r"|(?<=//)[^/\s@]+(?=@)"
+)
 
 
 def products(text):

@@ -21,6 +21,7 @@ from tests.functional.refusal import causes
 
 RUNS = "/var/lib/salt-klp/runs.json"
 SNAPPER = {"backend": "snapper"}
+ACCEPT = {"scriptlets": "accept"}  # the lab has a package whose script fails
 # Writes down the packages that are there when it is called.
 WITNESS = "#!/bin/sh\nrpm -qa --qf '%{NAME}-%{VERSION}-%{RELEASE}\\n' >/var/lib/witness\n"
 
@@ -224,7 +225,7 @@ def test_backup_that_is_gone_is_made_again(sles):
 def test_backup_of_another_backend_is_none(sles):
     one = interrupted(sles)
     one.install_fake("snapper")
-    one.salt.pillar({"klp": {"backup": SNAPPER}})
+    one.salt.pillar({"klp": {"backup": SNAPPER, "update": ACCEPT}})
     assert apply(one, "klp.patch").failed == {}
     assert len(snapshots(one)) == 1
 
@@ -232,12 +233,12 @@ def test_backup_of_another_backend_is_none(sles):
 def test_pinned_run_has_one_backup_for_ever(sles):
     one = sles("enabled", run="spring", level=2)
     assert apply(one, "klp.patch").failed == {}
-    one.salt.pillar({"klp": {"backup": COMMAND_BACKEND, "run": "spring", "level": 3}})
+    one.salt.pillar({"klp": {"backup": COMMAND_BACKEND, "run": "spring", "level": 3, "update": ACCEPT}})
     answer = apply(one, "klp.patch")
     assert answer.failed == {}
     assert one.editions("kernel-livepatch-5_14_21-150500_55_7-default") == [THIRD]
     assert [volume[:2] for volume in volumes(one)] == [("vol-1", "spring")]
-    one.salt.pillar({"klp": {"backup": COMMAND_BACKEND, "run": "summer"}})
+    one.salt.pillar({"klp": {"backup": COMMAND_BACKEND, "run": "summer", "update": ACCEPT}})
     assert one.salt_call("root_backup.create").data == {"run": "summer", "backend": "command", "backup": "vol-2"}
     finished = one.salt_call("state.single", "root_backup.finished", "backup").changes
     assert finished == {"backup": {"open run": {"old": "summer", "new": None}}}
@@ -250,7 +251,7 @@ def test_record_is_for_root_only(sles):
     folder = one.path("/var/lib/salt-klp")
     assert stat.S_IMODE(folder.stat().st_mode) == 0o700
     modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in folder.iterdir()}
-    assert modes == {"runs.json": 0o600, "locks.json": 0o600, "begun.json": 0o600}
+    assert modes == dict.fromkeys(("runs.json", "locks.json", "begun.json", "scriptlets.json"), 0o600)
 
 
 @pytest.mark.parametrize("text", ["", "{", "[{]", '{"run": 1}', "\0\0\0\0", '"run"', "[1]", '[{"run": "r1"}]'])

@@ -10,7 +10,7 @@ from tests.functional.commands import run
 from tests.functional.conftest import LOCKS
 from tests.lab.build import CHECKOUT
 
-SNAPPER = {"klp": {"backup": {"backend": "snapper"}}}
+SNAPPER = {"klp": {"backup": {"backend": "snapper"}, "update": {"scriptlets": "accept"}}}
 # A snapshot of somebody else, so that the first one of ours is 42, as the examples of root_backup call it.
 FOREIGN = {"number": 41, "type": "single", "date": "2026-11-01 00:00:00", "description": "x", "cleanup": "number"}
 FOREIGN["userdata"] = {}

@@ -78,7 +78,7 @@ def test_the_whole_life_of_a_host(call):
     assert not [state for state in states.values() if state["changes"]]
     jsonschema.validate(run("klp_audit.host"), SCHEMA)
     assert run("grains.get", "klp")["level"] == 3
-    assert run("klp_audit.alarm_events") == []
+    assert [item["alarm"] for item in run("klp_audit.alarm_events")] == ["window"], "that of the lab's kernel is over"
     run("state.apply", "klp.rollback")
     assert host.editions(LP) == [SECOND]
     run("state.apply", "klp.disable")

@@ -87,7 +87,7 @@ def test_same_command_waits_for_the_zypper_that_was_left_behind(sles):
 
 
 def test_kill_of_zypper_in_the_middle_of_the_live_patch(sles):
-    one = sles("enabled", zypper={"lock_timeout": 120})
+    one = sles("enabled", zypper={"lock_timeout": 10})
     close_gate(one)
     stop_in(one, HOOK)
     run = start(one)
