@@ -8,13 +8,13 @@ Source: libsolv (repo_mark_retracted_packages) and libzypp (isRetracted): what `
 ``vR`` or ``iR``. The XML of zypper does not show it, and ``zypper install NAME=EDITION`` installs it (measured).
 """
 
-import glob
 import os
 
 from salt.exceptions import CommandExecutionError
 
 import klp_cmd
 import klp_family
+import klp_paths
 import klp_record
 import klp_sys
 import zypp_metadata
@@ -39,7 +39,10 @@ def of(host, edition, quick=False):
     Returns ``{"retracted" (bool, None for not known), "advisories": [ids], "read" (bool: all advisories could be read),
     "reason" (why it is not known, or None)}``.
     """
-    found = _found(host, quick)
+    return _of(host, _found(host, quick), edition)
+
+
+def _of(host, found, edition):
     ids = found["packages"].get(host.live_patch_package, {}).get(edition, [])
     answer = {"retracted": bool(ids), "advisories": ids, "read": not found["reason"], "reason": None}
     if ids or (found["known"] and answer["read"]):
@@ -49,7 +52,8 @@ def of(host, edition, quick=False):
 
 def marked(host, editions):
     """Return editions (dicts with ``edition``) with ``retracted`` (bool or None) each."""
-    return [dict(item, retracted=of(host, item["edition"])["retracted"]) for item in editions]
+    found = _found(host, False)
+    return [dict(item, retracted=_of(host, found, item["edition"])["retracted"]) for item in editions]
 
 
 def withdrawn(edition, advisories):
@@ -59,10 +63,11 @@ def withdrawn(edition, advisories):
 
 def _found(host, quick):
     """Return what ``zypp_metadata.retracted`` found, with ``reason``; kept until repositories or metadata change."""
-    enabled = [item for item in zypp_repositories.repositories() if item["enabled"]]
+    there = host.kept("repositories", [f"{klp_paths.REPOSITORIES}/*"], zypp_repositories.repositories)
+    enabled = [item for item in there if item["enabled"]]
     if not enabled:
         return _unknown(zypp_solver.NO_REPOSITORIES)
-    files = [f"{glob.escape(zypp_repositories.folder(item))}/repodata/{name}" for item in enabled for name in FILES]
+    files = zypp_repositories.files(enabled, FILES)
     return host.kept((RECORD, quick), files, lambda: _remembered(host, enabled, files, quick))
 
 
@@ -79,12 +84,11 @@ def _remembered(host, enabled, files, quick):
 
 
 def _read(host, enabled, quick):
-    read = {item["alias"]: zypp_repositories.metadata(item) for item in enabled}
-    paths = {alias: data["updateinfo"] for alias, data in read.items() if data and data["updateinfo"]}
+    paths, unread = zypp_repositories.updateinfo(enabled)
     if quick and sum(os.path.getsize(path) for path in paths.values() if os.path.isfile(path)) > QUICK:
         return _unknown(NOT_READ.format(", ".join(sorted(paths))))
     found = zypp_metadata.retracted(paths, klp_family.names(host.release)["prefix"])
-    unread = sorted(found["unread"] + [alias for alias, data in read.items() if data is None])
+    unread = sorted(found["unread"] + unread)
     if unread and quick:
         return dict(found, reason=NOT_READ.format(", ".join(unread)))
     return dict(_ask(host, found) if unread else found, reason=None)

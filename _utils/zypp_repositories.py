@@ -46,6 +46,18 @@ def folder(repository):
     return "/".join([klp_paths.RAW_METADATA, "_" if alias in (".", "..") else alias] + parts)
 
 
+def files(some, names):
+    """Return patterns of files in the folders of some repositories, as ``klp_sys.fingerprint`` takes them."""
+    return [f"{glob.escape(folder(item))}/repodata/{name}" for item in some for name in names]
+
+
+def updateinfo(some):
+    """Return where the advisories of some repositories are, ``{alias: path}``, and the aliases that cannot be read."""
+    read = {item["alias"]: metadata(item) for item in some}
+    paths = {alias: found["updateinfo"] for alias, found in read.items() if found and found["updateinfo"]}
+    return paths, [alias for alias, found in read.items() if found is None]
+
+
 def metadata(repository):
     """
     Return what repomd.xml of a repository says: ``{"time", "updateinfo"}``, or ``None`` where nothing can be read.
