@@ -98,19 +98,13 @@ def chosen():
 # A dozen kills that between them meet every command, every victim and every kind of moment: scenario, victim, program
 # and whether the kill is inside of a %post that takes a second.
 FEW = [
-    ("klp", "salt", "zypper install", False),
     ("klp", "power", "klp-test-hook post", False),
     ("patch", "tool", "rpm -U libz1", False),
     ("patch", "parent", "sleep", True),
     ("patch", "power", "sleep", True),
-    ("patch", "tool", "sleep", True),
-    ("patch", "salt", "zypper install", False),
     ("rollback", "salt", "zypper addlock kernel-livepatch", False),
-    ("rollback", "parent", "rpm -U", False),
     ("rollback", "power", "sleep", True),
-    ("disable", "salt", "zypper removelock", False),
     ("disable", "tool", "rpm -e", False),
-    ("disable-held", "power", "zypper removelock", False),
 ]
 
 
