@@ -22,7 +22,7 @@ from tests.integration.test_killed import kill_minion
 from tests.lab.host import wait_until
 
 SEED = 20261127
-DRIVER_KILLS = 8
+DRIVER_KILLS = 4  # the simulation kills a driver at each of its entries
 SCHEDULE = {"klp-resume": {"function": "klp.resume", "seconds": 5, "maxrunning": 1}}
 
 
@@ -107,11 +107,11 @@ def has(entries, what, host=None):
 
 
 def kill_drivers(story):
-    """Kill the process that drives: at its first entries one by one, later at random ones."""
+    """Kill the process that drives: at its first two entries, later at random ones."""
     print(f"seed {SEED}")
-    chance, sizes = random.Random(SEED), [1, 2, 3, 4]  # noqa: S311 - moments, not secrets
+    chance, sizes = random.Random(SEED), [1, 2]  # noqa: S311 - moments, not secrets
     while len(sizes) < DRIVER_KILLS:
-        sizes.append(sizes[-1] + chance.randint(1, 2))
+        sizes.append(sizes[-1] + chance.randint(1, 3))
     for size in sizes:
         story.drive()
         story.kill_driver(size)
@@ -175,7 +175,7 @@ def story(crew):
 
 def test_the_end_is_that_of_an_undisturbed_campaign(crew, story):
     print(len(story.kills), "kills:", "; ".join(story.kills))
-    assert len(story.kills) >= 10
+    assert len(story.kills) >= 6
     assert story.entries()[-1]["result"] == "done", story.entries()[-20:]
     assert crew.editions(LP) == dict.fromkeys(HOSTS, [THIRD])
     code, found, _ = crew.run("klp.status", story.plan["id"])
