@@ -26,7 +26,7 @@ from tests.lab.saltcall import MINION
 
 TIMES = 5
 STEADY_TIMES = 15  # a tenth of a second is to be seen, and every run is short
-PILLAR = {"klp": {"backup": {"backend": "none"}, "level": "latest"}}
+PILLAR = {"klp": {"backup": {"backend": "none"}, "level": "latest", "update": {"scriptlets": "accept"}}}
 CACHE = "/var/cache/zypp"
 # Locks, tools, updates, the newest live patch and its status: what a user of Salt's own states would write.
 RIVAL = f"""\
