@@ -25,8 +25,7 @@ ERRORS = (CommandExecutionError, SaltInvocationError, ValueError)
 def _kept(name, world, reading):
     """Return ``reading()``, or what it said while ``world`` and the packages were the same."""
     world = [world, zypp_packages.world()]
-    there = klp_record.recall(name, world)
-    return there["answer"] if there else klp_record.remember(name, world, reading())
+    return klp_record.kept(name, lambda: world, reading)
 
 
 def _told(host, status):

@@ -55,12 +55,11 @@ def _number(text):
 def _newest(host):
     """Return the newest edition in the repositories that was not withdrawn, kept until they change; else ``None``."""
     name = klp_live.package(host)["name"]
-    there = klp_record.recall("newest", [name, VERSION, zypp_packages.world()])
-    if there:
-        return there["answer"]
-    good = klp_level.good(klp_level.offered(host))
-    now = [name, VERSION, zypp_packages.world()]  # zypper itself may have brought its caches up to date
-    return klp_record.remember("newest", now, good[0] if good else None)
+    return klp_record.kept(
+        "newest",
+        lambda: [name, VERSION, zypp_packages.world()],
+        lambda: next(iter(klp_level.good(klp_level.offered(host))), None),
+    )
 
 
 def _live_patch(host, problems):

@@ -68,11 +68,7 @@ def _world(host):
 
 def _plan(host):
     """Return pending and left-out security advisories; asked again when packages, repositories or locks change."""
-    there = klp_record.recall("updates", _world(host))
-    if there:
-        return there["answer"]
-    found = _ask(host)
-    return klp_record.remember("updates", _world(host), found)  # zypper itself may have brought its caches up to date
+    return klp_record.kept("updates", lambda: _world(host), lambda: _ask(host))
 
 
 def _ask(host):

@@ -19,10 +19,9 @@ def text(host, release):
     """Return the text of lsinitrd for the initrd of a kernel."""
     file = path(release)
     world = [file, [list(item) for item in klp_sys.fingerprint([file])]]
-    known = klp_record.recall(f"initrd-{release}", world)
-    if known:
-        return known["answer"]
-    return klp_record.remember(f"initrd-{release}", world, host.run(["lsinitrd", file], timeout=300)["stdout"])
+    return klp_record.kept(
+        f"initrd-{release}", lambda: world, lambda: host.run(["lsinitrd", file], timeout=300)["stdout"]
+    )
 
 
 def answer(host, release):

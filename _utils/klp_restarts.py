@@ -36,8 +36,7 @@ def packages(host):
     if not zypp_packages.needs_rebooting():
         return sorted(kernels)
     world = [klp_restoring.boot_id(), zypp_packages.world()]
-    there = klp_record.recall("restarts", world)
-    asked = there["answer"] if there else klp_record.remember("restarts", world, _asked(host))
+    asked = klp_record.kept("restarts", lambda: world, lambda: _asked(host))
     return sorted(set(kernels + asked)) if asked else None
 
 

@@ -105,11 +105,11 @@ def _held_by(host, found):
 def _holders(host):
     """Return the names of the repositories that hold the running kernel's live patch package, by zypper; kept."""
     name = host.live_patch_package
-    there = klp_record.recall("holders", [name, zypp_packages.world()])
-    if there:
-        return there["answer"]
-    found = sorted({item["repository"] for item in zypp_solver.editions(host, name)})
-    return klp_record.remember("holders", [name, zypp_packages.world()], found)
+    return klp_record.kept(
+        "holders",
+        lambda: [name, zypp_packages.world()],
+        lambda: sorted({item["repository"] for item in zypp_solver.editions(host, name)}),
+    )
 
 
 def _missing(host, sentence, what, register):

@@ -61,13 +61,14 @@ def _built(host, kernel):
         return None
     argv = ["rpm", "-q", "--qf", "%{BUILDTIME}\\n", f"{kernel['name']}-{kernel['edition']}"]
     world = [argv, zypp_packages.world()]
-    there = klp_record.recall("built", world)
-    if there:
-        return there["answer"]
+    return klp_record.kept("built", lambda: world, lambda: _build_time(host, argv))
+
+
+def _build_time(host, argv):
     said = host.run(argv)["stdout"].strip()
     if not said.isdigit():
         raise CommandExecutionError(f"rpm -q: unknown build time {said[:80]!r}")
-    return klp_record.remember("built", world, int(said))
+    return int(said)
 
 
 def window(host):

@@ -30,11 +30,7 @@ def touching(host, patterns):
     given = patterns if isinstance(patterns, list) else []
     if not given or not all(isinstance(item, str) and PATTERN.match(item) for item in given):
         raise SaltInvocationError(f"patterns: wanted a list of package names, found {repr(patterns)[:140]}")
-    known = klp_record.recall("advisories", [patterns, zypp_packages.world()])
-    if known:
-        return known["answer"]
-    found = _touching(host, patterns)
-    return klp_record.remember("advisories", [patterns, zypp_packages.world()], found)  # zypper may refresh its caches
+    return klp_record.kept("advisories", lambda: [patterns, zypp_packages.world()], lambda: _touching(host, patterns))
 
 
 def _touching(host, patterns):

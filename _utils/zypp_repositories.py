@@ -168,12 +168,12 @@ def subjects(host, paths, record="subjects"):
     if not paths:
         return {}
     world = [sorted(paths.items()), klp_sys.fingerprint(map(glob.escape, paths.values())), zypp_packages.world()]
-    there = klp_record.recall(record, world)
-    if there:
-        return there["answer"]
+    return klp_record.kept(record, lambda: world, lambda: _subjects(host, paths))
+
+
+def _subjects(host, paths):
     others = {name for name in zypp_packages.packages(host) if not LIVE_PATCHING.match(name)}
-    found = {alias: zypp_metadata.subjects(path, _live, others) for alias, path in paths.items()}
-    return klp_record.remember(record, world, found)
+    return {alias: zypp_metadata.subjects(path, _live, others) for alias, path in paths.items()}
 
 
 def _live(names):

@@ -180,13 +180,14 @@ def reboot_hints(host):
     One zypper, and none as long as the repositories are the same.
     """
     names, capabilities = zypp_packages.needreboot()
-    found = klp_record.recall(HINTS, _hint_world(capabilities))
-    if not found:
-        args = ["search", "--details", "--provides", "--match-exact"]
-        args += zypp_cmd.check_capabilities(capabilities, klp_paths.NEEDREBOOT)
-        pairs = klp_cmd.parsed(zypp_parse.providers, _read(host, args, ok=(0, 104), files=klp_paths.METADATA))
-        found = {"answer": klp_record.remember(HINTS, _hint_world(capabilities), pairs)}
-    return zypp_hints.hints(names, capabilities, [tuple(pair) for pair in found["answer"]])
+    pairs = klp_record.kept(HINTS, lambda: _hint_world(capabilities), lambda: _providers(host, capabilities))
+    return zypp_hints.hints(names, capabilities, [tuple(pair) for pair in pairs])
+
+
+def _providers(host, capabilities):
+    args = ["search", "--details", "--provides", "--match-exact"]
+    args += zypp_cmd.check_capabilities(capabilities, klp_paths.NEEDREBOOT)
+    return klp_cmd.parsed(zypp_parse.providers, _read(host, args, ok=(0, 104), files=klp_paths.METADATA))
 
 
 def _hint_world(capabilities):

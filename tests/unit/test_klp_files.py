@@ -232,3 +232,16 @@ def test_a_slow_reading_is_known_in_the_same_world_only(tmp_path, world):
 def test_a_slow_reading_that_cannot_be_remembered_is_still_an_answer(tmp_path):
     (tmp_path / "file").write_text("")
     assert klp_record.remember("slow", ["world"], (1, 2), f"{tmp_path}/file/cache") == [1, 2]
+
+
+def test_a_reading_that_changes_its_world_is_kept_for_the_new_one(minion):
+    asked, world = [], ["old"]
+
+    def reading():
+        asked.append(1)
+        world[0] = "new"
+        return {"a": 1}
+
+    assert [klp_record.kept("slow", lambda: world, reading) for _ in range(2)] == [{"a": 1}] * 2 and len(asked) == 1
+    world[0] = "another"
+    assert klp_record.kept("slow", lambda: world, reading) == {"a": 1} and len(asked) == 2
