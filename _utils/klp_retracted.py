@@ -63,8 +63,7 @@ def withdrawn(edition, advisories):
 
 def _found(host, quick):
     """Return what ``zypp_metadata.retracted`` found, with ``reason``; kept until repositories or metadata change."""
-    there = host.kept("repositories", [f"{klp_paths.REPOSITORIES}/*"], zypp_repositories.repositories)
-    enabled = [item for item in there if item["enabled"]]
+    enabled = host.kept("repositories", [f"{klp_paths.REPOSITORIES}/*"], zypp_repositories.enabled)
     if not enabled:
         return _unknown(zypp_solver.NO_REPOSITORIES)
     files = zypp_repositories.files(enabled, FILES)
@@ -84,11 +83,12 @@ def _remembered(host, enabled, files, quick):
 
 
 def _read(host, enabled, quick):
-    paths, unread = zypp_repositories.updateinfo(enabled)
+    read = zypp_repositories.read(enabled)
+    paths = zypp_repositories.updateinfo(read)
     if quick and sum(os.path.getsize(path) for path in paths.values() if os.path.isfile(path)) > QUICK:
         return _unknown(NOT_READ.format(", ".join(sorted(paths))))
     found = zypp_metadata.retracted(paths, klp_family.names(host.release)["prefix"])
-    unread = sorted(found["unread"] + unread)
+    unread = sorted(found["unread"] + [alias for alias, item in read.items() if item is None])
     if unread and quick:
         return dict(found, reason=NOT_READ.format(", ".join(unread)))
     return dict(_ask(host, found) if unread else found, reason=None)

@@ -118,9 +118,8 @@ def _missing(host, sentence, what, register):
     disabled = [item for item in everything if not item["enabled"]]
     if len(disabled) == len(everything):
         return zypp_solver.NO_REPOSITORIES
-    read = {item["alias"]: zypp_repositories.metadata(item) for item in disabled}
-    paths = {alias: found["updateinfo"] for alias, found in read.items() if found and found["updateinfo"]}
-    spoken = zypp_repositories.subjects(host, paths, "disabled")
+    read = zypp_repositories.read(disabled)
+    spoken = zypp_repositories.subjects(host, zypp_repositories.updateinfo(read), "disabled")
     names = [alias for alias in read if (spoken.get(alias) or {}).get(what)]
     names += [alias for alias in read if read[alias] is None and _hints(alias.lower(), what)]
     return sentence.format(ENABLE.format(" ".join(map(shlex.quote, names))) if names else register)

@@ -229,8 +229,3 @@ def repositories(text):
             key, value = pair.group(1).lower(), pair.group(2)
             found[-1][key] = value.lower() not in ("0", "no", "false", "off") if key == "enabled" else value
     return found
-
-
-def enabled_repositories(text):
-    """Read a ``.repo`` file: the aliases of its enabled repositories."""
-    return [item["alias"] for item in repositories(text) if item["enabled"]]

@@ -39,6 +39,11 @@ def repositories():
     return found
 
 
+def enabled():
+    """Return those of ``repositories`` that are enabled."""
+    return [item for item in repositories() if item["enabled"]]
+
+
 def folder(repository):
     """Return the folder of the metadata that zypper has fetched; libzypp writes an alias with ``_`` for ``/``."""
     parts = [part for part in repository["path"].split("/") if part not in ("", ".", "..")]
@@ -51,11 +56,14 @@ def files(some, names):
     return [f"{glob.escape(folder(item))}/repodata/{name}" for item in some for name in names]
 
 
-def updateinfo(some):
-    """Return where the advisories of some repositories are, ``{alias: path}``, and the aliases that cannot be read."""
-    read = {item["alias"]: metadata(item) for item in some}
-    paths = {alias: found["updateinfo"] for alias, found in read.items() if found and found["updateinfo"]}
-    return paths, [alias for alias, found in read.items() if found is None]
+def read(some):
+    """Return ``metadata`` of some repositories: ``{alias: ...}``."""
+    return {item["alias"]: metadata(item) for item in some}
+
+
+def updateinfo(found):
+    """Return where the advisories of repositories are, as ``read`` has them: ``{alias: path}``."""
+    return {alias: item["updateinfo"] for alias, item in found.items() if item and item["updateinfo"]}
 
 
 def metadata(repository):
@@ -137,21 +145,21 @@ def known(host):
     metadata cannot be read), "live_patches", "others", "empty"}``; the last three say whether its advisories speak of
     live patches, of other packages that are installed here, or whether there is none; ``None`` is not known.
     """
-    enabled = [item for item in repositories() if item["enabled"]]
-    read = [(item, metadata(item)) for item in enabled]
-    paths = {item["alias"]: found["updateinfo"] for item, found in read if found and found["updateinfo"]}
-    spoken = subjects(host, paths)
-    return [
-        {
-            "alias": item["alias"],
-            "name": item["name"],
-            "service": item["service"],
-            "time": found and found["time"],
-            "updates": None if found is None else found["updateinfo"] is not None,
-            **(spoken.get(item["alias"]) or dict.fromkeys(("live_patches", "others", "empty"))),
-        }
-        for item, found in read
-    ]
+    some = enabled()
+    found = read(some)
+    spoken = subjects(host, updateinfo(found))
+    return [_known(item, found[item["alias"]], spoken.get(item["alias"])) for item in some]
+
+
+def _known(repository, found, spoken):
+    return {
+        "alias": repository["alias"],
+        "name": repository["name"],
+        "service": repository["service"],
+        "time": found and found["time"],
+        "updates": None if found is None else found["updateinfo"] is not None,
+        **(spoken or dict.fromkeys(("live_patches", "others", "empty"))),
+    }
 
 
 def subjects(host, paths, record="subjects"):

@@ -6,8 +6,6 @@ A job sees one state of the metadata: its first call refreshes them, all later o
 Source: zypper(8) refresh, list-patches, list-updates, info, search, install, update.
 """
 
-import os
-
 from salt.exceptions import CommandExecutionError, SaltInvocationError
 
 import klp_cmd
@@ -20,6 +18,7 @@ import zypp_metadata
 import zypp_packages
 import zypp_parse
 import zypp_plan
+import zypp_repositories
 import zypp_unwanted
 
 HINTS = "hints"  # record of what asks for a reboot
@@ -42,11 +41,7 @@ def locked_world():
 
 def repositories():
     """Return the aliases of the enabled repositories, read from their files without zypper."""
-    folder, found = klp_paths.REPOSITORIES, []
-    for name in sorted(os.listdir(folder)) if os.path.isdir(folder) else []:
-        if name.endswith(".repo"):
-            found += zypp_parse.enabled_repositories(klp_sys.text(f"{folder}/{name}") or "")
-    return found
+    return [item["alias"] for item in zypp_repositories.enabled()]
 
 
 def refresh(host):

@@ -43,7 +43,6 @@ PARSERS = [
     ("zypp_parse", "failed_scriptlets", recorded("zypper/update-scriptlet-failed.txt")),
     ("zypp_parse", "skipped_repositories", recorded("zypper/refresh-broken.txt")),
     ("zypp_parse", "repositories", "[a]\nname=A\nenabled=0\nservice=S\n"),
-    ("zypp_parse", "enabled_repositories", "[a]\nenabled=0\n"),
     ("zypp_parse", "some_advisory", recorded("zypper/list-updates-both.xml")),
     ("zypp_cmd", "messages", recorded("zypper/install-not-found.xml")),
     ("zypp_cmd", "holder", recorded("zypper/lock-held.txt")),

@@ -194,8 +194,8 @@ def test_unknown_answers_are_named(reader, text, message):
 
 def test_enabled_repositories_of_a_file():
     text = "[a]\nname=A\nenabled=1\n\n[b]\nenabled = no\n[c]\nbaseurl=dir:/srv\n[d]\nENABLED=0\n"
-    assert zypp_parse.enabled_repositories(text) == ["a", "c"]
-    assert zypp_parse.enabled_repositories("enabled=0\n# nothing\n") == []
+    assert [item["alias"] for item in zypp_parse.repositories(text) if item["enabled"]] == ["a", "c"]
+    assert zypp_parse.repositories("enabled=0\n# nothing\n") == []
 
 
 def test_an_answer_that_is_too_large_is_not_read(monkeypatch):
