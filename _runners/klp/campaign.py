@@ -59,6 +59,7 @@ class Wave:
         self.cut: dict = {}  # those of the queue whose run was cut off
         self.opened = self.patched = self.closed = None
         self.silent = 0  # how many of those that run do not answer
+        self.soak = soak  # when a host is looked at, in minutes after its run
         # For each look the verified hosts that wait for it, the first one first, with the end of their runs.
         self.looks: list = [collections.OrderedDict() for _ in soak]
         self.looked = None  # when hosts of it were looked at the last time

@@ -113,18 +113,9 @@ def _wave(campaign, wave, now, ignored, expired):
     return _sooner(campaign, wave, _start(campaign, wave, now, ignored))
 
 
-def _minutes(campaign, wave):
-    """Return when the hosts of a wave are looked at, in minutes after their runs."""
-    return campaign.plan["waves"][min(wave.number, len(campaign.plan["waves"]) - 1)]["soak"]
-
-
 def _next_look(campaign, wave):
     """Return when hosts of a wave are looked at the next time, infinite for never."""
-    firsts = [
-        next(iter(hosts.values())) + 60 * minutes
-        for minutes, hosts in zip(_minutes(campaign, wave), wave.looks)
-        if hosts
-    ]
+    firsts = [next(iter(hosts.values())) + 60 * minutes for minutes, hosts in zip(wave.soak, wave.looks) if hosts]
     pause = 0 if wave.looked is None else wave.looked + campaign.plan["settings"]["limits"]["look"]
     return max(min(firsts), pause) if firsts else math.inf
 
@@ -134,7 +125,7 @@ def _due(campaign, wave, now):
     if now < _next_look(campaign, wave):
         return []
     found = []
-    for minutes, hosts in zip(_minutes(campaign, wave), wave.looks):
+    for minutes, hosts in zip(wave.soak, wave.looks):
         found += itertools.takewhile(lambda host: hosts[host] + 60 * minutes <= now, hosts)  # noqa: B023 - used at once
     return found
 
@@ -229,13 +220,12 @@ def _soak(campaign, wave, now):
     """Return the next step of a wave whose runs have all ended."""
     if wave.patched is None:
         return {"do": "patched", "wave": wave.number}
-    verified = campaign.verified(wave)
-    if wave.checked or not verified or not wave.looks:
+    if wave.checked or not wave.looks or not wave.counts[states.VERIFIED]:
         return {"do": "passed", "wave": wave.number}
     due = _next_look(campaign, wave)
     if now < due < math.inf:
         return wait(min(due, now + NAP), f"wave {wave.name} is watched, {_left(wave)} looks at hosts are left")
-    return {"do": "check", "wave": wave.number, "hosts": verified, "last": True}
+    return {"do": "check", "wave": wave.number, "hosts": campaign.verified(wave), "last": True}
 
 
 def _last_look(campaign, now):
