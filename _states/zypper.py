@@ -12,13 +12,13 @@ try:
 
     klp_fresh.renew()
     import klp_campaign
+    import klp_cves
     import klp_host
     import klp_state
     import klp_updates
     import klp_version
     import zypp_lockfile
     import zypp_packages
-    import zypp_plan
 
     PROBLEM = klp_version.problem(VERSION, __file__)
 except ImportError as exc:
@@ -121,7 +121,7 @@ def updated(name, update=None, locked=(), live_patch=None):
         outcome.update(skipped=plan["skipped"], notes=[])
         goal = dict(zypp_packages.packages(host))
         for item, change in klp_updates.changes(plan).items():
-            goal[item] = change["new"] and zypp_plan.without_epoch(change["new"])
+            goal[item] = change["new"] and klp_cves.without_epoch(change["new"])
         return {item: edition for item, edition in goal.items() if edition}
 
     def lines():

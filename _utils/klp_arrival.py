@@ -9,6 +9,7 @@ import glob
 import os
 import re
 
+import klp_checks
 import klp_cves
 import klp_initrd
 import klp_live
@@ -63,7 +64,7 @@ def _cure(host):
     older = [item for item in klp_live.installed(host).get(name, []) if running and klp_cves.newer(running, item)]
     if not older:
         return f"make room there, see: du -a {klp_paths.BOOT} | sort -n"
-    oldest = sorted(older, key=functools.cmp_to_key(lambda one, two: 1 if klp_cves.newer(one, two) else -1))[0]
+    oldest = functools.reduce(lambda one, two: two if klp_cves.newer(one, two) else one, older)
     return f"an older kernel is installed, take it away with: rpm --erase {' '.join(_of_kernel(host, name, oldest))}"
 
 
@@ -73,10 +74,8 @@ def _of_kernel(host, name, edition):
     found = [item for item in sorted(zypp_packages.packages(host)) if zypp_plan.live_patch_package(item)]
     flavour = name.split("-", 1)[1]
     return [f"{name}-{edition}"] + [
-        item for item in found if kernel(item).endswith(f"-{flavour}") and _runs_on(kernel(item), edition)
+        item
+        for item in found
+        if kernel(item).endswith(f"-{flavour}")
+        and klp_checks.running_installed([edition], kernel(item).rsplit("-", 1)[0])
     ]
-
-
-def _runs_on(release, edition):
-    version = release.rsplit("-", 1)[0]
-    return edition == version or edition.startswith(version + ".")

@@ -23,6 +23,11 @@ def newer(edition, other):
     return False
 
 
+def without_epoch(edition):
+    """Return an edition as rpm is asked for it here; zypper puts the epoch before it where there is one (measured)."""
+    return edition.split(":", 1)[-1]
+
+
 def _halves(edition):
     version, _, release = edition.partition("-")
     return version, release

@@ -54,10 +54,15 @@ def kernel_package(host):
 def waiting_kernel(host):
     """Return ``NAME-EDITION`` of the newest installed kernel of this flavour that is newer than the one that runs."""
     kernel = kernel_package(host)
-    found = [item for item in installed(host).get(kernel["name"], []) if item != kernel["edition"]]
-    running = kernel["edition"] or host.kernel["version"]
-    newest = functools.reduce(lambda one, two: two if klp_cves.newer(two, one) else one, found, running)
-    return None if newest == running else f"{kernel['name']}-{newest}"
+    found = newer_kernels(host, kernel["edition"] or host.kernel["version"])
+    newest = functools.reduce(lambda one, two: two if klp_cves.newer(two, one) else one, found) if found else None
+    return newest and f"{kernel['name']}-{newest}"
+
+
+def newer_kernels(host, running):
+    """Return the editions of the installed kernels of this flavour that are newer than the running one."""
+    editions = installed(host).get(f"kernel-{host.kernel['flavour']}", [])
+    return [edition for edition in editions if klp_cves.newer(edition, running)]
 
 
 def status(host):

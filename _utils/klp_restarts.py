@@ -9,7 +9,6 @@ import os
 import re
 import time
 
-import klp_cves
 import klp_live
 import klp_parse
 import klp_paths
@@ -30,9 +29,9 @@ def packages(host):
 
     Newer kernels than the one that runs, and what asked for a reboot since the host was started; ``None``: not known.
     """
-    name, running = f"kernel-{host.kernel['flavour']}", klp_live.kernel_package(host)["edition"]
-    editions = klp_live.installed(host).get(name, []) if running else []
-    kernels = [f"{name}-{edition}" for edition in editions if klp_cves.newer(edition, running)]
+    kernel = klp_live.kernel_package(host)
+    editions = klp_live.newer_kernels(host, kernel["edition"]) if kernel["edition"] else []
+    kernels = [f"{kernel['name']}-{edition}" for edition in editions]
     if not zypp_packages.needs_rebooting():
         return sorted(kernels)
     world = [klp_restoring.boot_id(), zypp_packages.world()]

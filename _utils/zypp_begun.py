@@ -7,11 +7,11 @@ rpm does not tell. Whatever was begun and is installed is installed again, by it
 
 from salt.exceptions import CommandExecutionError
 
+import klp_cves
 import klp_paths
 import klp_record
 import zypp_cmd
 import zypp_packages
-import zypp_plan
 
 RECORD = "begun"
 
@@ -58,5 +58,5 @@ def unfinished(host):
     begun = _read()
     if not begun:
         return {}
-    found, bare = zypp_packages.installed(host, sorted(begun)), zypp_plan.without_epoch
+    found, bare = zypp_packages.installed(host, sorted(begun)), klp_cves.without_epoch
     return {name: edition for name, edition in sorted(begun.items()) if bare(edition) in found.get(name, [])}

@@ -5,6 +5,7 @@ What a maintenance run installs, and what it leaves out for which reason. Pure d
 import fnmatch
 import re
 
+import klp_cves
 import klp_family
 import zypp_hints
 import zypp_unwanted
@@ -286,14 +287,9 @@ def _part(names, problem, kept, why):
     return first + second, dict(wrong, **more)
 
 
-def without_epoch(edition):
-    """Return an edition as rpm is asked for it here; zypper puts the epoch before it where there is one (measured)."""
-    return edition.split(":", 1)[-1]
-
-
 def present(found, edition):
     """Return whether a package is installed: ``found`` is its editions joined by commas, or ``None``."""
-    editions, edition = (found or "").split(","), None if edition is None else without_epoch(edition)
+    editions, edition = (found or "").split(","), None if edition is None else klp_cves.without_epoch(edition)
     return bool(found) and (
         edition is None or any(item == edition or item.startswith(edition + "-") for item in editions)
     )
@@ -358,7 +354,7 @@ def still_needed(plan_, contents, installed, newer):
         {"item": item, "kind": "advisory", "reason": STILL_NEEDED}
         for item in plan_["advisories"]
         if any(
-            name in installed and all(newer(without_epoch(edition), has) for has in installed[name].split(","))
+            name in installed and all(newer(klp_cves.without_epoch(edition), has) for has in installed[name].split(","))
             for name, edition in contents.get(item, {}).items()
         )
     ]

@@ -13,6 +13,7 @@ import time
 
 from salt.exceptions import CommandExecutionError
 
+import klp_cves
 import klp_paths
 import klp_record
 import zypp_cmd
@@ -54,7 +55,7 @@ def _left(host):
 def split(whole):
     """Return ``(name, edition)`` of a package as rpm names it, ``NAME-VERSION-RELEASE.ARCH``."""
     parts = whole.rsplit(".", 1)[0].rsplit("-", 2)
-    return parts[0], "-".join(parts[1:]).split(":", 1)[-1]
+    return parts[0], klp_cves.without_epoch("-".join(parts[1:]))
 
 
 def _cured(name, item):

@@ -24,10 +24,6 @@ def reason(advisory):
     return PLAIN.format(advisory["id"]) if advisory.get("plain", True) else OTHER
 
 
-def _bare(edition):
-    return edition.split(":", 1)[-1]  # advisories have no epoch
-
-
 def split(unwanted, chosen, contents):
     """
     Part the packages of locked advisories into those that stay out and those that others bring.
@@ -70,13 +66,14 @@ def limited(updates, out, limits):
         new = updates.get(name, {}).get("new")
         if new and brings(out, name, new):
             epoch = new.split(":", 1)[0] + ":" if ":" in new else ""
-            found[name] = dict(updates[name], new=epoch + _bare(edition))
+            found[name] = dict(updates[name], new=epoch + klp_cves.without_epoch(edition))
     return found
 
 
 def brings(out, name, edition):
     """Return the locked advisory that an edition of a package would bring about, or ``None``."""
-    return next((ident for bad, ident in out.get(name, []) if not klp_cves.newer(bad, _bare(edition))), None)
+    bare = klp_cves.without_epoch(edition)  # advisories have no epoch
+    return next((ident for bad, ident in out.get(name, []) if not klp_cves.newer(bad, bare)), None)
 
 
 def offending(summary, out):

@@ -10,6 +10,7 @@ import logging
 from salt.exceptions import CommandExecutionError, SaltInvocationError
 
 import klp_cmd
+import klp_cves
 import klp_live
 import klp_state
 import zypp_begun
@@ -95,7 +96,7 @@ def transaction(host, args, summary):
     Returns notes.
     """
     expected = arriving(summary)
-    wanted = {name: zypp_plan.without_epoch(edition) for name, edition in expected.items()}
+    wanted = {name: klp_cves.without_epoch(edition) for name, edition in expected.items()}
     beside = {item["name"] for item in summary["install"]}  # new, or beside an older one as kernels are
     zypp_scriptlets.check()
     zypp_begun.begin(expected)

@@ -371,4 +371,4 @@ def test_an_advisory_of_unknown_contents_is_not_said_to_be_needed():
 
 @pytest.mark.parametrize(("edition", "bare"), [("1-1", "1-1"), ("1:2-1", "2-1"), ("0:1-1", "1-1")])
 def test_an_edition_without_its_epoch(edition, bare):
-    assert zypp_plan.without_epoch(edition) == bare
+    assert klp_cves.without_epoch(edition) == bare
