@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 
 import klp_checks
+import klp_family
 
 from . import schema
 
@@ -22,7 +23,7 @@ SKEW = 60  # seconds that a host's clock may be off
 VERIFIED = {"patch": "klp-verified", "rollback": "klp-rollback-verified"}
 REQUISITE = "One or more requisite failed"
 WORD = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+~:/-]{0,255}\Z")
-FOREIGN = "not a SUSE host"  # how the sentence of such a host begins, klp_family.NOT_SUSE
+FOREIGN = klp_family.NOT_SUSE.partition(" (")[0]  # how the sentence of such a host begins
 UNLOADED = re.compile(r"'\w+' __virtual__ returned False: (.+)", re.DOTALL)
 ANOTHER = "bring both to one version, for the host: salt '{}' saltutil.sync_all"
 UNSYNCED = "salt-klp is not on this minion yet, run: salt '{}' saltutil.sync_all"

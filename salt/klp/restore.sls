@@ -1,17 +1,12 @@
 # A backup of the root volume is put back at the next start, which is yours to make; run this again after it. It asks for
 # no healthy host. The locks may be older in the backup: they are set again once it is in force, also those of a host
 # that went back to an earlier live patch.
-{%- from "klp/map.jinja" import klp, checked, skipped, wrong with context %}
+{%- from "klp/map.jinja" import klp, checked, skipped, wrong, nothing_done with context %}
 {%- set restore = klp.get("restore", {}) %}
 
 klp-restored:
-{%- if skipped and wrong %}
-  test.succeed_without_changes:
-    - comment: {{ skipped | json }}
-{%- elif wrong %}
-  test.fail_without_changes:
-    - name: {{ wrong | json }}  # with test=True the comment is Salt's own
-    - comment: {{ wrong | json }}
+{%- if wrong %}
+{{- nothing_done(skipped, wrong) }}
 {%- else %}
   root_backup.restored:
     - backup: {{ restore["backup"] | json }}
