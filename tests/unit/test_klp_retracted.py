@@ -153,13 +153,17 @@ LEVELS = [
 ]
 
 
-@pytest.mark.parametrize(("withdrawn", "installed", "held", "level", "edition"), LEVELS)
-def test_no_level_means_one_that_was_withdrawn(minion, withdrawn, installed, held, level, edition):
+def stands(minion, withdrawn, installed, held):
+    """Let a host have a live patch, be held at one, and some be withdrawn."""
     has(minion, installed)
     withdraw(minion, *withdrawn)
     if held:
-        hold = {"package": LP, "edition": held, "from": THREE, "since": 1, "locks": []}
-        remembers(minion, "hold", hold)
+        remembers(minion, "hold", {"package": LP, "edition": held, "from": THREE, "since": 1, "locks": []})
+
+
+@pytest.mark.parametrize(("withdrawn", "installed", "held", "level", "edition"), LEVELS)
+def test_no_level_means_one_that_was_withdrawn(minion, withdrawn, installed, held, level, edition):
+    stands(minion, withdrawn, installed, held)
     assert klp_level.resolve(minion.host, level) == edition
 
 
@@ -183,9 +187,7 @@ def test_its_level_is_refused_with_the_next_good_one(minion, withdrawn, level, w
 
 
 def test_a_host_held_at_one_with_nothing_good_below(minion):
-    has(minion, None)
-    withdraw(minion, ONE, TWO)
-    remembers(minion, "hold", {"package": LP, "edition": TWO, "from": THREE, "since": 1, "locks": []})
+    stands(minion, [ONE, TWO], None, TWO)
     with pytest.raises(CommandExecutionError, match=f"live patch {TWO} was withdrawn .*; the next good one is {THREE}"):
         klp_level.resolve(minion.host)
 
@@ -203,10 +205,7 @@ WAYS_BACK = [
 
 @pytest.mark.parametrize(("withdrawn", "installed", "held", "level", "edition"), WAYS_BACK)
 def test_the_way_back_passes_over_it(minion, withdrawn, installed, held, level, edition):
-    has(minion, installed)
-    withdraw(minion, *withdrawn)
-    if held:
-        remembers(minion, "hold", {"package": LP, "edition": held, "from": THREE, "since": 1, "locks": []})
+    stands(minion, withdrawn, installed, held)
     assert klp_rollback.resolve(minion.host, level) == edition
 
 
