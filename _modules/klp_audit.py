@@ -163,7 +163,7 @@ def state_summary(run="", services=None):
     services
         as for ``klp_audit.health``.
 
-    Returns ``{"version": 2, "host", "time" (seconds since 1970), "kernel", "transition", "package" (live patch package
+    Returns ``{"version": 3, "host", "time" (seconds since 1970), "kernel", "transition", "package" (live patch package
     of the running kernel), "live_patch" (edition installed, or None), "active" (module, or None), "unfinished" (bool),
     "held" (edition, or None), "restoring" (bool), "run": {"opened", "finished", "backup"} or None, "busy" (jobs that
     change this host), "health"}``.

@@ -16,7 +16,7 @@ import klp_rollback
 import klp_runs
 import klp_updates
 
-VERSION = 2  # of both documents
+VERSION = 3  # of both documents
 PACKAGES = 5000  # pending packages that an answer may hold; the master takes no larger one
 SKIPPED = 2000  # names of what is left out that an answer holds for each reason
 ERRORS = (CommandExecutionError, SaltInvocationError)

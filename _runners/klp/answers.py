@@ -14,7 +14,7 @@ import klp_family
 
 from . import schema
 
-VERSION = 2  # of the documents klp_audit.state_summary and klp_audit.run_preview
+VERSION = 3  # of the documents klp_audit.state_summary and klp_audit.run_preview
 MOST = 1000000  # values and characters in one answer; a host that gets 5000 packages says about 500000
 DEPTH = 40  # values within values
 TEXT = 300  # characters of a host's text that are kept

@@ -273,7 +273,7 @@ def state(name, result, comment, changed=0):
 def state_summary(world, host, run="", services=()):
     """Return what klp_audit.state_summary of a simulated host says."""
     return {
-        "version": 2,
+        "version": 3,
         "host": host.name,
         "time": int(world.time),
         "kernel": KERNEL,

@@ -114,7 +114,7 @@ def test_what_is_as_large_as_an_honest_answer_can_be_is_taken():
         ({}, "its answer lacks version"),
         (
             dict(GOOD, version=1),
-            "its answer has version 1, wanted 2; bring both to one version, for the host: salt 'h1' ",
+            "its answer has version 1, wanted 3; bring both to one version, for the host: salt 'h1' ",
         ),
         ("'klp_audit' __virtual__ returned False: not a SUSE host (debian 12)", "not a SUSE host (debian 12)"),
         (dict(GOOD, version=True), "its answer has an unknown version: True"),

@@ -140,7 +140,7 @@ def test_what_is_no_list_of_names_is_refused(host, services):
 # -- state_summary -----------------------------------------------------------------------------------------------------
 
 STATE = {
-    "version": 2,
+    "version": 3,
     "host": "sles1",
     "time": NOW,
     "kernel": KERNEL,
