@@ -2,7 +2,7 @@
 
 import pytest
 
-from _runners.klp import drive
+from _runners.klp import driving, looking
 from tests.simulation.game import Game
 from tests.simulation.world import NEW, START
 
@@ -45,7 +45,7 @@ def test_an_answer_to_a_job_counts_for_nobody_who_did_not_get_it(game):
 def running(played):
     """Return the moments at which hosts were asked whether they run, from now on."""
     moments: list = []
-    played.before_ask = lambda fun: moments.append(played.world.time) if fun == drive.RUNNING else None
+    played.before_ask = lambda fun: moments.append(played.world.time) if fun == looking.RUNNING else None
     return moments
 
 
@@ -109,7 +109,7 @@ def test_a_host_that_denies_everything_is_not_waited_for_for_ever(game, says):
     host.faults.pop("says")
 
     def talk(fun):
-        if fun == drive.RUNNING:
+        if fun == looking.RUNNING:
             host.faults["finds"] = says if host.faults.get("finds") != says else ["?"]
             host.job = host.job or ("0", "klp.patch", {"run": "x", "campaign": {}})
 
@@ -123,7 +123,7 @@ def test_an_answer_that_comes_while_the_host_is_asked_for_it_counts(game):
     played.world.hosts["h1"].seconds = 20.0
 
     def takes_long(fun):
-        if fun == drive.SUMMARY and played.world.sent:
+        if fun == driving.SUMMARY and played.world.sent:
             played.world.advance(20)
 
     played.after_ask = takes_long

@@ -5,7 +5,7 @@ import textwrap
 import pytest
 
 from _runners.klp import campaign as states
-from _runners.klp import drive, show
+from _runners.klp import looking, show
 from tests.simulation import campaign
 from tests.simulation.book import BASE, Book
 from tests.simulation.world import NEW, OLD, PACKAGE, START, SimHost, World
@@ -350,7 +350,7 @@ def test_every_entry_that_a_campaign_takes_has_its_words():
     assert show.line(made, {"what": "looked", "hosts": {}}) == ["a last look at all hosts: all is well"]
     assert show.line(made, {"what": "stays", **EVERY["stays"]}) == ["h00, h01: does not go back", "  h01: no"]
     assert show.line(made, {"what": "returned", **EVERY["returned"]}) == ["h00: went back", "h01: FAILED: no"]
-    assert drive.MISSES == 2
+    assert looking.MISSES == 2
 
 
 def test_lists_of_campaigns():

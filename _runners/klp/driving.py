@@ -1,0 +1,65 @@
+"""
+What all parts of a driver share: the plan, the journal, the hands, and what it has seen of the hosts.
+"""
+
+from __future__ import annotations
+
+import collections
+
+from . import answers
+from . import campaign as states
+from . import planning as plans
+
+SUMMARY = "klp_audit.state_summary"
+SLS = {"patch": "klp.patch", "rollback": "klp.rollback"}
+
+
+class Base:
+    """
+    A campaign that is being driven.
+
+    It remembers nothing that matters: it can be killed at any moment, and the next one goes on from the journal.
+    """
+
+    def __init__(self, store, plan, journal, hands, say=lambda line: None):
+        self.store, self.plan, self.journal, self.hands, self.say = store, plan, journal, hands, say
+        self.campaign = states.replay(plan, journal.entries)
+        self.limits = plan["settings"]["limits"]
+        self.ignored: dict = {}  # host -> when it may be asked again
+        self.busy: dict = {}  # host -> since when it is busy with something else
+        self.misses: collections.Counter = collections.Counter()
+        self.alive: set = set()  # hosts that said the last time that they run
+        self.heard: dict = {}  # host -> when it answered the last time that it was asked whether it runs
+        self.next_look = 0.0  # when hosts are asked again whether they run
+        self.quiet: set = set()  # jids of which nobody runs any more
+
+    def _write(self, what, **fields):
+        entry = self.journal.append({"what": what, "at": int(self.hands.now()), **fields})
+        self.campaign.apply(entry)
+        self.hands.tell(what, entry)
+        self.say(entry)
+
+    def _wish(self):
+        wish = self.store.wished(self.plan["id"])
+        if wish and wish["number"] > self.campaign.wish and not self.campaign.over:
+            self._write(wish["want"], by=wish["by"], number=wish["number"])
+
+    def _send(self, jid, sls, hosts, by, back=False):
+        for host in hosts:  # what was known of an earlier job of theirs
+            self.misses.pop(host, None)
+            self.alive.discard(host)
+        pillar = plans.pillar(self.plan, hosts[0], self.plan["id"], by, back)
+        self.hands.send(jid, hosts, "state.apply", [sls], {"pillar": {"klp": pillar}})
+
+    def _ask(self, hosts, services=()):
+        """Ask hosts how they stand: ``{host: checked answer, or the NonsenseError}`` of those that answer."""
+        run = "" if services else self.plan["id"]
+        got = self.hands.ask(hosts, SUMMARY, [run, list(services)], self.plan["settings"]["presence"]["timeout"])
+        found = {}
+        for host in hosts:
+            if host in got:
+                try:
+                    found[host] = answers.state_summary(host, got[host])
+                except answers.NonsenseError as exc:
+                    found[host] = exc
+        return found
