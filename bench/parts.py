@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
-from _runners.klp import campaign, commands, drive, planning, show, store, turning
+from _runners.klp import campaign, drive, planning, show, standing, store, turning
 from tests.simulation.campaign import MEMORY
 from tests.simulation.world import START
 
@@ -168,10 +168,10 @@ def report(size: int, folder: Path) -> Result:
     found = campaign.replay(kept.plan(name), entries)
 
     def document() -> dict[str, Any]:
-        made = commands.summary(found, None)
-        made["hosts"] = {host: commands.host_report(found, host) for host in found.hosts}
+        made = standing.summary(found, None)
+        made["hosts"] = {host: standing.host_report(found, host) for host in found.hosts}
         made["left_out"] = found.plan["left_out"]
-        made["history"] = [commands.brief(entry) for entry in entries]
+        made["history"] = [standing.brief(entry) for entry in entries]
         return made
 
     made_in, made = measure(document)

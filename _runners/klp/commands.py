@@ -5,8 +5,6 @@ What the public functions of the runner do; each returns a document with ``retco
 from __future__ import annotations
 
 import contextlib
-import os
-import sys
 import time
 
 import salt.loader
@@ -17,42 +15,19 @@ import salt.utils.user
 from salt.exceptions import CommandExecutionError, SaltInvocationError
 
 from . import answers, decide, drive, hands, schema, show, store, turning
-from . import campaign as states
 from . import planning as plans
+from .outcome import RETCODES, answer, progress, refusal  # noqa: F401 - refusal: for the runner
+from .standing import Standing, summary
 
-FOLDER = "var/lib/salt-klp"
-RETCODES = {
-    "done": 0,
-    "incomplete": 2,
-    "stopped": 3,
-    "aborted": 4,
-    "paused": 5,
-    "running": 6,
-    "expired": 7,
-    "open": 8,
-    "interrupted": 9,
-}
-REFUSED = 1
 PREVIEW = "klp_audit.run_preview"
 
 
-def answer(retcode, text, **document):
-    """Return what a public function returns; Salt's outputter ``klp`` shows the text, ``--out=json`` all of it."""
-    return {"retcode": retcode, "outputter": "klp", "text": text, **document}
-
-
-def refusal(exc):
-    """Return the answer to what cannot be done: one sentence."""
-    return answer(REFUSED, f"refused: {exc}", error=str(exc))
-
-
-class Commands:
+class Commands(Standing):
     """The campaigns of one master; ``compare`` is ``klp_pillar.compare``."""
 
     def __init__(self, opts, compare):
-        self.opts, self.compare = opts, compare
-        folder = opts.get("klp_folder") or os.path.join(opts.get("root_dir") or "/", FOLDER)
-        self.store = store.Store(folder)
+        super().__init__(opts)
+        self.compare = compare
 
     # -- plan ----------------------------------------------------------------------------------------------------
 
@@ -220,35 +195,7 @@ class Commands:
         plan = self.store.plan(name)
         return drive.Driver(self.store, plan, journal, reach, say=teller(plan))
 
-    # -- looking and wishing -------------------------------------------------------------------------------------
-
-    def _campaign(self, name):
-        return states.replay(self.store.plan(name), self.store.entries(name))
-
-    def answer(self, name, hosts=True):
-        """Return how a campaign stands, with the exit code that belongs to it."""
-        campaign, driven = self._campaign(name), self.store.driven(name)
-        paused = campaign.paused and not driven
-        word = campaign.result if campaign.over else "paused" if paused else "running" if campaign.begun else "open"
-        text = show.status_text(campaign, driven, time.time(), hosts)
-        return answer(RETCODES[word], text, campaign=summary(campaign, word))
-
-    def status(self, name, watch):
-        """Return how one campaign or all of them stand; ``watch`` seconds: again and again until it is over."""
-        if not name:
-            rows = [summary(self._campaign(one), None) for one in self.store.ids()]
-            quarantine = self.store.quarantine()
-            return answer(0, show.list_text(rows, quarantine), campaigns=rows, quarantine=quarantine)
-        if watch and not (schema.whole(watch, 1, 3600) or isinstance(watch, float)):
-            raise SaltInvocationError(f"watch: wanted seconds from 1 to 3600, found {schema.show(watch)}")
-        found = self.answer(name)
-        while watch and found["retcode"] == RETCODES["running"]:
-            clear = "\033[H\033[J" if sys.stdout.isatty() else ""
-            sys.stdout.write(f"{clear}{found['text']}\n")
-            sys.stdout.flush()
-            time.sleep(watch)
-            found = self.answer(name)
-        return found
+    # -- wishing -----------------------------------------------------------------------------------------------
 
     def wish(self, name, want, who):
         """Pause or abort a campaign: no host is started after this returns."""
@@ -264,22 +211,6 @@ class Commands:
         text = f"campaign {name}: {want} is written down, no further host is started; {how} does the rest"
         return answer(0, text, campaign=summary(campaign, None))
 
-    def report(self, name):
-        """Return what has become of each host of a campaign, and its history."""
-        campaign = self._campaign(name)
-        document = summary(campaign, None)
-        document["hosts"] = {host: host_report(campaign, host) for host in campaign.hosts}
-        document["left_out"] = campaign.plan["left_out"]
-        document["skipped"] = campaign.plan.get("skipped", [])
-        document["history"] = [brief(entry) for entry in self.store.entries(name)]
-        text = show.report_text(campaign, document, self.store.entries(name))
-        return answer(0 if not campaign.over else RETCODES[campaign.result], text, report=document)
-
-    def quarantined(self):
-        """Return what is in quarantine."""
-        items = self.store.quarantine()
-        return answer(0, "\n".join(show.quarantine_lines(items)) or "nothing is in quarantine", quarantine=items)
-
     def release(self, package, edition, who):
         """Take a live patch out of quarantine."""
         if not self.store.release(str(package), str(edition)):
@@ -289,70 +220,6 @@ class Commands:
         reach.tell("release", {"package": str(package), "edition": str(edition), "by": who})
         reach.close()
         return answer(0, f"{package} {edition} may be installed again", quarantine=self.store.quarantine())
-
-
-def summary(campaign, word):
-    """Return a campaign in numbers."""
-    counts = campaign.counts()
-    waves = [
-        {
-            "name": wave.name,
-            "hosts": wave.total,
-            "opened": wave.opened,
-            "patched": wave.patched,
-            "passed": wave.closed,
-            **{stage: wave.counts[stage] for stage in states.STAGES},
-        }
-        for wave in campaign.waves
-    ]
-    state = "paused" if campaign.paused else "begun" if campaign.begun else "plan"
-    return {
-        "id": campaign.id,
-        "kind": campaign.plan["kind"],
-        "state": word or (campaign.result if campaign.over else state),
-        "created": campaign.plan["created"],
-        "begun": campaign.begun,
-        "over": campaign.over,
-        "why": campaign.stopped["why"] if campaign.stopped else None,
-        "hosts": len(campaign.hosts),
-        "verified": counts[states.VERIFIED],
-        "failed": counts[states.FAILED] + counts[states.REFUSED],
-        "unreachable": counts[states.UNREACHABLE] + counts[states.ABSENT],
-        "waves": waves,
-        "quarantined": campaign.quarantined,
-        "back": dict(campaign.back_counts),
-    }
-
-
-def host_report(campaign, host):
-    """Return what has become of one host."""
-    item, planned = campaign.hosts[host], campaign.plan["hosts"][host]
-    spent = item.ended - item.started if item.ended and item.started else None
-    return {
-        "wave": campaign.waves[item.wave].name,
-        "stage": item.stage,
-        "why": item.why,
-        "before": planned["before"],
-        "target": planned["target"],
-        "packages": len(campaign.plan["offers"][planned["offer"]]["changes"]),
-        "runs": item.attempt,
-        "started": item.started,
-        "ended": item.ended,
-        "seconds": spent,
-        "back": item.back,
-        "job": item.jid,
-    }
-
-
-def brief(entry):
-    """Return an entry of the journal with the number of its hosts instead of all of them."""
-    return {key: len(value) if key in ("hosts", "back") else value for key, value in entry.items()}
-
-
-def progress(line):
-    """Tell a person what is being done; documents go to standard output, so this does not."""
-    sys.stderr.write(f"{time.strftime('%H:%M:%S')} {line}\n")
-    sys.stderr.flush()
 
 
 def teller(plan):

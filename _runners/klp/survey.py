@@ -14,7 +14,8 @@ import klp_checks
 
 from . import answers, decide, documents, evidence, fleet, metrics, page, publish, reporting, schema, sheet, show
 from . import planning as plans
-from .commands import RETCODES, Commands, answer, progress
+from .commands import Commands
+from .outcome import RETCODES, answer, progress
 
 HOST = "klp_audit.host"
 

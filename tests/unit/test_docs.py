@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 import klp_checks
-from _runners.klp import commands
+from _runners.klp import outcome
 from _runners.klp import schema as campaign
 from tools import docs, reference
 
@@ -159,7 +159,7 @@ def test_the_page_of_a_campaign_has_every_key_of_a_wave_and_every_exit_code():
     text = docs.CAMPAIGN_PAGE.read_text()
     assert set(words(text, "Waves")) == campaign.WAVE_KEYS
     codes = {int(code) for code in re.findall(r"^\| (\d+) \|", text, re.MULTILINE)}
-    assert codes == {commands.REFUSED, *commands.RETCODES.values()}
+    assert codes == {outcome.REFUSED, *outcome.RETCODES.values()}
 
 
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)

@@ -1,0 +1,128 @@
+"""
+How campaigns stand: what is read of them, nothing is changed.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+
+from salt.exceptions import SaltInvocationError
+
+from . import campaign as states
+from . import schema, show, store
+from .outcome import RETCODES, answer
+
+FOLDER = "var/lib/salt-klp"
+
+
+class Standing:
+    """The campaigns of one master, for who looks."""
+
+    def __init__(self, opts):
+        self.opts = opts
+        folder = opts.get("klp_folder") or os.path.join(opts.get("root_dir") or "/", FOLDER)
+        self.store = store.Store(folder)
+
+    def _campaign(self, name):
+        return states.replay(self.store.plan(name), self.store.entries(name))
+
+    def answer(self, name, hosts=True):
+        """Return how a campaign stands, with the exit code that belongs to it."""
+        campaign, driven = self._campaign(name), self.store.driven(name)
+        paused = campaign.paused and not driven
+        word = campaign.result if campaign.over else "paused" if paused else "running" if campaign.begun else "open"
+        text = show.status_text(campaign, driven, time.time(), hosts)
+        return answer(RETCODES[word], text, campaign=summary(campaign, word))
+
+    def status(self, name, watch):
+        """Return how one campaign or all of them stand; ``watch`` seconds: again and again until it is over."""
+        if not name:
+            rows = [summary(self._campaign(one), None) for one in self.store.ids()]
+            quarantine = self.store.quarantine()
+            return answer(0, show.list_text(rows, quarantine), campaigns=rows, quarantine=quarantine)
+        if watch and not (schema.whole(watch, 1, 3600) or isinstance(watch, float)):
+            raise SaltInvocationError(f"watch: wanted seconds from 1 to 3600, found {schema.show(watch)}")
+        found = self.answer(name)
+        while watch and found["retcode"] == RETCODES["running"]:
+            clear = "\033[H\033[J" if sys.stdout.isatty() else ""
+            sys.stdout.write(f"{clear}{found['text']}\n")
+            sys.stdout.flush()
+            time.sleep(watch)
+            found = self.answer(name)
+        return found
+
+    def report(self, name):
+        """Return what has become of each host of a campaign, and its history."""
+        campaign = self._campaign(name)
+        document = summary(campaign, None)
+        document["hosts"] = {host: host_report(campaign, host) for host in campaign.hosts}
+        document["left_out"] = campaign.plan["left_out"]
+        document["skipped"] = campaign.plan.get("skipped", [])
+        document["history"] = [brief(entry) for entry in self.store.entries(name)]
+        text = show.report_text(campaign, document, self.store.entries(name))
+        return answer(0 if not campaign.over else RETCODES[campaign.result], text, report=document)
+
+    def quarantined(self):
+        """Return what is in quarantine."""
+        items = self.store.quarantine()
+        return answer(0, "\n".join(show.quarantine_lines(items)) or "nothing is in quarantine", quarantine=items)
+
+
+def summary(campaign, word):
+    """Return a campaign in numbers."""
+    counts = campaign.counts()
+    waves = [
+        {
+            "name": wave.name,
+            "hosts": wave.total,
+            "opened": wave.opened,
+            "patched": wave.patched,
+            "passed": wave.closed,
+            **{stage: wave.counts[stage] for stage in states.STAGES},
+        }
+        for wave in campaign.waves
+    ]
+    state = "paused" if campaign.paused else "begun" if campaign.begun else "plan"
+    return {
+        "id": campaign.id,
+        "kind": campaign.plan["kind"],
+        "state": word or (campaign.result if campaign.over else state),
+        "created": campaign.plan["created"],
+        "begun": campaign.begun,
+        "over": campaign.over,
+        "why": campaign.stopped["why"] if campaign.stopped else None,
+        "hosts": len(campaign.hosts),
+        "verified": counts[states.VERIFIED],
+        "failed": counts[states.FAILED] + counts[states.REFUSED],
+        "unreachable": counts[states.UNREACHABLE] + counts[states.ABSENT],
+        "waves": waves,
+        "quarantined": campaign.quarantined,
+        "back": dict(campaign.back_counts),
+    }
+
+
+def host_report(campaign, host):
+    """Return what has become of one host."""
+    item, planned = campaign.hosts[host], campaign.plan["hosts"][host]
+    spent = item.ended - item.started if item.ended and item.started else None
+    return {
+        "wave": campaign.waves[item.wave].name,
+        "stage": item.stage,
+        "why": item.why,
+        "before": planned["before"],
+        "target": planned["target"],
+        "packages": len(campaign.plan["offers"][planned["offer"]]["changes"]),
+        "runs": item.attempt,
+        "started": item.started,
+        "ended": item.ended,
+        "seconds": spent,
+        "back": item.back,
+        "job": item.jid,
+    }
+
+
+def brief(entry):
+    """Return an entry of the journal with the number of its hosts instead of all of them."""
+    return {key: len(value) if key in ("hosts", "back") else value for key, value in entry.items()}
