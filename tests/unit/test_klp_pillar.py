@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from salt.exceptions import SaltInvocationError
 
 import klp_pillar
+from tests.unit.hostile import values, words_for
 
 DEFAULTS = klp_pillar.defaults()
 COMMAND: dict = {"backend": "command", "create": ["/usr/bin/backup", "now"], "verify": ["/usr/bin/backup", "verify"]}
@@ -44,6 +45,23 @@ def test_every_key_is_documented_and_its_default_passes(path, spec):
     assert spec["type"] != "int" or {"least", "most", "unit"} <= set(spec)
     _, problems = klp_pillar.check(nested(path, spec["default"]))
     assert problems == []
+
+
+@pytest.mark.parametrize(
+    ("path", "spec"),
+    [leaf for leaf in LEAVES if leaf[1]["type"] in ("str", "list", "level", "map")],
+    ids=lambda v: ":".join(v) if isinstance(v, tuple) else "",
+)
+def test_hostile_strings_are_refused_in_one_short_sentence_that_names_the_key(path, spec):
+    for value in values(spec, words_for(spec)):
+        pillar = nested(path, value)
+        if path[:2] in (("backup", "create"), ("backup", "verify")):  # they mean nothing without this backend
+            pillar["backup"] = {"backend": "command", "create": ["/bin/a"], "verify": ["/bin/b"], **pillar["backup"]}
+        _, problems = klp_pillar.check(pillar)
+        assert len(problems) == 1, pillar
+        assert problems[0].startswith(f"pillar klp:{':'.join(path)}: "), pillar
+        assert not set(problems[0]) & {"\0", "\x1b", "\n"}
+        assert len(problems[0]) < 300
 
 
 @pytest.mark.parametrize("pillar", [None, {}])
