@@ -13,90 +13,112 @@ import klp_checks
 import klp_family
 
 from . import schema
+from .shape import (
+    MOMENT,
+    NAME,
+    SENTENCE,
+    SENTENCES,
+    Choice,
+    Const,
+    Each,
+    Flag,
+    Maybe,
+    Pairs,
+    Plain,
+    Record,
+    ShapeError,
+    Whole,
+    Word,
+    text,
+)
+from .shape import bounded as _bounded
 
 VERSION = 3  # of the documents klp_audit.state_summary and klp_audit.run_preview
-MOST = 1000000  # values and characters in one answer; a host that gets 5000 packages says about 500000
-DEPTH = 40  # values within values
-TEXT = 300  # characters of a host's text that are kept
 REASONS = 3  # failed states that a reason names
 SKEW = 60  # seconds that a host's clock may be off
 VERIFIED = {"patch": "klp-verified", "rollback": "klp-rollback-verified"}
 REQUISITE = "One or more requisite failed"
-WORD = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+~:/-]{0,255}\Z")
 FOREIGN = klp_family.NOT_SUSE.partition(" (")[0]  # how the sentence of such a host begins
 UNLOADED = re.compile(r"'\w+' __virtual__ returned False: (.+)", re.DOTALL)
 ANOTHER = "bring both to one version, for the host: salt '{}' saltutil.sync_all"
 UNSYNCED = "salt-klp is not on this minion yet, run: salt '{}' saltutil.sync_all"
+NOT_UNDERSTOOD = "its answer is not understood: {}"
+SILENT = "it failed, and does not say why"
 
-OPTIONAL = (str, type(None))
-NUMBER = (int, type(None))
+# What hosts answer: a line for each key. Other keys are left away.
+COUNTER = Whole(0, 2**64 - 1)  # of the kernel
+SECONDS = Whole(-(2**63), 2**63)
+BOOT = Word(r"[A-Za-z0-9-]{1,64}", "the id of a boot")
+TAINTED = Word(r"[0-9]{1,20}", "taint flags")
+SERVICE = Word(r"[A-Za-z0-9_][A-Za-z0-9_.:@\\-]{0,255}", "the name of a service")
+LOG = Record({"number": COUNTER, "text": SENTENCE})
+HEALTH = Record(
+    {
+        "boot": Maybe(BOOT),
+        "log": Maybe(COUNTER),
+        "errors": Maybe(Each(LOG, 1000)),
+        "tainted": Maybe(TAINTED),
+        "services": Pairs(SERVICE, Maybe(Flag()), 1000),
+    }
+)
+RUN = Record({"opened": MOMENT, "finished": Maybe(MOMENT), "backup": Maybe(SENTENCE)})
 SUMMARY = {
-    "version": int,
-    "host": str,
-    "time": int,
-    "kernel": str,
-    "transition": str,
-    "package": str,
-    "live_patch": OPTIONAL,
-    "active": OPTIONAL,
-    "unfinished": bool,
-    "held": OPTIONAL,
-    "restoring": bool,
-    "run": (dict, type(None)),
-    "busy": list,
-    "health": dict,
+    "version": Const(VERSION),
+    "host": SENTENCE,
+    "time": MOMENT,
+    "kernel": NAME,
+    "transition": Choice("ready", "in_progress", "unknown"),
+    "package": NAME,
+    "live_patch": Maybe(NAME),
+    "active": Maybe(NAME),
+    "unfinished": Flag(),
+    "held": Maybe(NAME),
+    "restoring": Flag(),
+    "run": Maybe(RUN),
+    "busy": SENTENCES,
+    "health": HEALTH,
 }
-PREVIEW = {**SUMMARY, "changes": dict, "target": OPTIONAL, "skipped": list, "refusals": list, "seconds": NUMBER}
-SKIPPED = {"reason": str, "advisories": list, "packages": list, "more": int}
-HEALTH = {"boot": OPTIONAL, "log": NUMBER, "errors": (list, type(None)), "tainted": OPTIONAL, "services": dict}
-RUN = {"opened": int, "finished": NUMBER, "backup": OPTIONAL}
+SKIPPED = Record(
+    {"reason": SENTENCE, "advisories": Each(SENTENCE, 2000), "packages": Each(SENTENCE, 2000), "more": Whole(0, 10**9)}
+)
+PREVIEW = {
+    **SUMMARY,
+    "changes": Pairs(NAME, NAME, 5000),
+    "target": Maybe(NAME),
+    "skipped": Each(SKIPPED, 10000),
+    "refusals": SENTENCES,
+    "seconds": Maybe(SECONDS),
+}
+STATE = Record({"result": Flag(), "comment": SENTENCE, "__id__": Plain()}, absent={"__id__": None})
+STATES = Pairs(Plain(), STATE, 100000)
+JOBS = Each(Record({"jid": Plain()}, absent={"jid": None}), 10000)
+CHECK = Record({"check": SENTENCE, "verdict": Choice(*klp_checks.VERDICTS, klp_checks.SKIPPED), "detail": SENTENCE})
+VERIFY = Record({"verdict": Choice(*klp_checks.VERDICTS), "checks": Each(CHECK, 1000)})
+FORMS = {"state_summary": Record(SUMMARY), "run_preview": Record(PREVIEW)}
 
 
 class NonsenseError(ValueError):
     """An answer that is none; the text says why, in a clause."""
+
+    def __init__(self, why):
+        super().__init__(why or SILENT)  # no reason at all would look like a success
 
 
 class ForeignError(NonsenseError):
     """A host of another system, for which there are no live patches; the text is its own sentence."""
 
 
-def text(value):
-    """Return a host's text as it may be shown and kept: one line, printable, of bounded length."""
-    if isinstance(value, str) and len(value) <= TEXT and value.isprintable() and " ".join(value.split()) == value:
-        return value
-    line = "".join(char if char.isprintable() else " " for char in str(value)[: 4 * TEXT])
-    line = " ".join(line.split())
-    return line if len(line) <= TEXT else line[: TEXT - 3] + "..."
-
-
-def _parts(value):
-    """Return the size of a value, and the values within it."""
-    if isinstance(value, (str, bytes)):
-        return 1 + len(value), ()
-    if isinstance(value, dict):
-        return 1 + len(value), (value, value.values())
-    if isinstance(value, (list, tuple, set)):
-        return 1 + len(value), (value,)
-    # Salt's wire has no larger numbers.
-    return (MOST + 1 if isinstance(value, int) and not -(2**63) <= value < 2**64 else 1), ()
-
-
 def bounded(value):
     """Return a value, or raise NonsenseError if it is larger or deeper than any honest answer; never recurses."""
-    level, left = [value], MOST
-    for _ in range(DEPTH):
-        inside: list = []
-        for item in level:
-            size, parts = _parts(item)
-            left -= size
-            if left < 0:
-                raise NonsenseError(f"its answer is too large (more than {MOST} characters)")
-            for part in parts:
-                inside.extend(part)
-        if not inside:
-            return value
-        level = inside
-    raise NonsenseError(f"its answer is nested too deeply (more than {DEPTH} levels)")
+    return taken(_bounded, value)
+
+
+def taken(take, value):
+    """Return a value of a host as ``take`` of a form returns it, or raise NonsenseError."""
+    try:
+        return take(value)
+    except ShapeError as exc:
+        raise NonsenseError(NOT_UNDERSTOOD.format(exc)) from exc
 
 
 def spoken(host, value):
@@ -109,72 +131,34 @@ def spoken(host, value):
         raise NonsenseError(UNSYNCED.format(host))
 
 
-def _typed(value, form, what):
-    if not isinstance(value, dict):
-        raise NonsenseError(f"its answer is no document: {text(value)}")
-    for key, kind in form.items():
-        kinds = kind if isinstance(kind, tuple) else (kind,)
-        if key not in value:
-            raise NonsenseError(f"{what} lacks {key}")
-        if not isinstance(value[key], kinds) or (isinstance(value[key], bool) and bool not in kinds):
-            raise NonsenseError(f"{what} has an unknown {key}: {text(value[key])}")
-    return value
-
-
-def _words(pairs, what):
-    for word in pairs:
-        if word is not None and not (isinstance(word, str) and WORD.match(word)):
-            raise NonsenseError(f"{what} has an unknown word: {text(word)}")
-
-
 def _document(host, value, form):
     bounded(value)
     spoken(host, value)
     if isinstance(value, str):
         raise NonsenseError(text(value))
-    whose = value.get("host") if isinstance(value, dict) else None
+    found = value if isinstance(value, dict) else {}
+    whose, version = found.get("host"), found.get("version")
     if isinstance(whose, str) and whose != host:
         raise NonsenseError(f"its answer is of another host: {text(whose)}")
-    found = _typed(value, form, "its answer")
-    if found["version"] != VERSION:
-        raise NonsenseError(f"its answer has version {found['version']}, wanted {VERSION}; {ANOTHER.format(host)}")
-    _words([found[key] for key in ("kernel", "package", "live_patch", "active", "held")], "its answer")
-    if found["run"] is not None:
-        _typed(found["run"], RUN, "its run")
-    _healthy(found["health"])
-    return found
-
-
-def _healthy(found):
-    _typed(found, HEALTH, "its health")
-    for item in found["errors"] or []:
-        _typed(item, {"number": int, "text": str}, "its kernel log")
-    for name, runs in found["services"].items():
-        if not isinstance(name, str) or not isinstance(runs, (bool, type(None))):
-            raise NonsenseError(f"its services are not understood: {text(name)}")
+    if isinstance(version, int) and not isinstance(version, bool) and version != VERSION:
+        raise NonsenseError(f"its answer has version {version}, wanted {VERSION}; {ANOTHER.format(host)}")
+    return taken(FORMS[form].take, value)
 
 
 def state_summary(host, value):
     """
-    Return what ``klp_audit.state_summary`` of a host answered, checked.
+    Return what ``klp_audit.state_summary`` of a host answered, in its form.
 
     Raises NonsenseError with a clause that says what is wrong with it, also for another host's answer.
     """
-    return _document(host, value, SUMMARY)
+    return _document(host, value, "state_summary")
 
 
 def run_preview(host, value):
-    """Return what ``klp_audit.run_preview`` of a host answered, checked as by ``state_summary``."""
-    found = _document(host, value, PREVIEW)
-    _words([found["target"], *found["changes"], *found["changes"].values()], "its plan")
-    for item in found["skipped"]:
-        _typed(item, SKIPPED, "what it leaves out")
-        if not all(isinstance(name, str) for name in item["advisories"] + item["packages"]):
-            raise NonsenseError("what it leaves out is not understood")
-    if not all(isinstance(item, str) for item in found["refusals"]):
-        raise NonsenseError("its refusals are not understood")
+    """Return what ``klp_audit.run_preview`` of a host answered, as ``state_summary`` does."""
+    found = _document(host, value, "run_preview")
     if found["seconds"] is not None and not schema.whole(found["seconds"], 0, 10**7):
-        found = dict(found, seconds=None)
+        found["seconds"] = None
     return found
 
 
@@ -258,7 +242,7 @@ def ended(kind, value):
     try:
         return _states(kind, _returned(bounded(value)))
     except NonsenseError as exc:
-        return False, f"its answer is not understood: {exc}"
+        return False, str(exc)
 
 
 def _returned(value):
@@ -277,16 +261,16 @@ def unbegun(value):
 
 def _states(kind, states):
     if isinstance(states, list) and all(isinstance(item, str) for item in states):
-        return False, text("; ".join(states) or "an empty answer")
+        return False, text("; ".join(states)) or SILENT
     if not isinstance(states, dict) or not states:
-        raise NonsenseError(text(states))
-    found = [_typed(item, {"result": bool, "comment": str}, "a state") for item in states.values()]
+        raise NonsenseError(NOT_UNDERSTOOD.format(text(states) or SILENT))
+    found = list(taken(STATES.take, states).values())
     failed = [item for item in found if not item["result"]]
     if not failed:
-        good = any(item.get("__id__") == VERIFIED[kind] for item in found)
+        good = any(item["__id__"] == VERIFIED[kind] for item in found)
         return (True, None) if good else (False, f"the state {VERIFIED[kind]} is missing in its answer")
     own = [item for item in failed if not item["comment"].startswith(REQUISITE)] or failed
-    return False, text("; ".join(item["comment"] for item in own[:REASONS]))
+    return False, text("; ".join(filter(None, (item["comment"] for item in own[:REASONS])))) or SILENT
 
 
 def untouched(value):
@@ -299,9 +283,10 @@ def untouched(value):
 
 def runs(value, jid):
     """Return whether a host runs a job, as its ``saltutil.is_running`` tells; ``None``: it does not tell."""
-    if not isinstance(value, list) or not all(isinstance(item, dict) for item in value):
+    try:
+        return any(item["jid"] == jid for item in taken(JOBS.take, value))
+    except NonsenseError:
         return None
-    return any(item.get("jid") == jid for item in value)
 
 
 def verdict(host, value):
@@ -309,13 +294,11 @@ def verdict(host, value):
     try:
         bounded(value)
         spoken(host, value)
-        found = _typed(value, {"verdict": str, "checks": list}, "its answer")
+        found = taken(VERIFY.take, value)
     except ForeignError as exc:
         return klp_checks.UNSUPPORTED, str(exc)
     except NonsenseError as exc:
         return klp_checks.UNKNOWN, str(exc)
-    if found["verdict"] not in klp_checks.VERDICTS:
-        return klp_checks.UNKNOWN, f"an unknown verdict: {text(found['verdict'])}"
-    checks = [item for item in found["checks"] if isinstance(item, dict) and item.get("verdict") == found["verdict"]]
-    reason = "; ".join(f"{item.get('check')}: {item.get('detail')}" for item in checks)
+    checks = [item for item in found["checks"] if item["verdict"] == found["verdict"]]
+    reason = "; ".join(f"{item['check']}: {item['detail']}" for item in checks)
     return found["verdict"], text(reason) if reason and found["verdict"] != klp_checks.OK else None

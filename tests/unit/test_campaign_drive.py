@@ -4,6 +4,7 @@ import itertools
 
 import pytest
 
+from _runners.klp import answers, shape
 from tests.simulation import campaign
 from tests.simulation.game import ONE, Game
 from tests.simulation.world import NEW, OLD, PACKAGE, START, SimHost, World
@@ -61,7 +62,11 @@ def test_naps_end_when_hosts_have_to_be_looked_after(game):
     [
         ({"absent": 10.0**7}, "absent", "it did not answer when it was its turn"),
         ({"says": "no"}, "refused", "no"),
-        ({"says": ["x"] * 10**6}, "refused", "its answer is too large (more than 1000000 characters)"),
+        (
+            {"says": ["x"] * 10**6},
+            "refused",
+            answers.NOT_UNDERSTOOD.format(shape.TOO_LARGE),
+        ),
         ({"busy": 10.0**7}, "refused", "it was busy with state.highstate 1 for 7218 seconds"),
     ],
 )

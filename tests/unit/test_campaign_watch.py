@@ -3,7 +3,7 @@
 import pytest
 from salt.exceptions import CommandExecutionError
 
-from _runners.klp import turning
+from _runners.klp import answers, turning
 from tests.simulation.game import Game
 from tests.simulation.world import NEW, START, state_summary
 
@@ -61,7 +61,8 @@ def test_nonsense_after_the_run_is_a_failure(game):
     with played.driver() as driver:
         played.until(driver, "patched")
         played.world.hosts["h2"].faults["says"] = []
-    assert played.go().result == "stopped" and played.of("h2")[1] == "after its run: its answer is no document: []"
+    why = answers.NOT_UNDERSTOOD.format("wanted a mapping of certain keys, found a list of 0 values")
+    assert played.go().result == "stopped" and played.of("h2")[1] == f"after its run: {why}"
 
 
 # -- several drivers, and a master that is away -------------------------------------------------------------------

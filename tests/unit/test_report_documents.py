@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from _runners.klp import answers, documents
+from _runners.klp import answers, documents, shape
 from tests import fleet
 from tests.unit.loader import ROOT
 
@@ -85,7 +85,10 @@ def test_a_missing_key_and_an_unknown_one_are_refused(path):
         (changed(("cves", "severity"), {"CVE-2023-0001": "x"}), "document:cves:severity: found CVE-2023-0001: x"),
         (changed(("cves", "severity"), {7: "low"}), "document:cves:severity: found 7: low"),
         (changed(("cves", "severity"), []), "document:cves:severity: found []"),
-        (dict(GOOD, problems="x" * 2000000), "its answer is too large (more than 1000000 characters)"),
+        (
+            dict(GOOD, problems="x" * 2000000),
+            answers.NOT_UNDERSTOOD.format(shape.TOO_LARGE),
+        ),
     ],
 )
 def test_nonsense_is_named(value, said):
@@ -101,7 +104,7 @@ def test_one_cve_in_two_states_is_refused():
 def test_texts_are_cleaned_and_bounded():
     found = documents.document("web1", changed(("problems",), ["a\x1b[31m\nb", "c" * 1000] + ["d"] * 300))
     assert found["problems"][0] == "a [31m b"
-    assert len(found["problems"][1]) == answers.TEXT
+    assert len(found["problems"][1]) == shape.TEXT
     assert len(found["problems"]) == documents.LINES
 
 

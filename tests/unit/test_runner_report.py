@@ -111,7 +111,7 @@ def test_all_are_asked_if_all_shall_be(hosts):
         ("'klp_audit.host' is not available.", "run: salt 'web2' saltutil.sync_all"),
         ({"schema": "x"}, "its answer is no document"),
         (fleet.document("web9"), "its document is of another host: web9"),
-        ({**fleet.document("web2"), "problems": "x" * 2000000}, "its answer is too large"),
+        ({**fleet.document("web2"), "problems": "x" * 2000000}, "its answer is not understood: it is too large"),
     ],
 )
 def test_a_host_without_a_document_is_said_and_spoils_no_other(hosts, value, why):

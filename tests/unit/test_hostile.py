@@ -1,0 +1,74 @@
+"""What a hostile minion says crashes nothing: each case is one that did, or would without the forms of foreign data."""
+
+import pytest
+
+from _runners.klp import answers, planning, schema
+from tests.simulation.world import SimHost, World, run_preview, state_summary
+from tests.unit.loader import utils
+
+COMPARE = utils()["klp_pillar"].compare
+WORLD = World([SimHost("h1")])
+SUMMARY = state_summary(WORLD, WORLD.hosts["h1"])
+PREVIEW = run_preview(WORLD, WORLD.hosts["h1"])
+NOT_UNDERSTOOD = answers.NOT_UNDERSTOOD.format("")
+
+
+def planned(answer):
+    """Return the plan for two hosts of which one, h1, answers this."""
+    settings, problems = schema.settings({"waves": [{"name": "all"}]}, COMPARE)
+    assert not problems
+    facts = {
+        "kind": "patch",
+        "master": "m",
+        "hosts": ["h1", "h2"],
+        "answers": {"h1": answer, "h2": dict(PREVIEW, host="h2")},
+        "asked": WORLD.time,
+        "members": [None],
+        "busy": {},
+        "quarantine": [],
+    }
+    return planning.make(facts, settings, WORLD.time + 1)
+
+
+def unhealthy(**more):
+    return dict(SUMMARY, health=dict(SUMMARY["health"], **more))
+
+
+def test_taint_flags_of_5000_digits_are_not_counted():
+    with pytest.raises(answers.NonsenseError, match=f"^{NOT_UNDERSTOOD}health:tainted: "):
+        found = answers.state_summary("h1", unhealthy(tainted="9" * 5000))
+        answers.unwell(found["health"], SUMMARY["health"], [])
+
+
+def test_a_package_without_a_name_is_in_no_plan():
+    plan = planned(dict(PREVIEW, changes={None: "1", "curl": "2"}))
+    assert list(plan["hosts"]) == ["h2"]
+    kind, why = plan["left_out"]["h1"]
+    assert kind == planning.REFUSED and why.startswith(NOT_UNDERSTOOD + "changes: ")
+
+
+def test_the_id_of_a_boot_is_no_book():
+    with pytest.raises(answers.NonsenseError, match=f"^{NOT_UNDERSTOOD}health:boot: "):
+        answers.state_summary("h1", unhealthy(boot="b" * 900_000))
+
+
+@pytest.mark.parametrize(
+    ("kind", "value"),
+    [
+        ("patch", [" "]),
+        ("patch", {"a": {"result": False, "comment": " "}}),
+        ("patch", {"a": {"result": False, "comment": ""}, "b": {"result": False, "comment": "\n"}}),
+        ("patch", ""),
+        ("rollback", []),
+    ],
+)
+def test_a_failure_without_a_word_is_a_failure(kind, value):
+    """No reason is how a driver knows a success."""
+    done, why = answers.ended(kind, {"return": value})
+    assert not done and why.endswith(answers.SILENT)
+
+
+@pytest.mark.parametrize("value", ["", " ", "\x00", "'klp_audit' __virtual__ returned False:  \n"])
+def test_an_answer_without_a_word_is_nonsense_with_a_reason(value):
+    with pytest.raises(answers.NonsenseError, match="^" + answers.SILENT):
+        answers.state_summary("h1", value)
