@@ -49,7 +49,7 @@ def _call(method, *args):
         commands = _part("survey").Survey(__opts__, klp_pillar.compare, __salt__["mine.get"])
         found = getattr(commands, method)(*args)
     except (CommandExecutionError, SaltInvocationError) as exc:
-        found = _part("commands").refusal(exc)
+        found = _part("outcome").refusal(exc)
     __context__["retcode"] = found["retcode"]
     return found
 

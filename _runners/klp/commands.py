@@ -16,7 +16,7 @@ from salt.exceptions import CommandExecutionError, SaltInvocationError
 
 from . import answers, decide, drive, hands, schema, show, store, turning
 from . import planning as plans
-from .outcome import RETCODES, answer, progress, refusal  # noqa: F401 - refusal: for the runner
+from .outcome import RETCODES, answer, progress
 from .standing import Standing, summary
 
 PREVIEW = "klp_audit.run_preview"

@@ -345,7 +345,6 @@ class Plain(Form):
 
 
 MOMENT = Whole(0, LATEST)
-SIZE = Whole(0, 2**53)  # JSON has no larger number that every reader keeps
 NAME = Word(r"[A-Za-z0-9][A-Za-z0-9._+~:/-]{0,255}", "a name or an edition")
 SENTENCE = Line()
 SENTENCES = Each(SENTENCE, 20000, kept=LINES)

@@ -13,7 +13,7 @@ import salt.pillar
 import salt.utils.minions
 
 import klp_version
-from _runners.klp import commands, survey, turning
+from _runners.klp import commands, outcome, survey, turning
 from tests.simulation.world import KERNEL, NEW, OLD, PACKAGE, SimHost, World, run_preview
 from tests.unit.loader import ROOT, load
 
@@ -52,7 +52,9 @@ class Master:
             "__salt__": {"mine.get": lambda target, fun, target_type: self.mine(target, fun, target_type)},
         }
         self.runner = load("_runners", "klp", **self.dunders)
-        monkeypatch.setattr(self.runner, "_part", {"commands": commands, "survey": survey}.__getitem__)
+        monkeypatch.setattr(
+            self.runner, "_part", {"commands": commands, "outcome": outcome, "survey": survey}.__getitem__
+        )
         monkeypatch.setattr(commands.hands, "Hands", lambda opts, campaign: self.fleet)
         monkeypatch.setattr(commands.time, "time", lambda: self.fleet.time)
         monkeypatch.setattr(commands.salt.utils.user, "get_specific_user", lambda: "sudo_anna")
