@@ -4,7 +4,6 @@ import itertools
 
 import pytest
 
-from _runners.klp import answers, shape
 from tests.simulation import campaign
 from tests.simulation.game import ONE, Game
 from tests.simulation.world import NEW, OLD, PACKAGE, START, SimHost, World
@@ -65,7 +64,7 @@ def test_naps_end_when_hosts_have_to_be_looked_after(game):
         (
             {"says": ["x"] * 10**6},
             "refused",
-            answers.NOT_UNDERSTOOD.format(shape.TOO_LARGE),
+            "its answer is not understood: it is too large (more than 1000000 characters)",
         ),
         ({"busy": 10.0**7}, "refused", "it was busy with state.highstate 1 for 7218 seconds"),
     ],

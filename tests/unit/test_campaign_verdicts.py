@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from _runners.klp import answers
 from tests.unit.test_campaign_answers import JSON, damaged
 
-unclear = answers.NOT_UNDERSTOOD.format
+unclear = "its answer is not understood: {}".format
 CHECKS = [
     {"check": "live patch", "verdict": "ok", "detail": "x"},
     {"check": "kernel", "verdict": "failed", "detail": "too\nold"},

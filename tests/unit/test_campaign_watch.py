@@ -3,7 +3,7 @@
 import pytest
 from salt.exceptions import CommandExecutionError
 
-from _runners.klp import answers, turning
+from _runners.klp import turning
 from tests.simulation.game import Game
 from tests.simulation.world import NEW, START, state_summary
 
@@ -61,7 +61,7 @@ def test_nonsense_after_the_run_is_a_failure(game):
     with played.driver() as driver:
         played.until(driver, "patched")
         played.world.hosts["h2"].faults["says"] = []
-    why = answers.NOT_UNDERSTOOD.format("wanted a mapping of certain keys, found a list of 0 values")
+    why = "its answer is not understood: wanted a mapping of certain keys, found a list of 0 values"
     assert played.go().result == "stopped" and played.of("h2")[1] == f"after its run: {why}"
 
 

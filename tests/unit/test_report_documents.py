@@ -87,7 +87,7 @@ def test_a_missing_key_and_an_unknown_one_are_refused(path):
         (changed(("cves", "severity"), []), "document:cves:severity: found []"),
         (
             dict(GOOD, problems="x" * 2000000),
-            answers.NOT_UNDERSTOOD.format(shape.TOO_LARGE),
+            "its answer is not understood: it is too large (more than 1000000 characters)",
         ),
     ],
 )
