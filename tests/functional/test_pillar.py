@@ -5,9 +5,9 @@ import sys
 
 import pytest
 
-from tests.functional.conftest import BACKUP, COMMAND_BACKEND, LOCKS, LP, VERIFY, apply, settings, snapshot, volumes
+from tests.functional.conftest import BACKUP, LOCKS, LP, VERIFY, apply, settings, snapshot, volumes
 from tests.functional.refusal import refused
-from tests.unit.hostile import HOSTILE, values
+from tests.unit.hostile import HOSTILE, keys, pillar_with, values
 from tests.unit.loader import load
 
 SCHEMA = load("_utils", "klp_pillar").SCHEMA
@@ -25,40 +25,21 @@ print(json.dumps(answers))
 """
 
 
-def strings(schema=SCHEMA, path=()):
-    """Return the path of each key of the schema that holds strings, with what it says of it."""
-    found = []
-    for key, spec in schema.items():
-        if "keys" in spec:
-            found += strings(spec["keys"], (*path, key))
-        elif spec["type"] in ("str", "list", "level", "map"):
-            found.append(((*path, key), spec))
-    return found
-
-
-def at(path, value):
-    """Return a pillar with one key; the backend is set where the key means nothing without it."""
-    pillar = value
-    for key in reversed(path):
-        pillar = {key: pillar}
-    if path[0] == "backup" and path[1] in ("create", "verify"):
-        pillar["backup"] = {**COMMAND_BACKEND, **pillar["backup"]}
-    return pillar
-
-
 def test_hostile_strings_are_refused_before_any_program_is_started(sles):
     """Which strings each key refuses is shown by the unit tests of klp_pillar; here two that no key takes."""
     one = sles("enabled", pillar={})
     one.salt.sync()
     before = snapshot(one)
     words = [HOSTILE["newline"], HOSTILE["escape"]]
-    pillars = [(path, at(path, value)) for path, spec in strings() for value in values(spec, words)]
+    pillars = [(path, pillar_with(path, value)) for path, spec in keys(SCHEMA) for value in values(spec, words)]
     one.forget_programs()
     done = one.run([sys.executable, "-c", LOOP], input=json.dumps([pillar for _, pillar in pillars]))
     answers = json.loads(done.stdout.splitlines()[-1])
     for (path, pillar), comments in zip(pillars, answers, strict=True):
         assert len(comments) == 1, pillar
         assert comments[0].startswith(f"pillar klp:{':'.join(path)}: "), pillar
+        assert "\0" not in comments[0] and "\x1b" not in comments[0]
+        assert len(comments[0]) < 300
     started = one.programs()
     assert [p for p in started if p.argv[0].rsplit("/", 1)[-1] in ("zypper", "klp", "SUSEConnect", "snapper")] == []
     # Salt itself starts programs for its grains; none of them is given anything of the pillar.

@@ -26,6 +26,30 @@ SHAPES: dict = {
 }
 
 
+COMMAND = {"backend": "command", "create": ["/usr/bin/backup"], "verify": ["/usr/bin/verify"]}
+
+
+def keys(schema, path=()):
+    """Return the path of each key of a schema that holds strings, with what the schema says of it."""
+    found = []
+    for key, spec in schema.items():
+        if "keys" in spec:
+            found += keys(spec["keys"], (*path, key))
+        elif spec["type"] in ("str", "list", "level", "map"):
+            found.append(((*path, key), spec))
+    return found
+
+
+def pillar_with(path, value):
+    """Return a pillar with one key; the backend is set where the key means nothing without it."""
+    pillar = value
+    for key in reversed(path):
+        pillar = {key: pillar}
+    if path[:2] in (("backup", "create"), ("backup", "verify")):
+        pillar["backup"] = {**COMMAND, **pillar["backup"]}
+    return pillar
+
+
 def words_for(spec):
     """Return what of HOSTILE a key of the pillar has to refuse, ``spec`` is what the schema says of it."""
     if spec.get("form") == "word":

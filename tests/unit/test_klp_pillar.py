@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from salt.exceptions import SaltInvocationError
 
 import klp_pillar
-from tests.unit.hostile import values, words_for
+from tests.unit.hostile import keys, pillar_with, values, words_for
 
 DEFAULTS = klp_pillar.defaults()
 COMMAND: dict = {"backend": "command", "create": ["/usr/bin/backup", "now"], "verify": ["/usr/bin/backup", "verify"]}
@@ -49,14 +49,12 @@ def test_every_key_is_documented_and_its_default_passes(path, spec):
 
 @pytest.mark.parametrize(
     ("path", "spec"),
-    [leaf for leaf in LEAVES if leaf[1]["type"] in ("str", "list", "level", "map")],
-    ids=lambda v: ":".join(v) if isinstance(v, tuple) else "",
+    keys(klp_pillar.SCHEMA),
+    ids=lambda value: ":".join(value) if isinstance(value, tuple) else "",
 )
 def test_hostile_strings_are_refused_in_one_short_sentence_that_names_the_key(path, spec):
     for value in values(spec, words_for(spec)):
-        pillar = nested(path, value)
-        if path[:2] in (("backup", "create"), ("backup", "verify")):  # they mean nothing without this backend
-            pillar["backup"] = {"backend": "command", "create": ["/bin/a"], "verify": ["/bin/b"], **pillar["backup"]}
+        pillar = pillar_with(path, value)
         _, problems = klp_pillar.check(pillar)
         assert len(problems) == 1, pillar
         assert problems[0].startswith(f"pillar klp:{':'.join(path)}: "), pillar
