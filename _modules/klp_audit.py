@@ -184,10 +184,10 @@ def run_preview(kind="patch", level="previous"):
     level
         for a rollback: ``previous``, a number or an edition.
 
-    Returns what ``klp_audit.state_summary`` does, and ``"changes"`` (``{package: new edition}``), ``"target"`` (edition
-    of the live patch afterwards), ``"skipped"`` (what it would leave out, ``[{"reason", "advisories", "packages",
-    "more" (number of names that are not told)}]``), ``"refusals"`` (sentences; none is the go-ahead) and ``"seconds"``
-    (that the last run took, or None).
+    Returns what ``klp_audit.state_summary`` does, and ``"group"`` (pillar ``klp:group``, or None), ``"changes"``
+    (``{package: new edition}``), ``"target"`` (edition of the live patch afterwards), ``"skipped"`` (what it would
+    leave out, ``[{"reason", "advisories", "packages", "more" (number of names that are not told)}]``), ``"refusals"``
+    (sentences; none is the go-ahead) and ``"seconds"`` (that the last run took, or None).
 
     CLI Example::
 

@@ -80,7 +80,10 @@ SCHEMA = {
         "changes nothing, and the SLS of the formula are true with the sentence that says why.",
     ),
     "group": _str(
-        "name", "", "Group of this host in reports; its hosts are not all restarted in the same week; empty: none."
+        "name",
+        "",
+        "Group of this host: in reports, its hosts are not all restarted in the same week; each wave of a campaign has "
+        "some of them; empty: none.",
     ),
     "product": _keys(
         "The product that holds the live patches, activated where the host is registered and lacks it.",

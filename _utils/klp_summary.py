@@ -60,7 +60,7 @@ def run_preview(host, kind="patch", level="previous"):
     if kind not in ("patch", "rollback"):
         raise SaltInvocationError(f"kind: wanted patch or rollback, found {kind!r}")
     more = {"changes": {}, "target": None, "skipped": [], "refusals": [], "seconds": klp_runs.duration()}
-    answer = dict(state_summary(host), **more)
+    answer = dict(state_summary(host), group=host.settings["group"] or None, **more)
     answer["refusals"] = _patch_problems(host) if kind == "patch" else _refused(klp_preflight.problems, host)
     if answer["refusals"]:
         return answer

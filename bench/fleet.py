@@ -26,7 +26,13 @@ WAVES = [{"name": "canary", "take": 1}, {"name": "early", "take": "10%"}, {"name
 def campaign(size: int, **changed: Any) -> dict[str, Any]:
     """Return the settings of the campaign over so many hosts."""
     batch = "10%" if size <= 10 * AT_ONCE else AT_ONCE
-    given = {"waves": WAVES, "batch": batch, "limits": {"failed_percent": 2}, "presence": {"late": 3600}}
+    given = {
+        "order": "name",
+        "waves": WAVES,
+        "batch": batch,
+        "limits": {"failed_percent": 2},
+        "presence": {"late": 3600},
+    }
     return settings(**{**given, **changed})
 
 

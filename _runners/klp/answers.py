@@ -88,6 +88,7 @@ PREVIEW = {
     "skipped": Each(SKIPPED, 10000),
     "refusals": SENTENCES,
     "seconds": Maybe(SECONDS),
+    "group": Maybe(NAME),
 }
 STATE = Record({"result": Flag(), "comment": SENTENCE, "__id__": Plain()}, absent={"__id__": None})
 STATES = Pairs(Plain(), STATE, 100000)

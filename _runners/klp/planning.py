@@ -59,21 +59,33 @@ def make(facts, settings, now):
         name = digest(offer)[:LENGTH]
         offers[name] = offer
         hosts[host] = {key: found[key] for key in ("kernel", "package", "target", "seconds", "note")}
-        hosts[host].update(before=found["live_patch"], offer=name)
+        hosts[host].update(before=found["live_patch"], offer=name, group=found["group"])
     _refuse_absent(left_out, settings)
+    seed = _seed(facts, hosts)
     plan = {
         "version": VERSION,
         "kind": facts["kind"],
         "created": int(now),
         "master": facts["master"],
         "settings": settings,
-        "waves": _waves(settings, hosts, facts["members"]),
+        "seed": seed,
+        "waves": _waves(settings, hosts, facts["members"], seed),
         "offers": offers,
         "hosts": hosts,
         "left_out": left_out,
         "skipped": _skipped(skipped),
     }
     return identified(plan)
+
+
+def _seed(facts, hosts):
+    """
+    Return what the order of the hosts depends on beside their ids: the same for a plan that is made again.
+
+    It is another one for other live patches, so that it is not always the same hosts that are the first ones.
+    """
+    brought = sorted({(item["package"], item["target"] or "") for item in hosts.values()})
+    return digest([facts["kind"], facts["master"], brought])[:LENGTH]
 
 
 def _skipped(found):
@@ -138,9 +150,13 @@ def _offered(found, quarantine):
     return None
 
 
-def _waves(settings, hosts, members):
-    specs = settings["waves"]
-    parts, left = waves.split(specs, sorted(hosts), members)
+def _waves(settings, hosts, members, seed):
+    specs, groups = settings["waves"], {host: item["group"] for host, item in hosts.items()}
+
+    def ordered(some, before):
+        return waves.mixed(some, before, groups, seed) if settings["order"] == "mixed" else some
+
+    parts, left = waves.split(specs, sorted(hosts), members, ordered)
     if left:
         raise CommandExecutionError(
             f"pillar klp_campaign:waves: {len(left)} hosts are in no wave ({', '.join(left[:5])}"
@@ -151,7 +167,8 @@ def _waves(settings, hosts, members):
         size = waves.batch(spec["batch"], len(part))
         spent = waves.seconds([hosts[host]["seconds"] for host in part], size) if part else 0
         keys = {key: spec[key] for key in ("name", "batch", "soak", "failed", "unreachable")}
-        found.append(dict(keys, hosts=part, seconds=spent + 60 * max(spec["soak"], default=0) * bool(part)))
+        spent += 60 * max(spec["soak"], default=0) * bool(part)
+        found.append(dict(keys, hosts=part, groups=waves.grouped(part, groups), seconds=spent))
     return found
 
 

@@ -171,6 +171,12 @@ SCHEMA: dict[str, dict] = {
         "The waves in order: name; take (number, percentage of all hosts, or rest), of hosts (list of ids), of target, "
         "or of all that are left; and, where it differs from the keys below, batch, soak, failed, unreachable.",
     ),
+    "order": choice(
+        ("mixed", "name"),
+        "Which hosts a wave takes first: mixed, one of each group (pillar klp:group of the hosts), then of each in "
+        "proportion, within a group by a hash of the plan and the id; name, by their ids. A wave with hosts keeps its "
+        "list.",
+    ),
     "batch": own("10%", share_problem, "number or percentage", "How many hosts of a wave are patched at once."),
     "soak": {
         "about": "The time in which the hosts of a wave are watched before the next wave.",

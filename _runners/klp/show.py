@@ -157,11 +157,17 @@ def _wave_lines(plan, wave):
     for host in wave["hosts"]:
         item = plan["hosts"][host]
         groups[(item["offer"], item["before"], item["note"])].append(host)
-    lines = [""] + [f"{wave['name']}:"] if groups else []
+    lines = ["", f"{wave['name']}{_grouped(wave)}:"] if groups else []
     for (offer, before, note), hosts in sorted(groups.items(), key=lambda item: -len(item[1]))[:ROWS]:
         lines.append(f"  {len(hosts)} x {_gets(plan['offers'][offer], before)}")
         lines.append(f"      {names(hosts)}" + (f"   ({note})" if note else ""))
     return lines
+
+
+def _grouped(wave):
+    """Return how many hosts of which group a wave has; nothing where no host has a group."""
+    known = [f"{group or 'no group'} {number}" for group, number in wave["groups"].items()]
+    return f" ({names(known)})" if set(wave["groups"]) - {""} else ""
 
 
 def _left_out(left_out):

@@ -4,6 +4,8 @@ Which host is patched when: waves, batches, and how long that takes. Pure functi
 
 from __future__ import annotations
 
+import collections
+import hashlib
 import math
 
 SECONDS = 120  # what a host is expected to take that has never been patched here
@@ -18,7 +20,7 @@ def count(share, total):
     return min(total, share)
 
 
-def split(waves, hosts, members):
+def split(waves, hosts, members, ordered=lambda hosts, before: hosts):
     """
     Return the hosts of each wave, in order; every host is in one wave, or in the rest that no wave takes.
 
@@ -27,7 +29,10 @@ def split(waves, hosts, members):
     hosts
         sorted list of all hosts.
     members
-        for each wave: the set of hosts that it may take from, or ``None`` for all.
+        for each wave: the set of hosts that it may take from, or ``None`` for all; a wave with ``hosts`` keeps their
+        order.
+    ordered
+        function of the hosts that a wave may take, and of all that earlier waves have taken, which puts them in order.
 
     Returns ``(list of lists, hosts that are left)``.
     """
@@ -35,11 +40,51 @@ def split(waves, hosts, members):
     for wave, allowed in zip(waves, members):
         mine = left if allowed is None else [host for host in left if host in allowed]
         share = wave["take"]
-        mine = mine[: count(share, len(hosts) if isinstance(share, str) and share != "rest" else len(mine))]
+        number = count(share, len(hosts) if isinstance(share, str) and share != "rest" else len(mine))
+        if wave.get("hosts"):
+            places = {host: place for place, host in enumerate(wave["hosts"])}
+            mine = sorted(mine, key=places.__getitem__)
+        else:
+            mine = ordered(mine, [host for part in found for host in part])
+        mine = mine[:number]
         taken = set(mine)
         left = [host for host in left if host not in taken]
         found.append(mine)
     return found, left
+
+
+def mixed(hosts, before, groups, seed):
+    """
+    Return hosts so that each beginning of the list has every group in proportion, one host of each group first.
+
+    hosts
+        hosts in any order.
+    before
+        hosts of earlier waves: of equal turns that of a group of which none was there comes first.
+    groups
+        dict of all hosts: the group, or ``None``.
+    seed
+        text that is the same for the same plan; with another one other hosts of a group come first.
+    """
+    parts: dict = {}
+    for host in sorted(hosts, key=lambda host: _hash(seed, host)):
+        parts.setdefault(groups[host], []).append(host)
+    there = {groups[host] for host in before}
+    rows = []
+    for group, part in parts.items():
+        place = (group in there, _hash(seed, group or ""))
+        # The turn of the host number n of a group of N hosts: n / N of all others come first.
+        rows += [(number / len(part), *place, host) for number, host in enumerate(part)]
+    return [row[-1] for row in sorted(rows)]
+
+
+def _hash(seed, name):
+    return hashlib.sha256(f"{seed}/{name}".encode()).digest()
+
+
+def grouped(hosts, groups):
+    """Return how many hosts of which group there are; those without one are the group of no name."""
+    return dict(sorted(collections.Counter(groups[host] or "" for host in hosts).items()))
 
 
 def batch(share, total):

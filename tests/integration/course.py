@@ -126,7 +126,9 @@ class Course:
     def campaign(self, page=CAMPAIGN_TUTORIAL, **changed):
         """Write the pillar of a campaign as a page shows it, with some other settings."""
         found = yaml.safe_load(pages.files(page)[CAMPAIGN_PILLAR])["klp_campaign"]
-        whole = {"klp_campaign": {**found, "limits": {**found.get("limits", {}), "look": 2}, **changed}}
+        whole = {
+            "klp_campaign": {**found, "limits": {**found.get("limits", {}), "look": 2}, "order": "name", **changed}
+        }
         (self.folder / "pillar" / Path(CAMPAIGN_PILLAR).name).write_text(yaml.safe_dump(whole))
 
     # -- commands --------------------------------------------------------------------------------------------------

@@ -22,6 +22,7 @@ CAMPAIGN: dict = {
     "target": "web*",
     "target_type": "glob",
     "waves": WAVES,
+    "order": "name",
     "batch": 3,
     "soak": {"minutes": []},
     "presence": {"timeout": 15},

@@ -22,8 +22,8 @@ def settings(**klp_campaign):
 
 
 def plan(world, kind="patch", banned=(), busy=None, members=None, **klp_campaign):
-    """Return the plan of a campaign over all hosts of a world."""
-    found = settings(**klp_campaign)
+    """Return the plan of a campaign over all hosts of a world, by their names if ``order`` is not given."""
+    found = settings(**{"order": "name", **klp_campaign})
     names = sorted(world.hosts)
     facts = {
         "kind": kind,

@@ -90,6 +90,7 @@ def some_case(dice):
     hosts = {name: (dice.choice(pace), fault) for name, fault in zip(names, faults, strict=True)}
     chosen = {
         "waves": some_waves(dice, names),
+        "order": dice.choice(["mixed", "mixed", "name"]),
         "batch": dice.choice(SHARES),
         "soak": {"minutes": dice.choice(SOAKS), "services": dice.choice([[], ["sshd"]])},
         "on_failure": dice.choice(["stop", "rollback", "rollback"]),

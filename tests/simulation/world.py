@@ -34,11 +34,12 @@ class SimHost:
     """One host: what is on it, what it does, and what goes wrong with it."""
 
     __slots__ = (
-        "backups", "before", "boot", "clashes", "down_until", "edition", "errors", "faults", "held", "job", "log",
-        "name", "other_until", "runs", "seconds", "started", "transactions", "updated",
+        "backups", "before", "boot", "clashes", "down_until", "edition", "errors", "faults", "group", "held", "job",
+        "log", "name", "other_until", "runs", "seconds", "started", "transactions", "updated",
     )  # fmt: skip
 
-    def __init__(self, name, seconds=60.0, edition=OLD, **faults):
+    def __init__(self, name, seconds=60.0, edition=OLD, group=None, **faults):
+        self.group = group
         self.name, self.seconds, self.edition, self.before = name, seconds, edition, edition
         self.faults: dict[str, Any] = faults
         self.backups: list = []  # (run, number)
@@ -300,4 +301,4 @@ def run_preview(world, host):
     """Return what klp_audit.run_preview of a simulated host says."""
     changes = {"curl": "8.0-1", PACKAGE: NEW} if host.edition != NEW else {}
     said = state_summary(world, host)
-    return dict(said, changes=changes, target=NEW, skipped=[], refusals=[], seconds=int(host.seconds))
+    return dict(said, changes=changes, target=NEW, skipped=[], refusals=[], seconds=int(host.seconds), group=host.group)

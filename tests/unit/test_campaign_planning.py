@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from salt.exceptions import CommandExecutionError
 
 import klp_pillar
-from _runners.klp import planning
+from _runners.klp import planning, show
 from tests.simulation import campaign
 from tests.simulation.world import KERNEL, NEW, OLD, PACKAGE, START, SimHost, World, run_preview
 
@@ -24,7 +24,7 @@ def answer(name="h1", **more):
 
 def make(said, kind="patch", names=None, busy=None, banned=(), now=START, members=None, **klp_campaign):
     """Return the plan over hosts that said this."""
-    settings = campaign.settings(**{"waves": [{"name": "all"}], **klp_campaign})
+    settings = campaign.settings(**{"waves": [{"name": "all"}], "order": "name", **klp_campaign})
     facts = {
         "kind": kind,
         "master": "master",
@@ -48,6 +48,7 @@ def test_a_plan_says_what_each_host_gets():
             "failed": 0,
             "unreachable": 0,
             "hosts": ["h1", "h2"],
+            "groups": {"": 2},
             "seconds": 120 + 15 * 60,
         }
     ]
@@ -60,6 +61,7 @@ def test_a_plan_says_what_each_host_gets():
         "note": None,
         "before": OLD,
         "offer": found["hosts"]["h1"]["offer"],
+        "group": None,
     }
     offers = [found["offers"][found["hosts"][name]["offer"]] for name in ("h1", "h2")]
     assert offers[0] == {"package": PACKAGE, "target": NEW, "changes": {"curl": "8.0-1", PACKAGE: NEW}}
@@ -234,6 +236,40 @@ def test_waves_are_filled_in_order_and_empty_ones_stay():
         ("c", 0, 0),
         ("d", 8, 267 + 900),
     ]
+
+
+def mixed(hosts, now=START, **klp_campaign):
+    """Return the plan over hosts with these groups, mixed."""
+    said = {name: answer(name, group=group) for name, group in hosts.items()}
+    return make(said, now=now, order="mixed", **klp_campaign)
+
+
+FLEET = {**{f"web{number:02}": "web" for number in range(20)}, "db1": "db", "db2": "db", "lone": None}
+
+
+def test_a_wave_has_hosts_of_each_group_and_the_plan_says_how_many():
+    waves = [{"name": "canary", "take": 3}, {"name": "rest"}]
+    found = mixed(FLEET, waves=waves)
+    assert [wave["groups"] for wave in found["waves"]] == [
+        {"": 1, "db": 1, "web": 1},
+        {"db": 1, "web": 19},
+    ]
+    assert found["hosts"]["db1"]["group"] == "db" and found["hosts"]["lone"]["group"] is None
+
+
+def test_the_same_hosts_come_first_in_a_plan_that_is_made_again():
+    waves = [{"name": "canary", "take": 3}, {"name": "rest"}]
+    first, again = mixed(FLEET, waves=waves), mixed(FLEET, START + 50, waves=waves, batch=7)
+    assert first["id"] != again["id"] and first["seed"] == again["seed"]
+    assert [wave["hosts"] for wave in first["waves"]] == [wave["hosts"] for wave in again["waves"]]
+    other = make({name: answer(name, target="9-9") for name in FLEET}, order="mixed", waves=waves)
+    assert other["seed"] != first["seed"] and other["waves"][0]["hosts"] != first["waves"][0]["hosts"]
+
+
+def test_the_text_of_a_plan_says_of_which_groups_its_waves_are():
+    found = show.plan_text(mixed(FLEET, waves=[{"name": "canary", "take": 3}, {"name": "rest"}]))
+    assert "\ncanary (no group 1, db 1, web 1):\n" in found and "\nrest (db 1, web 19):\n" in found
+    assert "\nall:\n" in show.plan_text(mixed({"a": None, "b": None})), "no word of groups where there are none"
 
 
 def leaves(value, path=()):

@@ -17,7 +17,8 @@ from _runners.klp import commands, outcome, survey, turning
 from tests.simulation.world import KERNEL, NEW, OLD, PACKAGE, SimHost, World, run_preview
 from tests.unit.loader import ROOT, load
 
-QUICK = {"soak": {"minutes": []}, "waves": [{"name": "canary", "take": 1}, {"name": "rest"}], "batch": 2}
+WAVES = [{"name": "canary", "take": 1}, {"name": "rest"}]
+QUICK = {"order": "name", "soak": {"minutes": []}, "waves": WAVES, "batch": 2}
 
 
 class Fleet(World):
