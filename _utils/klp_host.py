@@ -77,6 +77,7 @@ class Host:
     def __init__(self):
         self.salt, self.pillar, self.id = {}, None, "minion"
         self.fresh = False  # whether the metadata of repositories were refreshed in this job
+        self.asked = False  # whether its application has been asked before the first change of this job
         self._kept, self._checked, self._meant, self._deadline = {}, None, None, None
 
     # the pillar
