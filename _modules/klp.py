@@ -39,7 +39,7 @@ def __virtual__():
 
 
 def _host():
-    return klp_host.of(__salt__, __pillar__, __grains__)
+    return klp_host.of(__salt__, __pillar__, __grains__, opts=__opts__)
 
 
 def version():

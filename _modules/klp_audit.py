@@ -33,7 +33,7 @@ def __virtual__():
 
 
 def _host():
-    return klp_host.of(__salt__, __pillar__, __grains__)
+    return klp_host.of(__salt__, __pillar__, __grains__, opts=__opts__)
 
 
 def host():
@@ -105,25 +105,21 @@ def reboot_safety():
     return klp_reboot.reboot_safety(_host())
 
 
-def health(services=None, application=True):
+def health(services=None):
     """
     Return what tells whether this host is well, without a judgement: the one who asks compares two moments.
 
     services
         list of services that have to run.
-    application
-        bool: start the commands of pillar ``klp:health`` and look at its services.
 
     Returns ``{"boot" (id of this boot), "log" (number of the kernel's newest message, or None), "errors" (the newest
-    20 of the kernel log: [{"number", "text"}], or None), "tainted" (text), "services": {name: bool or None},
-    "application" (what is not well of pillar klp:health, a list of sentences; None: not asked), "patience" (seconds
-    that its commands may take together)}``.
+    20 of the kernel log: [{"number", "text"}], or None), "tainted" (text), "services": {name: bool or None}}``.
 
     CLI Example::
 
-        salt '*' klp_audit.health
+        salt '*' klp_audit.health '[sshd]'
     """
-    return klp_health.health(_host(), services, application)
+    return klp_health.health(_host(), services)
 
 
 def alarms():
@@ -158,13 +154,13 @@ def alarm_events():
     return klp_alarms.events(_host())
 
 
-def state_summary(run="", services=None, application=False):
+def state_summary(run="", services=None):
     """
     Return how this host stands now; starts one rpm and no zypper.
 
     run
         id of a run or campaign that is asked about (str); empty: of none.
-    services, application
+    services
         as for ``klp_audit.health``.
 
     Returns ``{"version": 3, "host", "time" (seconds since 1970), "kernel", "transition", "package" (live patch package
@@ -176,7 +172,7 @@ def state_summary(run="", services=None, application=False):
 
         salt '*' klp_audit.state_summary
     """
-    return klp_summary.state_summary(_host(), run, services, application)
+    return klp_summary.state_summary(_host(), run, services)
 
 
 def run_preview(kind="patch", level="previous"):
@@ -191,8 +187,7 @@ def run_preview(kind="patch", level="previous"):
     Returns what ``klp_audit.state_summary`` does, and ``"group"`` (pillar ``klp:group``, or None), ``"changes"``
     (``{package: new edition}``), ``"target"`` (edition of the live patch afterwards), ``"skipped"`` (what it would
     leave out, ``[{"reason", "advisories", "packages", "more" (number of names that are not told)}]``), ``"refusals"``
-    (sentences; none is the go-ahead) and ``"seconds"`` (that the last run took, or None). Where something would change,
-    pillar ``klp:health`` is asked, too.
+    (sentences; none is the go-ahead) and ``"seconds"`` (that the last run took, or None).
 
     CLI Example::
 

@@ -16,18 +16,16 @@ try:
     import klp_checks
     import klp_disable
     import klp_enable
-    import klp_health
     import klp_hold
+    import klp_hooked
     import klp_host
     import klp_install
     import klp_live
     import klp_preflight
     import klp_rollback
     import klp_runlock
-    import klp_runs
     import klp_state
     import klp_updates
-    import klp_uptodate
     import klp_verify
     import klp_version
 
@@ -49,7 +47,8 @@ def __virtual__():
 
 
 def _host():
-    return klp_host.of(__salt__, __pillar__, __grains__, __context__, __instance_id__)
+    opts = dict(__opts__, saltenv=__env__)
+    return klp_host.of(__salt__, __pillar__, __grains__, __context__, __instance_id__, opts)
 
 
 def ready(name, refresh=False):
@@ -61,7 +60,7 @@ def ready(name, refresh=False):
 
     refresh
         also refresh the repositories and refuse if one of them cannot be read, or if they have what a campaign has not
-        shown in its plan, and if something is about to change while pillar ``klp:health`` finds this host ill.
+        shown in its plan.
 
     .. code-block:: yaml
 
@@ -75,7 +74,6 @@ def ready(name, refresh=False):
             _keep_others_off()
         problems = klp_preflight.maintenance_problems(host) if refresh else klp_preflight.problems(host)
         problems = problems or [item for item in [_unshown(host) if refresh else klp_campaign.late(host)] if item]
-        problems = problems or (_begin(host) if refresh else [])
     except ERRORS as exc:
         problems = [str(exc)]
     if problems:
@@ -93,14 +91,6 @@ def _keep_others_off():
     taken = klp_runlock.take("a run of the formula klp")
     if taken and "salt-call" not in __opts__.get("__cli", ""):
         klp_runlock.release()
-
-
-def _begin(host):
-    """Return why the maintenance run may not begin to change something: the application of this host is not well."""
-    problems = klp_health.before(host, lambda: klp_uptodate.up_to_date(host, "klp.patch"))
-    if not problems and not __opts__["test"]:
-        klp_runs.judge(host, False)
-    return problems
 
 
 def _unshown(host):
@@ -140,8 +130,7 @@ def enabled(name, level="latest"):
         if goal["product"]:
             notes.append(f"Product {goal['product']} is activated first; which live patch that brings is known then")
         edition = package["edition"] or goal["edition"]
-        found = {"missing tools": [], package["name"]: edition or {"level": level, "product": goal["product"]}}
-        return _well(host, old, found)
+        return {"missing tools": [], package["name"]: edition or {"level": level, "product": goal["product"]}}
 
     def apply(_wanted):
         del notes[:]
@@ -189,7 +178,7 @@ def patched(name, level="latest", search=False):
         if goal["product"]:
             notes.append(f"Known once product {goal['product']} is activated, which klp.enabled does")
             return {"live patch": {"level": level, "product": goal["product"]}, "module": None}
-        return _well(host, old, {"live patch": goal["edition"], "module": goal["module"]})
+        return {"live patch": goal["edition"], "module": goal["module"]}
 
     def apply(goal):
         edition = goal["live patch"]
@@ -209,14 +198,6 @@ def patched(name, level="latest", search=False):
         told=lambda now: f"live patch {now['live patch']} is in the kernel as {now['module']}",
         notes=lambda: notes,
     )
-
-
-def _well(host, old, goal):
-    """Return what is wanted; raise CommandExecutionError if that is a change and the application is not well."""
-    problems = [] if old == goal else klp_health.before(host)
-    if problems:
-        raise CommandExecutionError("; ".join(problems))
-    return goal
 
 
 def _shown(host):
@@ -241,27 +222,42 @@ def rolled_back(name, level="previous", force=False):
     """
     host, notes = _host(), []
 
-    def read():
-        package, hold = klp_live.package(host), klp_hold.of_kernel(host)
-        locked = hold and not klp_hold.recorded_missing(hold)
-        found = {"live patch": package["edition"], "module": klp_live.status(host)["active"]}
-        found["held at"] = hold["edition"] if locked else None
-        return dict(found, unfinished=True) if package["unfinished"] else found
-
-    def wanted(old):
-        edition = klp_rollback.resolve(host, level)
-        return {"live patch": edition, "module": host.module(edition), "held at": edition}
-
     return klp_state.converge(
         name,
         __opts__["test"],
         host,
-        read=read,
-        wanted=wanted,
+        read=lambda: klp_rollback.standing(host),
+        wanted=lambda old: klp_rollback.goal(host, level),
         apply=lambda goal: notes.extend(klp_rollback.downgrade_to(host, goal["live patch"], force)["notes"]),
         told=lambda now: f"live patch {now['live patch']} is in the kernel, newer ones are held back",
         notes=lambda: notes,
     )
+
+
+def hooked(name, hook, around="klp.patch"):
+    """
+    Ensure the SLS of pillar ``klp:hooks`` have run where their time has come, as one state run of their own.
+
+    hook
+        ``before``: only if something is about to change. ``after``: if ``before`` has begun, in this run or in one that
+        was killed. ``on_failure``: if a state of the formula failed in this run after ``before`` had begun.
+    around
+        ``klp.patch`` or ``klp.rollback``: the SLS that is run.
+
+    The comment has a line for each of their states, ``changes`` what they changed. No state module of Salt's can run
+    an SLS only now and then, and once more after a kill.
+
+    .. code-block:: yaml
+
+        klp-hook-before:
+          klp.hooked:
+            - hook: before
+            - around: klp.patch
+    """
+    try:
+        return klp_hooked.hooked(_host(), name, hook, around, __opts__["test"], __running__)
+    except ERRORS as exc:
+        return klp_state.result(name, result=False, comment=str(exc))
 
 
 def held(name):
@@ -314,25 +310,21 @@ def verified(name):
     """
     Ensure rpm, sysfs and the klp tool agree that this host is live patched as declared. Changes nothing.
 
-    What pillar ``klp:health`` declares has to be well, too; at the end of a run it has ``klp:health:wait`` seconds.
-
     .. code-block:: yaml
 
         klp-verified:
           klp.verified: []
     """
-    host, test = _host(), __opts__["test"]
     try:
-        found = klp_verify.verify(host, wait=0 if test else host.settings["health"]["wait"])
-        if not test:
-            klp_runs.judge(host, True)
+        found = klp_verify.verify(_host())
     except ERRORS as exc:
         return klp_state.result(name, result=False, comment=f"unknown: {exc}")
     lines = [f"{found['verdict']}: {found['kernel']} with live patch {found['live_patch'] or 'none'}"]
     lines += klp_checks.summary(found["checks"])
     lines += klp_checks.told(found["checks"])
     good = found["verdict"] in klp_checks.GOOD
-    return klp_state.result(name, result=good if good or not test else None, comment="\n".join(lines))
+    result = good if good or not __opts__["test"] else None
+    return klp_state.result(name, result=result, comment="\n".join(lines))
 
 
 def disabled(name):

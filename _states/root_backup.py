@@ -49,7 +49,7 @@ def taken(name, before=None):
 
     def read():
         if "idle" not in seen:
-            seen["idle"] = before is not None and klp_uptodate.up_to_date(host, before)
+            seen["idle"] = before is not None and klp_uptodate.decided(host, before)
         if "made" in seen:  # verified a moment ago, when it was made
             return {"backup": seen["made"]}
         return {"backup": None if seen["idle"] else klp_runs.usable(host)}

@@ -28,7 +28,7 @@ KEY = "salt-klp.host"  # in __context__
 WITHOUT_METADATA = ("refresh", "addlock", "removelock")  # commands of zypper
 
 
-def of(salt, pillar, grains, context=None, run=None):
+def of(salt, pillar, grains, context=None, run=None, opts=None):
     """
     Return the host of this call, or of this state run.
 
@@ -36,6 +36,8 @@ def of(salt, pillar, grains, context=None, run=None):
         ``__salt__``, ``__pillar__``, ``__grains__`` of the calling module or state; of a state its ``__context__`` too.
     run
         ``__instance_id__`` of a state: its run has one host, the next run has another.
+    opts
+        ``__opts__``, with the ``saltenv`` of a state: where SLS of the administrator's own may have to be run.
     """
     kept, host = (context or {}).get(KEY), None
     # The same id, not an equal one: Salt makes it of an address, which the next run in this process may have again.
@@ -45,6 +47,7 @@ def of(salt, pillar, grains, context=None, run=None):
     if context is not None:
         context[KEY] = {"run": run, "host": host}
     host.salt, host.pillar, host.id = salt, pillar.get("klp"), grains["id"]
+    host.opts, host.whole_pillar = opts, pillar
     return host
 
 
@@ -77,7 +80,9 @@ class Host:
     def __init__(self):
         self.salt, self.pillar, self.id = {}, None, "minion"
         self.fresh = False  # whether the metadata of repositories were refreshed in this job
-        self.asked = False  # whether its application has been asked before the first change of this job
+        self.opts, self.whole_pillar = None, {}
+        self.hooked = False  # whether a hook has run in this job
+        self.decided: dict = {}  # SLS of the formula -> whether it has nothing to change, as found out once
         self._kept, self._checked, self._meant, self._deadline = {}, None, None, None
 
     # the pillar

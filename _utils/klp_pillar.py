@@ -86,10 +86,11 @@ def _key(given, key, spec, path):
         return compare(given.get(key, {}), spec["keys"], path)
     if key not in given:
         return copy.deepcopy(spec["default"]), []
-    problem = _value_problem(given[key], spec)
+    value = [given[key]] if spec.get("single") and isinstance(given[key], str) else given[key]
+    problem = _value_problem(value, spec)
     if problem:
         return copy.deepcopy(spec["default"]), [f"pillar {path}: {problem}"]
-    return copy.deepcopy(given[key]), []
+    return copy.deepcopy(value), []
 
 
 def _unknown(key, schema, path):

@@ -8,6 +8,7 @@ import klp_arrival
 import klp_checks
 import klp_family
 import klp_hold
+import klp_hooks
 import klp_kernel
 import klp_level
 import klp_live
@@ -26,7 +27,7 @@ import zypp_solver
 def settings(host):
     """
     Return the checked pillar without its secrets: ``{"settings", "problems": [sentences], "locks": [packages],
-    "unsupported" (sentence or None)}``.
+    "unsupported" (sentence or None), "hooked" (bool: hooks are declared, or one is due)}``.
 
     With problems the wrong values are the defaults, and of an unknown kernel there is nothing to lock.
     """
@@ -36,7 +37,8 @@ def settings(host):
     except CommandExecutionError:
         locks = []
     shown = klp_family.resolved(klp_pillar.public(found), host.family)
-    return {"settings": shown, "problems": problems, "locks": locks, "unsupported": unsupported(host)}
+    found = {"settings": shown, "problems": problems, "locks": locks, "unsupported": unsupported(host)}
+    return dict(found, hooked=klp_hooks.wanted(host))
 
 
 def unsupported(host):
@@ -114,13 +116,13 @@ def maintenance_problems(host):
     """
     Return what speaks against a maintenance run: ``problems``, and more that takes longer to find out.
 
-    The support window as pillar ``klp:window:refuse`` says; where locks come first, whether a backup can be made after
-    them; repositories, which are refreshed; whether these hold updates and live patches at all; whether they have the
-    live patch that pillar ``klp:level`` wants; whether the klp tool is understood and agrees with the kernel. Raises
-    CommandExecutionError where that cannot be found out.
+    Whether the SLS of pillar ``klp:hooks`` can be rendered; the support window as pillar ``klp:window:refuse`` says;
+    where locks come first, whether a backup can be made after them; repositories, which are refreshed; whether these
+    hold updates and live patches at all; whether they have the live patch that pillar ``klp:level`` wants; whether the
+    klp tool is understood and agrees with the kernel. Raises CommandExecutionError where that cannot be found out.
     """
     found = _hopeless(host) or _mendable(host, enabling=False) + klp_arrival.problems(host) + klp_window.problems(host)
-    found = found or (klp_runs.problems(host) if unlocked(host) else [])
+    found = found or (klp_runs.problems(host) if unlocked(host) else []) or klp_hooks.problems(host)
     if found:
         return found
     zypp_solver.refresh(host)

@@ -11,40 +11,45 @@ from salt.exceptions import CommandExecutionError
 import klp_paths
 
 
+def path(name, folder=None):
+    """Return where the record of that name is."""
+    return os.path.join(folder or klp_paths.RECORDS, name + ".json")
+
+
 def read(name, default, folder=None):
     """
     Return what was written under ``name``, or ``default`` where nothing was.
 
     A damaged file is an error that names it: it is never "nothing".
     """
-    path = os.path.join(folder or klp_paths.RECORDS, name + ".json")
+    place = path(name, folder)
     try:
-        with open(path, encoding="utf-8") as handle:
+        with open(place, encoding="utf-8") as handle:
             value = json.load(handle)
     except FileNotFoundError:
         return default
     except (OSError, ValueError) as exc:
-        raise CommandExecutionError(f"{path}: cannot be read ({exc}); repair it or move it away") from exc
+        raise CommandExecutionError(f"{place}: cannot be read ({exc}); repair it or move it away") from exc
     if not isinstance(value, type(default)):
-        raise CommandExecutionError(f"{path}: not what salt-klp wrote; repair it or move it away")
+        raise CommandExecutionError(f"{place}: not what salt-klp wrote; repair it or move it away")
     return value
 
 
 def write(name, value, folder=None):
     """Write ``value`` under ``name``: to a new file, flushed to the disk, then renamed over the old one."""
     folder = folder or klp_paths.RECORDS
-    path = os.path.join(folder, name + ".json")
+    place = path(name, folder)
     try:
         os.makedirs(folder, mode=0o700, exist_ok=True)
-        handle = os.open(path + ".new", os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        handle = os.open(place + ".new", os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         with os.fdopen(handle, "w", encoding="utf-8") as new:
             json.dump(value, new, indent=1, sort_keys=True)
             new.flush()
             os.fsync(new.fileno())
-        os.rename(path + ".new", path)
+        os.rename(place + ".new", place)
         _flush_folder(folder)
     except OSError as exc:
-        raise CommandExecutionError(f"{path}: cannot be written ({exc.strerror})") from exc
+        raise CommandExecutionError(f"{place}: cannot be written ({exc.strerror})") from exc
 
 
 def recall(name, world, folder=None):

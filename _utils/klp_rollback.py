@@ -86,6 +86,32 @@ def _before(host, package, edition):
     )
 
 
+def standing(host):
+    """Return how a host stands on the way back: live patch, module and ``held at``; ``unfinished`` where it is."""
+    package, hold = klp_live.package(host), klp_hold.of_kernel(host)
+    locked = hold and not klp_hold.recorded_missing(hold)
+    found = {"live patch": package["edition"], "module": klp_live.status(host)["active"]}
+    found["held at"] = hold["edition"] if locked else None
+    return dict(found, unfinished=True) if package["unfinished"] else found
+
+
+def goal(host, level):
+    """Return how a host stands once it has gone back to a level."""
+    edition = resolve(host, level)
+    return {"live patch": edition, "module": host.module(edition), "held at": edition}
+
+
+def nothing_to_do(host):
+    """Return whether the way back of pillar ``klp:rollback`` changes nothing (bool); raises where it is refused."""
+    settings, now = host.settings["rollback"], standing(host)
+    end = goal(host, settings["level"])
+    if now == end:
+        return True
+    if now["live patch"] != end["live patch"] or "unfinished" in now:
+        _permitted(host, settings["force"])
+    return False
+
+
 def downgrade(host, level=None, force=None):
     """Go back to the edition that a level means, see ``downgrade_to``; pillar ``klp:rollback`` has the defaults."""
     settings = host.settings["rollback"]

@@ -68,6 +68,21 @@ def release():
     vars(_job).clear()
 
 
+def busy():
+    """Return whether this job or another one has the lock now (bool). Looks only: nobody is refused for it."""
+    path = os.path.join(klp_paths.RUN, NAME)
+    if getattr(_job, "path", None) == path:
+        return True
+    try:
+        there = os.stat(path)
+        with open(f"{klp_paths.PROC}/locks", encoding="ascii", errors="replace") as handle:
+            rows = [row.split() for row in handle]
+    except OSError:  # nobody has ever taken it, or the kernel does not tell: then nobody is seen to have it
+        return False
+    mine = f"{os.major(there.st_dev):02x}:{os.minor(there.st_dev):02x}:{there.st_ino}"
+    return any(row[1:2] == ["FLOCK"] and mine in row for row in rows)
+
+
 def _holder(text):
     """Return what the lock file says of who has it; empty where it says nothing that is understood."""
     try:

@@ -182,6 +182,12 @@ def create(host):
     return {"run": run, "backend": name, "backup": backup}
 
 
+def open_run(host):
+    """Return the id of the current run, which is written to the disk now if there is none yet."""
+    item = current(host)
+    return item["run"] if item and item["finished"] is None else _open(host, backend(host)["backend"])
+
+
 def _open(host, name):
     """
     Return the id of the current run, written to the disk before anything is done for it.
@@ -239,18 +245,6 @@ def finish(host):
     over = [other for other in runs() if other["finished"] is None and pinned in ("", other["run"])]
     _remember([dict(other, finished=now) if other in over else other for other in runs()])
     return item["run"]
-
-
-def judge(host, judged):
-    """
-    Record whether the current run has come to its verification; one that has not may be in the middle of a change.
-
-    judged
-        bool; false: it goes on changing this host.
-    """
-    item = current(host)
-    if item and item["finished"] is None and item.get("judged", False) != judged:
-        _change(item["run"], judged=judged)
 
 
 def _forget(item):

@@ -2,16 +2,26 @@
 The pillar key ``klp`` as data: its closed schema.
 
 A key has a type, a default, perhaps a unit, and one sentence. Types: ``bool``, ``int`` (with ``least`` and ``most``),
-``str`` (with ``form``, a name of ``klp_forms.FORMS``, or ``choices``), ``list`` (of ``str``), ``level``, ``map`` (of
-names to words), ``own`` (with ``check``, ``kind`` and its JSON ``schema``); with ``keys``: a group.
-``docs/reference/pillar.md`` and ``pillar/schema.yaml`` are generated from it; ``klp_pillar`` checks against it.
+``str`` (with ``form``, a name of FORMS, or ``choices``), ``list`` (of ``str``; ``single``: one may stand alone),
+``level``, ``map`` (of names to words); with ``keys``: a group. ``docs/reference/pillar.md`` and ``pillar/schema.yaml``
+are generated from it; ``klp_pillar`` checks a pillar against it.
 """
 
-import klp_commands
-from klp_forms import FORMS
-
-__all__ = ["FORMS", "SCHEMA"]
-
+# What a string may look like. Nothing that begins with a dash, holds a blank, a control character or a path that
+# climbs can reach a command line.
+FORMS = {
+    "name": r"[A-Za-z0-9][A-Za-z0-9._+-]{0,127}",
+    "glob": r"[A-Za-z0-9*][A-Za-z0-9._+:*?-]{0,127}",
+    "id": r"[A-Za-z0-9][A-Za-z0-9._:-]{0,127}",
+    "service": r"[A-Za-z0-9][A-Za-z0-9._@:+-]{0,127}",
+    "sls": r"(?!klp(?:\.|$))[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}",  # none of the formula's own
+    "edition": r"[0-9][A-Za-z0-9._+~]*-[A-Za-z0-9._+~]+",
+    "release": r"[A-Za-z0-9][A-Za-z0-9._+-]{0,127}=[0-9][A-Za-z0-9._+~^]*-[A-Za-z0-9._+~^]+",
+    "program": r"/(?!.*(?:^|/)\.\.(?:/|$))[^\x00-\x1f\x7f]{1,1023}",
+    "word": r"[^\x00-\x1f\x7f]{0,1023}",
+    "backup": r"[A-Za-z0-9][A-Za-z0-9_.:/@=-]{0,255}",
+    "secret": r"[^\x00-\x20\x7f]{0,255}",
+}
 CATEGORIES = ("security", "recommended", "optional", "feature", "document", "yast")
 SEVERITIES = ("critical", "important", "moderate", "low", "unspecified")
 WINDOWS = ("expired", "unknown")
@@ -44,6 +54,10 @@ def _choice(choices, about):
 
 def _list(form, default, about):
     return {"type": "list", "form": form, "default": default, "about": about}
+
+
+def _hook(about):
+    return dict(_list("sls", [], about), single=True)
 
 
 def _choices(choices, about):
@@ -250,49 +264,19 @@ SCHEMA = {
             ),
         },
     ),
-    "health": _keys(
-        "What tells whether the application on this host is well: asked before the first change, at the end of a run, "
-        "and at each look of a campaign.",
-        {
-            "commands": {
-                "type": "own",
-                "kind": "list of commands",
-                "check": klp_commands.problem,
-                "schema": klp_commands.SCHEMA,
-                "default": [],
-                "secret": True,
-                "about": "Each has run (program and arguments; no shell), and perhaps timeout (1 to 300 seconds, 30 if "
-                "left out; 300 for all together) and name (for messages). Exit code 0 is well. They must change "
-                "nothing: previews and test=True start them as well.",
-            },
-            "services": {
-                "type": "own",
-                "kind": "list of services",
-                "check": klp_commands.services_problem,
-                "schema": klp_commands.SERVICES_SCHEMA,
-                "default": [],
-                "about": "Services that have to run, by their units; one whose state is unknown is not well.",
-            },
-            "before": _choice(
-                ("refuse", "ignore"),
-                "A host that is ill before a run: refuse is an error before anything is changed, ignore patches it "
-                "all the same.",
-            ),
-            "wait": _int(
-                60,
-                0,
-                3600,
-                "seconds",
-                "At the end of a run what is not well is asked again for so long: services that were restarted need "
-                "their time.",
-            ),
-        },
-    ),
     "alarms": _keys(
         "What the beacon klp reports, and does.",
         {
             "stalled": _int(600, 1, 86400, "seconds", "A transition that runs for longer is stalled."),
             "repair_locks": _bool(False, "Lock kernel packages again whose lock somebody else took away."),
+        },
+    ),
+    "hooks": _keys(
+        "SLS of your own around a run of klp.patch or klp.rollback that changes something; one or a list of them.",
+        {
+            "before": _hook("Before the backup and the first change; if it fails, nothing is changed."),
+            "after": _hook("At the end whenever before has begun, also after a failure; after a kill by the next run."),
+            "on_failure": _hook("Last of all, where the run failed after before had begun."),
         },
     ),
     "zypper": _keys(

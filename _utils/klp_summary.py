@@ -8,6 +8,7 @@ from salt.exceptions import CommandExecutionError, SaltInvocationError
 
 import klp_health
 import klp_hold
+import klp_hooks
 import klp_live
 import klp_preflight
 import klp_restoring
@@ -34,7 +35,7 @@ def busy(host):
     return found
 
 
-def state_summary(host, run="", services=None, application=False):
+def state_summary(host, run="", services=None):
     """Return how this host stands now, with what it remembers of a run; starts one rpm and no zypper."""
     package, status, hold = klp_live.package(host), klp_live.status(host), klp_hold.of_kernel(host)
     return {
@@ -51,7 +52,8 @@ def state_summary(host, run="", services=None, application=False):
         "restoring": bool(klp_restoring.pending()),
         "run": klp_runs.run_record(str(run)) if run else None,
         "busy": busy(host),
-        "health": klp_health.health(host, services, application),
+        "health": klp_health.health(host, services),
+        "hooks": klp_hooks.summary(host),
     }
 
 
@@ -108,7 +110,6 @@ def _patch(host, answer):
     if gone["retracted"]:
         said = klp_retracted.withdrawn(answer["target"], gone["advisories"])
         raise CommandExecutionError(STAYS.format(said, host.id))
-    answer["refusals"] = klp_health.before(host, lambda: not changes)
 
 
 def skipped(items):

@@ -9,6 +9,7 @@ from salt.exceptions import CommandExecutionError, SaltInvocationError
 import klp_enable
 import klp_live
 import klp_preflight
+import klp_rollback
 import klp_updates
 
 log = logging.getLogger(__name__)
@@ -19,16 +20,25 @@ def up_to_date(host, sls):
     Return whether an SLS has nothing to change here (bool); looks no further than the first change.
 
     sls
-        ``klp`` (steady state) or ``klp.patch`` (maintenance run).
+        ``klp`` (steady state) or ``klp.patch`` (maintenance run), ``klp.rollback`` (the way back).
     """
     if sls == "klp":
         at_level = _at_level(host)  # asked first: where there is no such live patch, that is said before a backup
         return at_level and not klp_enable.missing_tools(host) and not klp_enable.unfinished_tools(host)
+    if sls == "klp.rollback":
+        return klp_rollback.nothing_to_do(host)
     if sls == "klp.patch":
         if klp_preflight.unlocked(host):
             return False
         return not _pending(host)
-    raise SaltInvocationError(f"sls: wanted klp or klp.patch, found {sls!r}")
+    raise SaltInvocationError(f"sls: wanted klp, klp.patch or klp.rollback, found {sls!r}")
+
+
+def decided(host, sls):
+    """Return what ``up_to_date`` said the first time in this job: hooks and backup go by one decision."""
+    if sls not in host.decided:
+        host.decided[sls] = up_to_date(host, sls)
+    return host.decided[sls]
 
 
 def _pending(host):

@@ -79,6 +79,8 @@ def kind(spec):
         return f"list of {words}" if spec["type"] == "list" else f"one of {words}"
     if spec["type"] == "int":
         return f"{spec['least']} to {spec['most']}"
+    if spec.get("single"):
+        return "string, or list of strings"
     plain = {"bool": "true or false", "str": "string", "list": "list of strings", "map": "mapping of strings"}
     return plain[spec["type"]]
 
@@ -137,7 +139,8 @@ def entry(spec, forms):
     if spec["type"] == "bool":
         return found | {"type": "boolean"}
     if spec["type"] == "list":
-        return found | {"type": "array", "items": text(spec, forms)}
+        listed = {"type": "array", "items": text(spec, forms)}
+        return found | ({"anyOf": [text(spec, forms), listed]} if spec.get("single") else listed)
     if spec["type"] == "map":
         return found | {
             "type": "object",

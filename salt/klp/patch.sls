@@ -1,4 +1,7 @@
-# The maintenance run: preflight, locks, backup, all updates but the kernel, newest live patch, settle, verify.
+# The maintenance run: preflight, locks, backup, all updates but the kernel, newest live patch, settle, verify; around
+# what changes something the hooks of pillar klp:hooks.
+{%- from "klp/map.jinja" import hooked, skipped with context %}
+
 include:
   - klp.preflight
   - klp.lock
@@ -8,3 +11,6 @@ include:
   - klp.settle
   - klp.verify
   - klp.finish
+{%- if hooked and not skipped %}
+  - klp.hooks
+{%- endif %}

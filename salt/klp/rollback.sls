@@ -1,5 +1,6 @@
-# The way back from a live patch that does harm: an earlier one, held until klp.unhold. Everything else is as it was.
-{%- from "klp/map.jinja" import klp, skipped with context %}
+# The way back from a live patch that does harm: an earlier one, held until klp.unhold. Everything else is as it was; the
+# hooks of pillar klp:hooks are around it.
+{%- from "klp/map.jinja" import klp, hooked, skipped with context %}
 
 include:
   - klp.ready
@@ -19,4 +20,38 @@ klp-rollback-verified:
   klp.verified:
     - require:
       - klp: klp-settled
+{%- if hooked %}
+
+klp-rollback-hook-before:
+  klp.hooked:
+    - hook: before
+    - around: klp.rollback
+    - require:
+      - klp-ready
+    - require_in:
+      - klp: klp-rolled-back
+
+klp-rollback-hook-after:
+  klp.hooked:
+    - hook: after
+    - around: klp.rollback
+    - require:
+      - klp-ready
+    - require_any:
+      - klp-ready
+      - klp: klp-rollback-hook-before
+      - klp: klp-rolled-back
+      - klp: klp-settled
+      - klp: klp-rollback-verified
+
+klp-rollback-hook-on-failure:
+  klp.hooked:
+    - hook: on_failure
+    - around: klp.rollback
+    - require:
+      - klp-ready
+    - require_any:
+      - klp-ready
+      - klp: klp-rollback-hook-after
+{%- endif %}
 {%- endif %}

@@ -115,6 +115,7 @@ class Minion:
         self.salt = {"cmd.run_all": run_all}
         self.names: dict = {"__salt__": self.salt, "__opts__": self.opts, "__pillar__": self.pillar}
         self.names.update(__context__=self.context, __grains__=self.grains, __instance_id__="run 1")
+        self.names.update(__env__="base", __running__={})
         self.utils = loader.utils()
         self._host_files(monkeypatch)
         self.modules = {name: loader.load("_modules", name, **self.names) for name in loader.MODULES}

@@ -40,7 +40,7 @@ IDS = [":".join(path) for path, _ in LEAVES]
 
 @pytest.mark.parametrize(("path", "spec"), LEAVES, ids=IDS)
 def test_every_key_is_documented_and_its_default_passes(path, spec):
-    assert spec["about"].endswith(".") and spec["type"] in ("bool", "int", "str", "list", "level", "map", "own")
+    assert spec["about"].endswith(".") and spec["type"] in ("bool", "int", "str", "list", "level", "map")
     assert at(DEFAULTS, path) == spec["default"]
     assert spec["type"] != "int" or {"least", "most", "unit"} <= set(spec)
     _, problems = klp_pillar.check(nested(path, spec["default"]))
@@ -85,7 +85,17 @@ def test_values_that_were_given_are_taken():
     assert taken == {"shown": shown, "start_by": 7} and taken["shown"] is not shown
 
 
+def test_one_hook_may_stand_alone():
+    hooks = {"before": "site.drain", "after": ["site.undrain", "klp_more"]}
+    found = klp_pillar.settings({"hooks": hooks})["hooks"]
+    assert found == {"before": ["site.drain"], "after": ["site.undrain", "klp_more"], "on_failure": []}
+
+
 WRONG = [
+    ({"hooks": {"before": "klp.patch"}}, "pillar klp:hooks:before: 'klp.patch' is not allowed, it has to match"),
+    ({"hooks": {"after": ["a", "klp"]}}, "pillar klp:hooks:after: 'klp' is not allowed, it has to match"),
+    ({"hooks": {"after": "../a"}}, "pillar klp:hooks:after: '../a' is not allowed, it has to match"),
+    ({"hooks": {"after": 7}}, "pillar klp:hooks:after: wanted a list of strings, found 7"),
     ([], "pillar klp: wanted a mapping of keys, found []"),
     ("x", "pillar klp: wanted a mapping of keys, found 'x'"),
     ({"update": None}, "pillar klp:update: wanted a mapping of keys, found None"),
@@ -227,8 +237,6 @@ def text_schema(spec, empty=False):
 
 
 def value_schema(spec):
-    if spec["type"] == "own":
-        return spec["schema"]
     if spec["type"] == "level":
         edition = {"type": "string", "pattern": rf"^(?:{klp_pillar.FORMS['edition']})\Z"}
         return {"anyOf": [{"const": spec["word"]}, edition, {"type": "integer", "minimum": 1, "maximum": 999}]}
@@ -241,7 +249,7 @@ def value_schema(spec):
     return {"type": "boolean"} if spec["type"] == "bool" else text_schema(spec, empty=True)
 
 
-VALIDATOR = jsonschema.Draft202012Validator(json_schema(klp_pillar.SCHEMA))
+VALIDATOR = jsonschema.Draft7Validator(json_schema(klp_pillar.SCHEMA))
 COMBINATIONS = (
     "has to be given with",
     "means nothing without",
