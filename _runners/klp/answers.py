@@ -12,7 +12,7 @@ import re
 import klp_checks
 import klp_family
 
-from . import schema
+from . import schema, words
 from .shape import (
     MOMENT,
     NAME,
@@ -43,6 +43,7 @@ UNLOADED = re.compile(r"'\w+' __virtual__ returned False: (.+)", re.DOTALL)
 ANOTHER = "bring both to one version, for the host: salt '{}' saltutil.sync_all"
 UNSYNCED = "salt-klp is not on this minion yet, run: salt '{}' saltutil.sync_all"
 NOT_UNDERSTOOD = "its answer is not understood: {}"
+DRAINED = "hook after is due since {}, it may still be drained: salt '{}' state.apply {}"
 SILENT = "it failed, and does not say why"
 
 # What hosts answer: a line for each key. Other keys are left away.
@@ -59,11 +60,13 @@ HEALTH = Record(
         "errors": Maybe(Each(LOG, 1000)),
         "tainted": Maybe(TAINTED),
         "services": Pairs(SERVICE, Maybe(Flag()), 1000),
-        "application": Maybe(SENTENCES),
-        "patience": Whole(0, 3600),
     }
 )
 RUN = Record({"opened": MOMENT, "finished": Maybe(MOMENT), "backup": Maybe(SENTENCE)})
+SLS = Word(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}", "the name of an SLS")
+HOOK = Each(SLS, 1000)
+DUE = Record({"around": SLS, "since": MOMENT, "stage": Choice("before", "changing", "after")})
+HOOKS = Record({"before": HOOK, "after": HOOK, "on_failure": HOOK, "due": Maybe(DUE)})
 SUMMARY = {
     "version": Const(VERSION),
     "host": SENTENCE,
@@ -79,6 +82,7 @@ SUMMARY = {
     "run": Maybe(RUN),
     "busy": SENTENCES,
     "health": HEALTH,
+    "hooks": HOOKS,
 }
 SKIPPED = Record(
     {"reason": SENTENCE, "advisories": Each(SENTENCE, 2000), "packages": Each(SENTENCE, 2000), "more": Whole(0, 10**9)}
@@ -197,6 +201,19 @@ def unready(found, host, plan, asked, now):
     return None
 
 
+def drained(found):
+    """
+    Return that a host may still be drained by a run that was cut off, a clause with the next command, or ``None``.
+
+    found
+        checked answer of ``klp_audit.state_summary``. While a run is going on, its end is waited for.
+    """
+    due = found["hooks"]["due"]
+    if due is None or found["busy"]:
+        return None
+    return DRAINED.format(words.moment(due["since"]), found["host"], due["around"])
+
+
 def unwell(found, base, services):
     """
     Return what has become of a host since it was started, a list of clauses; an empty one: it is well.
@@ -222,8 +239,7 @@ def unwell(found, base, services):
     wrong += [
         f"service {name} {state[found['services'].get(name)]}" for name in services if not found["services"].get(name)
     ]
-    application = ["nothing is known of its application"] if found["application"] is None else found["application"]
-    return wrong + [text(item) for item in application[:REASONS]]
+    return wrong
 
 
 ERRORS = sum(1 << bit for bit in (4, 5, 7, 9, 14))  # admin-guide/tainted-kernels: flags that errors of the kernel set

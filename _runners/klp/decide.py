@@ -202,7 +202,9 @@ def _next(queue, count, now, ignored):
 def _worn(campaign, wave):
     """Return the hosts whose run was cut off too often, with the reason."""
     most = campaign.plan["settings"]["limits"]["attempts"]
-    return {host: f"its run was cut off {most} times" for host in wave.cut if campaign.hosts[host].attempt >= most}
+    step = f"finish it with state.apply klp.{campaign.plan['kind']} on this host"
+    why = f"its run was cut off {most} times; when the reason is found, {step}"
+    return {host: why for host in wave.cut if campaign.hosts[host].attempt >= most}
 
 
 def _give_up(wave):

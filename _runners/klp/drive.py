@@ -102,5 +102,5 @@ class Driver(Looking, Watching, Returning):
             return "refused", f"it was busy with {answers.text(got['busy'][0])} for {int(now - since)} seconds"
         self.busy.pop(host, None)
         wrong = answers.unready(got, self.plan["hosts"][host], self.plan, asked, now)
-        base = {key: got["health"][key] for key in ("boot", "log", "tainted", "patience")}
+        base = {key: got["health"][key] for key in ("boot", "log", "tainted")}
         return ("refused", wrong) if wrong else ("ready", base)

@@ -142,7 +142,8 @@ class Looking(Base):
         if job.back:
             return "cut", None
         if self._restarted(host, got):
-            return "done", RESTARTED
+            late = answers.drained(got)
+            return "done", f"{RESTARTED}; {late}" if late else RESTARTED
         if got["run"] and got["run"]["finished"] is not None:
             return "done", None
         return "unsent" if got["run"] is None and self._may_try(host, job) else "cut", None

@@ -22,6 +22,7 @@ REFUSALS = 5  # sentences of one host that are kept
 CURRENT, ABSENT, REFUSED, EXCLUDED = "nothing to do", "unreachable", "refused", "excluded"
 MISSING = (ABSENT, REFUSED)  # a fleet with such hosts is not done
 LENGTH = 12  # characters of an id
+HOOKS = ("before", "after", "on_failure")
 
 
 def digest(value):
@@ -45,7 +46,7 @@ def make(facts, settings, now):
 
     Raises CommandExecutionError where the settings do not let a plan be made of that.
     """
-    offers, hosts, left_out, skipped = {}, {}, {}, {}
+    offers, hosts, left_out, skipped, hooks = {}, {}, {}, {}, {}
     quarantine = {(item["package"], item["edition"]): item["campaign"] for item in facts["quarantine"]}
     for host in facts["hosts"]:
         wrong, found = _judge(host, facts, settings, quarantine, now)
@@ -59,7 +60,8 @@ def make(facts, settings, now):
         name = digest(offer)[:LENGTH]
         offers[name] = offer
         hosts[host] = {key: found[key] for key in ("kernel", "package", "target", "seconds", "note")}
-        hosts[host].update(before=found["live_patch"], offer=name, group=found["group"])
+        hosts[host].update(before=found["live_patch"], offer=name, group=found["group"], **found["more"])
+        hooks.setdefault(tuple(tuple(found["hooks"][hook]) for hook in HOOKS), []).append(host)
     _refuse_absent(left_out, settings)
     seed = _seed(facts, hosts)
     plan = {
@@ -74,6 +76,7 @@ def make(facts, settings, now):
         "hosts": hosts,
         "left_out": left_out,
         "skipped": _skipped(skipped),
+        "hooks": _hooks(hooks),
     }
     return identified(plan)
 
@@ -93,6 +96,12 @@ def _skipped(found):
     keys = ("reason", "advisories", "packages", "more")
     rows = sorted(found.items(), key=lambda item: (-len(item[1]), item[0]))
     return [dict(zip(keys, (row[0], list(row[1]), list(row[2]), row[3])), hosts=hosts) for row, hosts in rows]
+
+
+def _hooks(found):
+    """Return which hooks are around the runs, a row for hosts with the same; a host without any has none."""
+    rows = sorted(((hooks, hosts) for hooks, hosts in found.items() if any(hooks)), key=lambda item: -len(item[1]))
+    return [dict(zip(HOOKS, map(list, hooks)), hosts=hosts) for hooks, hosts in rows]
 
 
 def identified(plan):
@@ -132,7 +141,8 @@ def _judge(host, facts, settings, quarantine, now):
     wrong = [answers.text(item) for item in found["refusals"][:REFUSALS]] + ([late] if late else [])
     if wrong:
         return [REFUSED, "; ".join(wrong)], None
-    found = dict(found, note=None)
+    due = answers.drained(found)
+    found = dict(found, note=None, due=due and f"{due.partition(': ')[0]}; its run does it", more={})
     return _offered(found, quarantine if facts["kind"] == "patch" else {}), found
 
 
@@ -145,8 +155,11 @@ def _offered(found, quarantine):
             return [REFUSED, f"{why}, and the host has none yet; see salt-run klp.quarantined"]
         changes = {name: new for name, new in found["changes"].items() if name != found["package"]}
         found.update(changes=changes, target=found["live_patch"], note=why)
-    if not found["changes"] and not found["unfinished"]:
+    idle = not found["changes"] and not found["unfinished"]
+    if idle and not found["due"]:
         return [CURRENT, found["note"] or f"live patch {found['live_patch'] or 'none'}, no updates"]
+    if found["due"]:  # nothing but a run does it
+        found.update(note="; ".join(filter(None, (found["note"], found["due"]))), more={"after": True} if idle else {})
     return None
 
 

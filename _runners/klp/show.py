@@ -5,13 +5,13 @@ How plans, campaigns and reports look as text; the same facts as the documents, 
 from __future__ import annotations
 
 import collections
-import datetime
 
 import klp_checks
 
 from . import campaign as states
 from . import decide
 from . import planning as plans
+from .words import moment
 
 NAMES = 6  # hosts that a line names
 ROWS = 20  # hosts of one kind that have a line of their own
@@ -52,11 +52,6 @@ def names(hosts, most=NAMES):
     """Return hosts as a line names them."""
     hosts = list(hosts)
     return ", ".join(hosts[:most]) + (f" and {len(hosts) - most} more" if len(hosts) > most else "")
-
-
-def moment(seconds):
-    """Return a moment in UTC."""
-    return datetime.datetime.fromtimestamp(seconds, datetime.timezone.utc).strftime("%Y-%m-%d %H:%M:%S UTC")
 
 
 def span(seconds):
@@ -114,12 +109,12 @@ def _wave_name(plan, number):
     return plan["waves"][number]["name"] if number < len(plan["waves"]) else states.LATE
 
 
-def _gets(offer, before):
-    """Return in a few words what a host gets."""
+def _gets(offer, before, after=False):
+    """Return in a few words what a host gets; ``after``: its run is there for this hook alone."""
     others = [name for name in offer["changes"] if name != offer["package"]]
     move = [f"live patch {before or 'none'} -> {offer['target']}"] if offer["target"] != before else []
     packages = [f"{len(others)} packages ({names(sorted(others), 4)})"] if others else []
-    return "; ".join(move + packages) or "the live patch once more"
+    return "; ".join(move + packages) or ("hook after" if after else "the live patch once more")
 
 
 def plan_text(plan):
@@ -137,7 +132,7 @@ def plan_text(plan):
     ]
     for wave in plan["waves"]:
         lines += _wave_lines(plan, wave)
-    lines += _left_out(plan["left_out"]) + _skipped(plan)
+    lines += _hooks(plan) + _left_out(plan["left_out"]) + _skipped(plan)
     lines += ["", f"hash {plan['hash']}"]
     if total:
         lines.append(f"To run what is shown here: salt-run klp.run {plan['id']}")
@@ -156,12 +151,22 @@ def _wave_lines(plan, wave):
     groups = collections.defaultdict(list)
     for host in wave["hosts"]:
         item = plan["hosts"][host]
-        groups[(item["offer"], item["before"], item["note"])].append(host)
+        groups[(item["offer"], item["before"], item["note"], item.get("after", False))].append(host)
     lines = ["", f"{wave['name']}{_grouped(wave)}:"] if groups else []
-    for (offer, before, note), hosts in sorted(groups.items(), key=lambda item: -len(item[1]))[:ROWS]:
-        lines.append(f"  {len(hosts)} x {_gets(plan['offers'][offer], before)}")
+    for (offer, before, note, after), hosts in sorted(groups.items(), key=lambda item: -len(item[1]))[:ROWS]:
+        lines.append(f"  {len(hosts)} x {_gets(plan['offers'][offer], before, after)}")
         lines.append(f"      {names(hosts)}" + (f"   ({note})" if note else ""))
     return lines
+
+
+def _hooks(plan):
+    """Return which hooks are around the runs of a plan, and on which hosts; old plans do not know it."""
+    rows = plan.get("hooks", [])
+    lines = ["", "hooks around the runs:"] if rows else []
+    for row in rows[:ROWS]:
+        hooks = "; ".join(f"{hook} {names(row[hook])}" for hook in plans.HOOKS if row[hook])
+        lines += [f"  {len(row['hosts'])} x {hooks}", f"      {names(row['hosts'])}"]
+    return lines + ([f"  and {len(rows) - ROWS} more, all of them with --out=json"] if len(rows) > ROWS else [])
 
 
 def _grouped(wave):

@@ -34,6 +34,11 @@ def day(seconds):
     return datetime.datetime.fromtimestamp(seconds, datetime.timezone.utc).date()
 
 
+def moment(seconds):
+    """Return a moment in UTC."""
+    return datetime.datetime.fromtimestamp(seconds, datetime.timezone.utc).strftime("%Y-%m-%d %H:%M:%S UTC")
+
+
 def since(seconds):
     """Return the day of a moment that a host wrote, or an empty text where that is none."""
     try:
