@@ -4,7 +4,7 @@ Campaigns: patching a fleet in gated waves, shown before they are run, from a jo
 Each function returns ``{"retcode", "text", ...}``. ``salt-run`` shows the text and exits with the code, ``--out=json``
 gives the whole document: 0 all is done and verified, 1 refused (nothing was changed), 2 over, but not every host of the
 target is verified, 3 a gate failed and the campaign stopped, 4 aborted, 5 paused, 6 it runs, 7 its time was over, 8 a
-plan that waits to be run, 9 the master has been gone for too long and the campaign waits to be resumed.
+plan that waits to be run, 9 it waits to be resumed, because the master is gone, the disk is full or a file is damaged.
 
 :pillar: ``klp_campaign`` and ``klp_report`` of the master (see ``docs/reference/campaign.md`` and ``report.md`` there)
 """
@@ -91,7 +91,7 @@ def run(plan=None, kind="patch", pillar=None):
 
         salt-run klp.run c3f2a9c01d4e
     """
-    return _call("run", plan, kind, pillar)
+    return _call("run", plan, kind, pillar, _part("commands").user())
 
 
 def status(campaign=None, watch=0):
@@ -154,6 +154,22 @@ def abort(campaign):
         salt-run klp.abort c3f2a9c01d4e
     """
     return _call("wish", campaign, "abort", _part("commands").user())
+
+
+def set_aside(campaign):
+    """
+    Move a campaign whose files are damaged out of the way, into ``campaigns/aside``: its hosts are free then.
+
+    campaign
+        id. Refused for one whose files are whole, and while a process drives it.
+
+    What was started on hosts goes on there; a new plan finds out what they have.
+
+    CLI Example::
+
+        salt-run klp.set_aside c3f2a9c01d4e
+    """
+    return _call("set_aside", campaign, _part("commands").user())
 
 
 def report(campaign=None, ask=None, folder=None, pillar=None):

@@ -14,9 +14,9 @@ import salt.utils.minions
 import salt.utils.user
 from salt.exceptions import CommandExecutionError, SaltInvocationError
 
-from . import answers, decide, drive, hands, schema, show, store, turning
+from . import answers, decide, drive, files, hands, schema, show, store, turning
 from . import planning as plans
-from .outcome import RETCODES, answer, progress
+from .outcome import REFUSED, RETCODES, answer, progress
 from .standing import Standing, summary
 
 PREVIEW = "klp_audit.run_preview"
@@ -78,6 +78,7 @@ class Commands(Standing):
             previews, asked = self._previews(reach, settings, hosts, kind)
         finally:
             reach.close()
+        busy, lost = self.store.occupied()
         facts = {
             "kind": kind,
             "master": self.opts["id"],
@@ -85,12 +86,13 @@ class Commands(Standing):
             "answers": previews,
             "asked": asked,
             "members": members,
-            "busy": self.store.taken(),
-            "quarantine": self.store.quarantine(),
+            "busy": busy,
+            "quarantine": self.store.quarantine() if kind == "patch" else [],
         }
         made = plans.make(facts, settings, time.time())
         self.store.save(made)
-        return answer(0, show.plan_text(made), plan=made)
+        self.store.forget(settings["keep"], time.time())
+        return answer(0, "\n".join([show.plan_text(made), *map(unowned, lost, lost.values())]), plan=made)
 
     def _previews(self, reach, settings, hosts, kind):
         """Ask hosts, many at once, what they would get: first whether they answer at all, since some never do."""
@@ -114,7 +116,7 @@ class Commands(Standing):
 
     # -- run -----------------------------------------------------------------------------------------------------
 
-    def run(self, name, kind, pillar):
+    def run(self, name, kind, pillar, who):
         """Begin a plan, or go on with its campaign, and drive it."""
         name = name or self.settings(pillar)["plan"]
         if not name:
@@ -126,21 +128,23 @@ class Commands(Standing):
                 text = made["text"] + "\n\nNothing was started: pillar klp_campaign:approve wants the id of a plan."
                 return answer(RETCODES["open"], text, plan=made["plan"])
             name = made["plan"]["id"]
-        return self._drive([self._begin(str(name))])[0]
+        return self._drive([self._begin(str(name), who)])[0]
 
-    def _begin(self, name):
+    def _begin(self, name, who):
         plan = self.store.plan(name)
         with self.store.beginning():
             if not self.store.begun(name):
                 self._may_begin(plan)
-                self.store.begin(name)
+                self.store.begin(name, by=who, master=self.opts["id"])
         return name
 
     def _may_begin(self, plan):
         age, limit = time.time() - plan["created"], plan["settings"]["max_age"]
         if age > 3600 * limit:
             raise CommandExecutionError(f"plan {plan['id']} is {show.span(age)} old, at most {limit} h are allowed")
-        taken = self.store.taken()
+        taken, lost = self.store.occupied()
+        if lost:
+            raise CommandExecutionError(unowned(*next(iter(lost.items()))))
         both = {host: taken[host] for host in plan["hosts"] if host in taken}
         if both:
             host = min(both)
@@ -148,10 +152,12 @@ class Commands(Standing):
                 f"{len(both)} hosts of plan {plan['id']} are in a campaign that is not over ({host}: {both[host]}); "
                 f"end that one first (salt-run klp.status {both[host]}), or make a new plan"
             )
+        if plan["kind"] != "patch":
+            return
         banned = {(item["package"], item["edition"]) for item in self.store.quarantine()}
         brought = {(item["package"], item["target"]) for item in plan["hosts"].values() if decide.changed(item)}
         wrong = sorted(banned & brought)
-        if wrong and plan["kind"] == "patch":
+        if wrong:
             raise CommandExecutionError(f"{wrong[0][0]} {wrong[0][1]} has come into quarantine since; make a new plan")
 
     def resume(self, name, who):
@@ -165,35 +171,60 @@ class Commands(Standing):
             if (campaign.paused or unread) and not campaign.over:
                 self.store.wish(name, "resume", who, time.time())
             return self._drive([name])[0]
-        names = [one for one in self.store.open_campaigns() if not self._campaign(one).paused]
-        names = [one for one in names if not self.store.driven(one)]
+        names, damaged = self._resumable()
         done = self._drive(names)
-        text = "\n\n".join(item["text"] for item in done) or "nothing to resume"
-        return answer(max((item["retcode"] for item in done), default=0), text, campaigns=names)
+        texts = [item["text"] for item in done] or ["nothing to resume"]
+        texts += [f"campaign {name} is not driven: {why}" for name, why in damaged.items()]
+        code = max([item["retcode"] for item in done] + [REFUSED] * bool(damaged), default=0)
+        return answer(code, "\n\n".join(texts), campaigns=names, damaged=damaged)
+
+    def _resumable(self):
+        """Return the campaigns that wait to be driven, and those that cannot be: ``([id], {id: why})``."""
+        names, damaged = [], {}
+        for name in self.store.open_campaigns():
+            try:
+                if not self._campaign(name).paused and not self.store.driven(name):
+                    names.append(name)
+            except CommandExecutionError as exc:
+                damaged[name] = str(exc)
+        return names, damaged
 
     def _drive(self, names):
         """Drive campaigns, step by step in turn, until each is over or paused; return their answers."""
+        done, stacks = {}, {}
+
+        def drop(driver, exc):
+            name = driver.plan["id"]
+            done[name] = unfinished(name, exc)
+            progress(done[name]["text"])
+            stacks[name].close()
+
         with contextlib.ExitStack() as stack:
-            drivers = [self._driver(name, stack) for name in names]
+            for name in names:
+                stacks[name] = stack.enter_context(contextlib.ExitStack())
+            drivers = [self._driver(name, own) for name, own in stacks.items()]
             try:
-                turning.turn(drivers, progress)
+                turning.turn(drivers, progress, drop)
             except turning.GoneError as exc:
                 text = f"{exc}\nNothing is lost; go on, as the scheduler does, with: salt-run klp.resume"
                 return [answer(RETCODES["interrupted"], text, error=str(exc), campaigns=names)]
-        return [self.answer(name) for name in names]
+        for name in set(names) - set(done):
+            self.overview(name)
+        return [done.get(name) or self.answer(name) for name in names]
 
     def _driver(self, name, stack):
         """Return what drives a campaign; it is let go when the stack is left."""
         try:
             journal = stack.enter_context(self.store.driving(name))
-        except store.BusyError as exc:
+        except files.BusyError as exc:
             raise CommandExecutionError(
                 f"another process drives campaign {name}; watch it with: salt-run klp.status {name} watch=5"
             ) from exc
         reach = self.hands(name)
         stack.callback(reach.close)
         plan = self.store.plan(name)
-        return drive.Driver(self.store, plan, journal, reach, say=teller(plan))
+        with store.fitting(self.store, name):
+            return drive.Driver(self.store, plan, journal, reach, say=teller(plan))
 
     # -- wishing -----------------------------------------------------------------------------------------------
 
@@ -211,15 +242,55 @@ class Commands(Standing):
         text = f"campaign {name}: {want} is written down, no further host is started; {how} does the rest"
         return answer(0, text, campaign=summary(campaign, None))
 
+    def set_aside(self, name, who):
+        """Move a campaign out of the way whose files cannot be used: its hosts are free then."""
+        if not files.exists(self.store.path(name)):
+            raise CommandExecutionError(f"there is no campaign {name}; look with: salt-run klp.status")
+        try:
+            over = self._campaign(name).over
+        except files.DamagedError as exc:
+            return self._moved(name, exc, who)
+        cure = "it is over, its hosts are free" if over else f"end it with: salt-run klp.abort {name}"
+        raise CommandExecutionError(f"nothing is wrong with the files of campaign {name}; {cure}")
+
+    def _moved(self, name, exc, who):
+        try:
+            where, hosts = self.store.set_aside(name, who, time.time())
+        except files.BusyError as busy:
+            raise CommandExecutionError(
+                f"a process drives campaign {name}; end it first: salt-run klp.abort {name}"
+            ) from busy
+        named = "nobody knows" if hosts is None else f"{len(hosts)} ({show.names(hosts)})"
+        text = (
+            f"campaign {name} is in {where} now; it was set aside because of {exc.why}\n"
+            f"free are its hosts: {named}. What was started on them goes on, and they refuse another run until it has "
+            "ended; none of them goes back by itself. A new plan finds out what they have: salt-run klp.plan"
+        )
+        return answer(0, text, campaign=name, folder=where, hosts=hosts)
+
     def release(self, package, edition, who):
         """Take a live patch out of quarantine."""
-        if not self.store.release(str(package), str(edition)):
+        if not self.store.release(str(package), str(edition), who, time.time()):
             banned = ", ".join(f"{item['package']} {item['edition']}" for item in self.store.quarantine()) or "nothing"
             raise CommandExecutionError(f"{package} {edition} is not in quarantine; there is: {banned}")
         reach = self.hands("quarantine")
         reach.tell("release", {"package": str(package), "edition": str(edition), "by": who})
         reach.close()
         return answer(0, f"{package} {edition} may be installed again", quarantine=self.store.quarantine())
+
+
+def unfinished(name, exc):
+    """Return the answer of a campaign that nobody can drive on: what it has done stays written down."""
+    text = (
+        f"campaign {name} has to wait: {exc}\nIts journal has all that was done, and hosts that run finish; "
+        f"go on with: salt-run klp.resume {name}"
+    )
+    return answer(RETCODES["interrupted"], text, error=str(exc), campaigns=[name])
+
+
+def unowned(name, exc):
+    """Return the sentence about a campaign of which nobody knows the hosts."""
+    return f"nobody knows which hosts campaign {name} has, and no other one begins until that is known: {exc}"
 
 
 def teller(plan):

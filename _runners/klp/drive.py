@@ -49,6 +49,11 @@ class Driver(Looking, Watching, Returning):
         limit = self.limits["look"] if self.campaign.jobs else decide.NAP
         return max(0.01, min(todo["until"] - now, limit))
 
+    def _do_begin(self, todo):
+        """The first entry says who has approved which hash."""
+        self._write("begin", **todo, **self.store.approval(self.plan["id"]))
+        self.store.started(self.plan["id"])
+
     def _do_start(self, todo):
         with self.store.gate(self.plan["id"]):
             self._wish()

@@ -13,9 +13,9 @@ import json
 
 from salt.exceptions import CommandExecutionError
 
-from . import answers, schema, waves
+from . import answers, files, schema, waves
 
-VERSION = 1
+VERSION = 2  # of a plan; 1 had no soak by host
 KINDS = ("patch", "rollback")
 REFUSALS = 5  # sentences of one host that are kept
 # Why a host is not in a wave.
@@ -186,10 +186,17 @@ def _waves(settings, hosts, members, seed):
 
 
 def check(plan, name):
-    """Return a plan that was read from the disk, or raise CommandExecutionError if it is not what was written."""
-    good = isinstance(plan, dict) and plan.get("version") == VERSION and identified(plan) == plan
-    if not good or plan["id"] != name:
-        raise CommandExecutionError(f"plan {name} is not what was shown: its hash is another one; make a new plan")
+    """Return a plan that was read from the disk, or raise DamagedError if it is not what was written."""
+    version = plan.get("version") if isinstance(plan, dict) else None
+    if isinstance(version, int) and version != VERSION:
+        age = "newer" if version > VERSION else "older"
+        raise files.DamagedError(
+            f"plan {name} was made by {age} salt-klp (format {version}, this one has {VERSION})",
+            "make a new plan, or go on with the version that made it",
+        )
+    if version != VERSION or identified(plan) != plan or plan["id"] != name:
+        cure = "make a new plan, or restore its file from a backup"
+        raise files.DamagedError(f"plan {name} is not what was shown: its hash is another one", cure)
     return plan
 
 

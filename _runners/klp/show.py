@@ -287,15 +287,18 @@ def next_command(campaign, driven):
     return f"salt-run klp.resume {campaign.id}"
 
 
-def list_text(rows, quarantine):
-    """Return all plans and campaigns, one line each."""
+def list_text(rows, quarantine, damaged):
+    """Return all plans and campaigns, one line each, and what cannot be read of them."""
     head = ["id", "kind", "state", "hosts", "verified", "failed", "unreachable", "made"]
     keys = ("id", "kind", "state", "hosts", "verified", "failed", "unreachable")
     lines = table(head, [[row[key] for key in keys] + [moment(row["created"])] for row in rows])
     if not rows:
-        lines = ["no plans yet; make one with: salt-run klp.plan"]
+        lines = [] if damaged else ["no plans yet; make one with: salt-run klp.plan"]
     if quarantine:
         lines += ["", "in quarantine:"] + quarantine_lines(quarantine)
+    if damaged:
+        lines += ["", "cannot be used:"] if lines else ["cannot be used:"]
+        lines += [f"  {name}: {why}" for name, why in damaged.items()]
     return "\n".join(lines)
 
 

@@ -4,14 +4,15 @@ How campaigns stand: what is read of them, nothing is changed.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 import time
 
-from salt.exceptions import SaltInvocationError
+from salt.exceptions import CommandExecutionError, SaltInvocationError
 
 from . import campaign as states
-from . import schema, show, store
+from . import files, schema, show, store
 from .outcome import RETCODES, answer
 
 FOLDER = "var/lib/salt-klp"
@@ -26,7 +27,19 @@ class Standing:
         self.store = store.Store(folder)
 
     def _campaign(self, name):
-        return states.replay(self.store.plan(name), self.store.entries(name))
+        with store.fitting(self.store, name):
+            return states.replay(self.store.plan(name), self.store.entries(name))
+
+    def overview(self, name):
+        """Return a campaign in numbers; one that is over is summed up once."""
+        found = self.store.finished(name)
+        if found is None:
+            campaign = self._campaign(name)
+            found = summary(campaign, None)
+            if campaign.over:
+                with contextlib.suppress(files.DiskError):  # the next one who looks does it
+                    self.store.finish(name, found)
+        return found
 
     def answer(self, name, hosts=True):
         """Return how a campaign stands, with the exit code that belongs to it."""
@@ -39,9 +52,7 @@ class Standing:
     def status(self, name, watch):
         """Return how one campaign or all of them stand; ``watch`` seconds: again and again until it is over."""
         if not name:
-            rows = [summary(self._campaign(one), None) for one in self.store.ids()]
-            quarantine = self.store.quarantine()
-            return answer(0, show.list_text(rows, quarantine), campaigns=rows, quarantine=quarantine)
+            return self._all()
         if watch and not (schema.whole(watch, 1, 3600) or isinstance(watch, float)):
             raise SaltInvocationError(f"watch: wanted seconds from 1 to 3600, found {schema.show(watch)}")
         found = self.answer(name)
@@ -52,6 +63,21 @@ class Standing:
             time.sleep(watch)
             found = self.answer(name)
         return found
+
+    def _all(self):
+        """Return all campaigns in a line each; what is damaged is named, and keeps nothing else from being shown."""
+        rows, damaged, quarantine = [], {}, []
+        for name in self.store.ids():
+            try:
+                rows.append(self.overview(name))
+            except CommandExecutionError as exc:
+                damaged[name] = f"{exc}" + ("; until then its hosts stay taken" if self.store.holds(name) else "")
+        try:
+            quarantine = self.store.quarantine()
+        except files.DamagedError as exc:
+            damaged["quarantine"] = str(exc)
+        text = show.list_text(rows, quarantine, damaged)
+        return answer(0, text, campaigns=rows, quarantine=quarantine, damaged=damaged)
 
     def report(self, name):
         """Return what has become of each host of a campaign, and its history."""

@@ -2,95 +2,49 @@
 What campaigns leave on the master's disk, readable by its user only: plans, journals, wishes, quarantine.
 
 Below ``/var/lib/salt-klp`` (master option ``klp_folder``): ``campaigns/ID/plan.json`` (never changed again),
-``campaigns/ID/journal``, ``campaigns/ID/wish.json`` (what a person wants of it), ``quarantine.json``. Locks are those
-of flock(2): the kernel lets go of them when their holder dies, by whatever.
+``journal``, ``approval.json`` (who began it, which hash, its hosts once more, and whether its journal has an entry),
+``wish.json`` (what a person wants), ``summary.json`` (how it ended); ``quarantine.json``; ``history`` (who released a
+live patch, or set a campaign aside).
+
+A file that is damaged, of another version or not readable stops its own campaign and no other: it is not over, and
+keeps its hosts.
 """
 
 from __future__ import annotations
 
 import contextlib
-import fcntl
-import json
 import os
 import re
-import shutil
-import time
 
 from salt.exceptions import CommandExecutionError
 
+import klp_version
+
+from . import files, shelf
 from . import journal as journals
 from . import planning as plans
+from .quarantine import Quarantine
 
 ID = re.compile(r"[0-9a-f]{12}\Z")
-PATIENCE = 60  # seconds that a lock is waited for that is held for moments only
-MOMENT = 0.3  # the same for the lock of a driver: somebody may just be looking whether it is held
 KEPT = 50  # plans that never ran
-
-
-class BusyError(CommandExecutionError):
-    """Somebody else holds the lock."""
-
-
-def _read(path, default):
-    try:
-        with open(path, encoding="utf-8") as handle:
-            return json.load(handle)
-    except FileNotFoundError:
-        return default
-    except (OSError, ValueError, RecursionError) as exc:
-        raise CommandExecutionError(f"{path}: cannot be read ({exc}); repair it or move it away") from exc
-
-
-def _write(path, value):
-    """Write a file anew, flushed to the disk before it takes the place of the old one."""
-    try:
-        handle = os.open(path + ".new", os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        with os.fdopen(handle, "w", encoding="utf-8") as new:
-            json.dump(value, new, sort_keys=True)
-            new.flush()
-            os.fsync(new.fileno())
-        os.rename(path + ".new", path)
-        flush(os.path.dirname(path))
-    except OSError as exc:
-        raise CommandExecutionError(f"{path}: cannot be written ({exc.strerror})") from exc
-
-
-def flush(folder):
-    """Bring what was made, renamed or deleted in a folder to the disk."""
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+DAY = 86400
 
 
 @contextlib.contextmanager
-def _locked(path, wait):
-    handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+def fitting(there, name):
+    """Say of entries that do not fit their plan that the journal is damaged."""
     try:
-        deadline = time.monotonic() + (PATIENCE if wait else MOMENT)
-        while not _taken(handle):
-            if time.monotonic() > deadline:
-                raise BusyError(f"{path} is held by another process")
-            time.sleep(0.02)
         yield
-    finally:
-        os.close(handle)
+    except (KeyError, TypeError, ValueError, AttributeError, IndexError) as exc:
+        path = there.path(name, "journal")
+        raise there.cured(files.DamagedError(f"{path}: does not fit its plan ({exc!r:.80})"), name) from exc
 
 
-def _taken(handle):
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
-
-
-class Store:
+class Store(Quarantine):
     """All that belongs to the campaigns of this master."""
 
     def __init__(self, folder):
-        self.folder = folder
+        super().__init__(folder)
         self.campaigns = os.path.join(folder, "campaigns")
         try:
             os.makedirs(self.campaigns, mode=0o700, exist_ok=True)
@@ -110,87 +64,242 @@ class Store:
 
     def ids(self):
         """Return the ids of all plans and campaigns, oldest first; a folder that a kill left without a plan is none."""
-        names = [name for name in os.listdir(self.campaigns) if ID.match(name)]
-        names = [name for name in names if os.path.exists(self.path(name, "plan.json"))]
-        return sorted(names, key=lambda name: (self._made(name), name))
+        try:
+            names = [name for name in os.listdir(self.campaigns) if ID.match(name)]
+        except OSError as exc:
+            raise files.unreadable(os.path.join(self.campaigns, "x"), exc) from exc
+        return sorted((name for name in names if self._is_one(name)), key=lambda name: (self._made(name), name))
+
+    def _is_one(self, name):
+        try:
+            return any(files.exists(self.path(name, file)) for file in ("plan.json", "journal", "approval.json"))
+        except files.DamagedError:
+            return True
 
     def _made(self, name):
         try:
             return os.stat(self.path(name, "plan.json")).st_mtime_ns
-        except FileNotFoundError:
+        except OSError:
             return 0
 
     def save(self, plan):
-        """Write a plan; of those that never ran the newest ``KEPT`` stay."""
-        os.makedirs(self.path(plan["id"]), mode=0o700, exist_ok=True)
-        _write(self.path(plan["id"], "plan.json"), plan)
-        flush(self.campaigns)
+        """Write a plan; of those that never ran the newest ``KEPT`` stay, of campaigns those that are young enough."""
+        try:
+            os.makedirs(self.path(plan["id"]), mode=0o700, exist_ok=True)
+        except OSError as exc:
+            raise files.unwritable(self.path(plan["id"]), exc) from exc
+        files.write(self.path(plan["id"], "plan.json"), plan)
+        files.flush(self.campaigns)
         with self.beginning():  # no plan begins that is deleted here
-            idle = [name for name in self.ids() if name != plan["id"] and not self.begun(name)]
+            idle = [name for name in self.ids() if name != plan["id"] and self._idle(name)]
             for name in idle[: 1 - KEPT]:
-                shutil.rmtree(self.path(name))
+                shelf.remove(self.campaigns, name)
+            shelf.sweep(self.campaigns)
+
+    def _idle(self, name):
+        try:
+            return not self.begun(name)
+        except files.DamagedError:
+            return False
+
+    def forget(self, days, now):
+        """Delete the campaigns that ended more than so many days ago; those that the quarantine names stay."""
+        try:
+            named = {item["campaign"] for item in self.quarantine()}
+        except files.DamagedError:
+            return
+        with self.beginning():
+            for name in self.ids():
+                found = self.finished(name)
+                if found and name not in named and found["over"] + days * DAY < now:
+                    shelf.remove(self.campaigns, name)
 
     def plan(self, name):
-        """Return a plan, checked against its hash."""
-        found = _read(self.path(name, "plan.json"), None)
-        if found is None:
-            raise CommandExecutionError(f"there is no plan {name}; make one with: salt-run klp.plan")
-        return plans.check(found, name)
+        """Return a plan, checked against its hash. Raises DamagedError, and says if there is none."""
+        path = self.path(name, "plan.json")
+        try:
+            found = files.read(path, None, files.LARGE)
+            if found is not None:
+                return plans.check(found, name)
+        except files.DamagedError as exc:
+            raise self.cured(exc, name) from exc
+        if self.begun(name):
+            raise self.cured(files.DamagedError(f"{path}: is missing"), name)
+        raise CommandExecutionError(f"there is no plan {name}; make one with: salt-run klp.plan")
+
+    def cured(self, exc, name):
+        """Return the error with what can be done about a campaign."""
+        aside = f"{exc.cure}, or set the campaign aside: salt-run klp.set_aside {name}"
+        return files.DamagedError(exc.why, aside if exc.aside else exc.cure, aside=False)
 
     def begun(self, name):
-        """Return whether a plan has become a campaign."""
-        return os.path.exists(self.path(name, "journal"))
+        """Return whether a plan has become a campaign: its approval says so too, where the journal is gone."""
+        return files.exists(self.path(name, "journal")) or files.exists(self.path(name, "approval.json"))
 
-    def begin(self, name):
-        """Let a plan become a campaign: from now on its hosts are taken."""
-        self.plan(name)
+    def begin(self, name, **who):
+        """Let a plan become a campaign: from now on its hosts are taken. ``who``: what its first entry says of that."""
+        plan = self.plan(name)
         journals.Journal(self.path(name, "journal")).close()
-        flush(self.path(name))
+        files.flush(self.path(name))
+        self._approve(name, {**who, "hash": plan["hash"], "hosts": sorted(plan["hosts"]), "started": False})
+
+    def _approve(self, name, approval):
+        files.write(self.path(name, "approval.json"), approval)
+
+    def _approval(self, name):
+        """Return what was written when a campaign began, nothing where that is damaged."""
+        with contextlib.suppress(files.DamagedError):
+            found = files.read(self.path(name, "approval.json"), None, files.LARGE)
+            return found if isinstance(found, dict) else {}
+        return {}
+
+    def approval(self, name):
+        """Return what the first entry of a journal says: who began the campaign, which hash, and the format."""
+        found = self._approval(name)
+        known = {key: found[key] for key in ("by", "master", "hash") if isinstance(found.get(key), str)}
+        return {"format": journals.FORMAT, "program": klp_version.VERSION, **known}
+
+    def started(self, name):
+        """Write down that a journal has its first entry: from now on an empty one is damage."""
+        found = self._approval(name)
+        if found.get("started") is not True:
+            self._approve(name, {**found, "started": True})
 
     def entries(self, name):
         """Return the entries of a campaign's journal; none where it has not begun."""
-        return journals.read(self.path(name, "journal")) if self.begun(name) else []
+        try:
+            found = journals.read(self.path(name, "journal"))
+            if not found:
+                self._refuse_lost(name, found)
+            return found or []
+        except files.DamagedError as exc:
+            raise self.cured(exc, name) from exc
+
+    def _refuse_lost(self, name, found):
+        """Raise DamagedError for a journal that is gone, or empty and had an entry: never "nothing has happened"."""
+        path = self.path(name, "journal")
+        if found is None and files.exists(self.path(name, "approval.json")):
+            raise files.DamagedError(f"{path}: is missing")
+        if self._approval(name).get("started"):
+            raise files.DamagedError(journals.EMPTY.format(path))
 
     def open_campaigns(self):
-        """Return the ids of the campaigns that have begun and are not over, oldest first."""
-        return [name for name in self.ids() if self.begun(name) and not self._over(name)]
+        """Return the ids of the campaigns that have begun and are not over, oldest first; damaged ones are not over."""
+        return [name for name in self.ids() if self.holds(name)]
 
-    def _over(self, name):
-        return journals.last(self.path(name, "journal")) == "end"
+    def holds(self, name):
+        """Return whether the hosts of a campaign are taken."""
+        return self._begun(name) and not self.over(name)
+
+    def _begun(self, name):
+        try:
+            return self.begun(name)
+        except files.DamagedError:
+            return True
+
+    def over(self, name):
+        """Return whether a campaign has come to its end; one whose files do not say so has not."""
+        try:
+            return bool(self.finished(name)) or journals.last(self.path(name, "journal")) == "end"
+        except files.DamagedError:
+            return False
+
+    def finished(self, name):
+        """Return how a campaign ended, ``None`` where that was not summed up yet, or is damaged."""
+        try:
+            found = files.read(self.path(name, "summary.json"), None)
+        except files.DamagedError:
+            return None
+        good = isinstance(found, dict) and found.get("id") == name and found.get("format") == journals.FORMAT
+        return found if good and isinstance(found.get("over"), int) else None
+
+    def set_aside(self, name, who, now):
+        """
+        Move a campaign out of the way, written into the history first. Its hosts are free then.
+
+        Returns where it is, and its hosts (``None``: nobody knows them). Raises BusyError while a process drives it.
+        """
+        folder = os.path.isdir(self.path(name))
+        with self.beginning():
+            with files.locked(self.path(name, "driver"), wait=False) if folder else contextlib.nullcontext():
+                try:
+                    hosts = self._hosts(name)
+                except files.DamagedError:
+                    hosts = None
+                self.note("set_aside", now, campaign=name, by=who, hosts=hosts)
+                return shelf.set_aside(self.campaigns, name, now), hosts
+
+    def finish(self, name, summary):
+        """Sum up a campaign that is over, so that nobody has to read its journal for that again."""
+        files.write(self.path(name, "summary.json"), {**summary, "format": journals.FORMAT})
 
     def taken(self, but=""):
         """Return the hosts of all campaigns that are not over, with the id of theirs."""
-        return {host: name for name in self.open_campaigns() if name != but for host in self.plan(name)["hosts"]}
+        return self.occupied(but)[0]
+
+    def occupied(self, but=""):
+        """
+        Return the hosts of all campaigns that are not over, and the campaigns of which nobody knows the hosts.
+
+        Returns ``({host: id}, {id: DamagedError})``. A plan that is damaged has its hosts in its approval once more.
+        """
+        hosts, lost = {}, {}
+        for name in self.open_campaigns():
+            try:
+                hosts.update(dict.fromkeys(() if name == but else self._hosts(name), name))
+            except files.DamagedError as exc:
+                lost[name] = exc
+        return hosts, lost
+
+    def _hosts(self, name):
+        try:
+            return list(self.plan(name)["hosts"])
+        except files.DamagedError as exc:
+            hosts = self._approval(name).get("hosts")
+            if isinstance(hosts, list) and all(isinstance(host, str) for host in hosts):
+                return hosts
+            raise exc
 
     @contextlib.contextmanager
     def driving(self, name):
         """Be the one process that drives a campaign, with its journal; raises BusyError where there is one."""
         self.plan(name)
-        with _locked(self.path(name, "driver"), wait=False):
-            found = journals.Journal(self.path(name, "journal"))
-            flush(self.path(name))
+        with files.locked(self.path(name, "driver"), wait=False):
+            found = self._opened(name)
+            files.flush(self.path(name))
             try:
+                if found.entries:
+                    self.started(name)
                 yield found
             finally:
                 found.close()
 
+    def _opened(self, name):
+        path = self.path(name, "journal")
+        try:
+            if not files.exists(path):
+                self._refuse_lost(name, None)
+            return journals.Journal(path, least=int(self._approval(name).get("started") is True))
+        except files.DamagedError as exc:
+            raise self.cured(exc, name) from exc
+
     def driven(self, name):
         """Return whether a process drives a campaign now."""
         try:
-            with _locked(self.path(name, "driver"), wait=False):
+            with files.locked(self.path(name, "driver"), wait=False):
                 return False
-        except BusyError:
+        except files.BusyError:
             return True
 
     def beginning(self):
         """Return the context in which a campaign begins: one at a time, so that no host gets into two."""
-        return _locked(os.path.join(self.folder, "begin"), wait=True)
+        return files.locked(os.path.join(self.folder, "begin"), wait=True)
 
     # -- what a person wants -----------------------------------------------------------------------------------
 
     def gate(self, name):
         """Return the context in which hosts are started, and in which wishes are made: never both at once."""
-        return _locked(self.path(name, "gate"), wait=True)
+        return files.locked(self.path(name, "gate"), wait=True)
 
     def wish(self, name, want, who, now):
         """
@@ -200,38 +309,17 @@ class Store:
         """
         self.plan(name)
         with self.gate(name):
-            old = _read(self.path(name, "wish.json"), {"number": 0, "want": None})
+            old = self.wished(name) or {"number": 0, "want": None}
             if old["want"] == "abort":
                 return
             wish = {"number": old["number"] + 1, "want": want, "by": who, "at": int(now)}
-            _write(self.path(name, "wish.json"), wish)
+            files.write(self.path(name, "wish.json"), wish)
 
     def wished(self, name):
         """Return the last wish, ``None`` where nobody ever had one."""
-        return _read(self.path(name, "wish.json"), None)
-
-    # -- quarantine --------------------------------------------------------------------------------------------
-
-    def _quarantine(self):
-        return os.path.join(self.folder, "quarantine.json")
-
-    def quarantine(self):
-        """Return the live patches that are kept away: ``[{"package", "edition", "campaign", "since", "why"}]``."""
-        return _read(self._quarantine(), [])
-
-    def ban(self, items, campaign, why, now):
-        """Put live patches into quarantine; those that are in it already stay as they are."""
-        with _locked(os.path.join(self.folder, "quarantine"), wait=True):
-            banned = self.quarantine()
-            known = {(item["package"], item["edition"]) for item in banned}
-            new = [dict(item, campaign=campaign, since=int(now), why=why) for item in items]
-            _write(self._quarantine(), banned + [i for i in new if (i["package"], i["edition"]) not in known])
-
-    def release(self, package, edition):
-        """Take a live patch out of quarantine; returns whether it was in it."""
-        with _locked(os.path.join(self.folder, "quarantine"), wait=True):
-            banned = self.quarantine()
-            left = [item for item in banned if (item["package"], item["edition"]) != (package, edition)]
-            if len(left) < len(banned):
-                _write(self._quarantine(), left)
-            return len(left) < len(banned)
+        path = self.path(name, "wish.json")
+        found = files.read(path, None)
+        good = isinstance(found, dict) and found.get("want") in ("pause", "resume", "abort")
+        if found is not None and not (good and type(found.get("number")) is int and isinstance(found.get("by"), str)):
+            raise files.DamagedError(f"{path}: is damaged", "remove it, and say again what you want", aside=False)
+        return found

@@ -16,7 +16,7 @@ class GoneError(CommandExecutionError):
     """The master does not answer."""
 
 
-def turn(drivers, say=lambda line: None):
+def turn(drivers, say=lambda line: None, drop=None):
     """
     Let drivers do their steps in turn.
 
@@ -24,6 +24,8 @@ def turn(drivers, say=lambda line: None):
         list of ``drive.Driver``.
     say
         called with a line when the master is gone.
+    drop
+        called with a driver that cannot go on, and the error: a file of its campaign, or the disk; the others go on.
 
     Raises GoneError when the master has been gone for PATIENCE seconds; the campaigns go on from their journals then.
     """
@@ -39,6 +41,11 @@ def turn(drivers, say=lambda line: None):
                     raise
                 say(str(exc))
                 nap = PAUSE
+            except CommandExecutionError as exc:
+                if not drop:
+                    raise
+                drop(driver, exc)
+                nap = None
             if nap is None:
                 left.remove(driver)
             else:

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from salt.exceptions import CommandExecutionError
 
-from _runners.klp import journal
+from _runners.klp import files, journal
 
 ENTRIES = [
     {"what": "begin", "at": 1_800_000_000},
@@ -79,7 +79,7 @@ def test_no_damaged_byte_is_ever_ignored(tmp_path, number):
     for at in range(starts[number], min(starts[number + 1], len(data) - 1)):
         for char in {data[at] ^ 1, data[at] ^ 0x20, data[at] ^ 0x80, 0, 10, 32, 43, 48, 95, 120, 255} - {data[at]}:
             path.write_bytes(data[:at] + bytes([char]) + data[at + 1 :])
-            with pytest.raises(CommandExecutionError, match="line [1-4] is damaged; restore the file from a backup"):
+            with pytest.raises(CommandExecutionError, match="line [1-4] is damaged; restore it from a backup"):
                 journal.read(str(path))
             with pytest.raises(CommandExecutionError, match="is damaged"):
                 journal.Journal(str(path))
@@ -118,9 +118,35 @@ def test_a_damaged_journal_does_not_stay_open(tmp_path):
     assert len(os.listdir("/proc/self/fd")) == before
 
 
-def test_a_journal_that_cannot_be_read_is_an_error(tmp_path):
-    with pytest.raises(CommandExecutionError, match="cannot be read"):
-        journal.read(str(tmp_path / "journal"))
+@pytest.mark.parametrize("kind", ["directory", "pipe", "huge", "newer", "older", "nonsense"])
+def test_a_journal_that_cannot_be_used_is_an_error_at_once(tmp_path, kind):
+    path, said = (
+        tmp_path / "journal",
+        {"directory": "is no file|Is a directory", "pipe": "is no file", "huge": "1024 MiB"},
+    )
+    if kind == "directory":
+        path.mkdir()
+    elif kind == "pipe":
+        os.mkfifo(path)
+    elif kind == "huge":
+        with path.open("wb") as handle:
+            handle.truncate(1 << 40)  # more than the machine has memory for
+    else:
+        number = {"newer": 3, "older": 1, "nonsense": [7]}[kind]
+        data = b'{"format":%s,"n":1,"program":"0.9.0","what":"begin"}' % str(number).encode()
+        path.write_bytes(line(data))
+        age = "newer" if kind == "newer" else "older"
+        said[kind] = (
+            rf"was written by {age} salt-klp \(format .*, this one has 2\); go on with the version .* \(0.9.0\)"
+        )
+    for call in (journal.read, journal.Journal):
+        with pytest.raises(files.DamagedError, match=said[kind]):
+            call(str(path))
+
+
+def test_there_is_no_journal_of_what_has_not_begun(tmp_path):
+    assert journal.read(str(tmp_path / "journal")) is None
+    assert journal.last(str(tmp_path / "journal")) is None
 
 
 @pytest.fixture
@@ -138,7 +164,7 @@ def test_on_a_full_disk_nothing_is_half_written(tmp_path, room, fits):
     found = journal.Journal(str(path))
     room(len(data) + fits)
     for _ in range(2):
-        with pytest.raises(CommandExecutionError, match="cannot be written .*; nothing was done"):
+        with pytest.raises(CommandExecutionError, match="cannot be written .*; make room"):
             found.append(ENTRIES[2])
         assert path.read_bytes() == data
     room(len(data) + 4096)

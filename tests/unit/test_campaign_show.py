@@ -367,14 +367,14 @@ def test_lists_of_campaigns():
         }
     ]
     held = [{"package": "p", "edition": "1-1", "campaign": "0123456789ab", "why": "wave a: 1 of 1 hosts failed, 0 may"}]
-    assert show.list_text(rows, held) == text("""
+    assert show.list_text(rows, held, {}) == text("""
         id            kind   state  hosts  verified  failed  unreachable  made
         0123456789ab  patch  done       5         5       0            0  2027-01-15 08:00:00 UTC
 
         in quarantine:
           p 1-1, since campaign 0123456789ab (wave a: 1 of 1 hosts failed, 0 may)
     """)
-    assert show.list_text([], []) == "no plans yet; make one with: salt-run klp.plan"
+    assert show.list_text([], [], {}) == "no plans yet; make one with: salt-run klp.plan"
 
 
 def test_verdicts():

@@ -8,14 +8,14 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from salt.exceptions import CommandExecutionError
 
-from _runners.klp import journal, planning, store
+from _runners.klp import files, journal, planning, store
 
 ID = "0123456789ab"
 
 
 def made(number=0, hosts=()):
     """Return a plan; the number makes it another one."""
-    plan = {"version": 1, "created": 1_800_000_000 + number, "hosts": dict.fromkeys(hosts, {}), "settings": {}}
+    plan = {"version": 2, "created": 1_800_000_000 + number, "hosts": dict.fromkeys(hosts, {}), "settings": {}}
     return planning.identified(plan)
 
 
@@ -27,8 +27,8 @@ def there(tmp_path):
 def modes(folder):
     """Return the rights of everything below a folder."""
     found = {}
-    for path, folders, files in os.walk(folder):
-        for name in folders + files:
+    for path, folders, names in os.walk(folder):
+        for name in folders + names:
             found[name] = os.stat(os.path.join(path, name)).st_mode & 0o777
     return found
 
@@ -113,15 +113,15 @@ def test_after_a_power_cut_a_campaign_is_still_found(there, monkeypatch):
         flushed.append(os.path.relpath(os.readlink(f"/proc/self/fd/{handle}"), there.folder))
         fsync(handle)
 
-    monkeypatch.setattr(store.os, "fsync", note)
+    monkeypatch.setattr(files.os, "fsync", note)
     plan = made()
     folder = f"campaigns/{plan['id']}"
     there.save(plan)
     assert flushed == [f"{folder}/plan.json.new", folder, "campaigns"]
     there.begin(plan["id"])
-    assert flushed[3:] == [folder]
+    assert flushed[3:] == [folder, f"{folder}/approval.json.new", folder]
     there.ban([{"package": "p", "edition": "1-1"}], plan["id"], "why", 0)
-    assert flushed[4:] == ["quarantine.json.new", "."]
+    assert flushed[6:] == ["quarantine.json.new", "."]
 
 
 def tampered(plan):
@@ -130,9 +130,9 @@ def tampered(plan):
     yield {key: plan[key] for key in plan if key != "hosts"}
     yield {key: plan[key] for key in plan if key != "hash"}
     yield dict(plan, more=1)
-    yield dict(plan, version=2)
+    yield dict(plan, version="2")
     yield planning.identified(dict(plan, hosts={"h2": {}}))
-    yield planning.identified(dict(plan, version=2))
+    yield planning.identified(dict(plan, version=None))
     yield [plan]
     yield plan["id"]
     yield None
@@ -160,7 +160,8 @@ def test_a_file_that_is_damaged_is_named(there, text):
     path = there.path(plan["id"], "plan.json")
     with open(path, "w", encoding="latin-1") as handle:
         handle.write(text)
-    with pytest.raises(CommandExecutionError, match="plan.json: cannot be read .*; repair it or move it away"):
+    cure = "restore it from a backup, or set the campaign aside: salt-run klp.set_aside"
+    with pytest.raises(CommandExecutionError, match=f"plan.json: cannot be read .*; {cure} {plan['id']}"):
         there.plan(plan["id"])
 
 
@@ -195,9 +196,9 @@ def test_a_new_plan_stays_even_if_the_clock_went_back(there, monkeypatch):
 def test_a_plan_that_begins_is_not_deleted_at_that_moment(there, monkeypatch):
     """Deleting old plans and beginning one exclude each other."""
     monkeypatch.setattr(store, "KEPT", 1)
-    monkeypatch.setattr(store, "PATIENCE", 0)
+    monkeypatch.setattr(files, "PATIENCE", 0)
     there.save(made(1))
-    with there.beginning(), pytest.raises(store.BusyError):
+    with there.beginning(), pytest.raises(files.BusyError):
         there.save(made(2))
     assert made(1)["id"] in there.ids()
 
@@ -239,7 +240,7 @@ def test_one_process_drives(there, monkeypatch):
     assert not there.driven(plan["id"])
     with there.driving(plan["id"]) as entries:
         assert isinstance(entries, journal.Journal) and there.driven(plan["id"])
-        with pytest.raises(store.BusyError, match="is held by another process"), there.driving(plan["id"]):
+        with pytest.raises(files.BusyError, match="is held by another process"), there.driving(plan["id"]):
             pass
     assert not there.driven(plan["id"])
     with pytest.raises(OSError):
@@ -266,10 +267,10 @@ def test_the_end_of_a_campaign_is_not_overruled_before_anybody_has_read_of_it(th
 
 
 def test_no_wish_is_made_while_hosts_are_started(there, monkeypatch):
-    monkeypatch.setattr(store, "PATIENCE", 0.05)
+    monkeypatch.setattr(files, "PATIENCE", 0.05)
     plan = made()
     there.save(plan)
-    with there.gate(plan["id"]), pytest.raises(store.BusyError, match="gate is held by another process"):
+    with there.gate(plan["id"]), pytest.raises(files.BusyError, match="gate is held by another process"):
         there.wish(plan["id"], "pause", "root", 0)
     assert there.wished(plan["id"]) is None
 
@@ -283,7 +284,10 @@ def test_quarantine_keeps_the_first_reason(there):
         dict(item, campaign=ID, since=5, why="wave a: failed"),
         dict(other, campaign="f" * 12, since=9, why="later"),
     ]
-    assert there.release("p", "1-1") and not there.release("p", "1-1") and not there.release("q", "2-1")
+    assert there.release("p", "1-1", "anna", 7)
+    assert not there.release("p", "1-1", "anna", 8) and not there.release("q", "2-1", "anna", 8)
+    (released,) = there.history()
+    assert (released["what"], released["by"], released["at"], released["campaign"]) == ("release", "anna", 7, ID)
     assert [found["edition"] for found in there.quarantine()] == ["2-1"]
 
 
@@ -293,7 +297,7 @@ def test_what_cannot_be_written_is_an_error_and_leaves_the_old_file(there, monke
     def refuse(*args):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(store.os, "fsync", refuse)
+    monkeypatch.setattr(files.os, "fsync", refuse)
     with pytest.raises(CommandExecutionError, match=r"quarantine.json: cannot be written \(No space left on device\)"):
         there.ban([{"package": "p", "edition": "2-1"}], ID, "why", 0)
     assert len(there.quarantine()) == 1

@@ -1,0 +1,212 @@
+"""What becomes of campaigns: set aside, summed up, deleted; and who did what."""
+
+import os
+import shutil
+
+import pytest
+from salt.exceptions import CommandExecutionError
+
+from _runners.klp import commands, files, journal, shelf
+from tests.simulation.world import PACKAGE
+from tests.unit import damage
+from tests.unit.damage import JOURNAL, PLAN
+from tests.unit.test_runner_klp import Master
+
+
+@pytest.fixture
+def master(tmp_path, monkeypatch):
+    return Master(tmp_path, monkeypatch)
+
+
+@pytest.fixture
+def there(master):
+    return damage.store(master)
+
+
+@pytest.fixture
+def ill(master, there):
+    """A campaign over web0 that has begun; a test damages it."""
+    return damage.begun(master, there)
+
+
+# -- set aside ---------------------------------------------------------------------------------------------------
+
+
+def test_a_damaged_campaign_is_set_aside_and_its_hosts_are_free(master, there, ill):
+    damage.cut(there.path(ill, JOURNAL))
+    answer = master.run("set_aside", ill)
+    assert answer["folder"].startswith(os.path.join(there.campaigns, shelf.ASIDE, f"{ill}-"))
+    assert os.path.exists(os.path.join(answer["folder"], PLAN))
+    assert (there.ids(), there.occupied()) == ([], ({}, {}))
+    assert answer["hosts"] == ["web0"] and "free are its hosts: 1 (web0). What was started" in answer["text"]
+    (noted,) = there.history()
+    assert (noted["what"], noted["campaign"], noted["by"], noted["hosts"]) == (
+        "set_aside",
+        ill,
+        "sudo_anna",
+        ["web0"],
+    )
+    assert master.refused("set_aside", ill) == f"there is no campaign {ill}; look with: salt-run klp.status"
+    assert master.run("run", master.plan())["retcode"] == 0
+
+
+def test_the_same_id_may_be_set_aside_twice(there, ill):
+    whole = there.path(ill) + ".copy"
+    shutil.copytree(there.path(ill), whole)
+    first, _ = there.set_aside(ill, "anna", 1)
+    os.rename(whole, there.path(ill))
+    assert there.set_aside(ill, "anna", 1) == (f"{first}-1", ["web0"])
+
+
+def test_a_file_in_the_place_of_a_campaign_is_named_and_can_be_set_aside(master, there):
+    name = "c" + 11 * "0"
+    open(there.path(name), "w").close()
+    assert "Not a directory" in master.run("status")["damaged"][name]
+    answer = master.run("set_aside", name)
+    assert answer["hosts"] is None and "free are its hosts: nobody knows. " in answer["text"]
+    assert master.run("status")["damaged"] == {}
+
+
+def test_a_history_that_is_damaged_is_said_before_anything_is_done(master, there, ill):
+    path = os.path.join(there.folder, "history")
+    os.mkdir(path)
+    damage.cut(there.path(ill, JOURNAL))
+    said = f"refused: {path}: cannot be read (Is a directory); move it away: it is only a record of who did what"
+    assert master.run("set_aside", ill)["text"] == said
+    assert there.ids() == [ill]
+
+
+def test_what_is_whole_or_driven_is_not_set_aside(master, there, ill):
+    assert master.refused("set_aside", ill) == (
+        f"nothing is wrong with the files of campaign {ill}; end it with: salt-run klp.abort {ill}"
+    )
+    with there.driving(ill):
+        damage.cut(there.path(ill, JOURNAL))
+        assert f"a process drives campaign {ill}" in master.refused("set_aside", ill)
+    assert there.ids() == [ill]
+    other = master.plan(target="w*")
+    master.run("run", other)
+    assert "it is over, its hosts are free" in master.refused("set_aside", other)
+
+
+def test_a_campaign_stays_where_it_is_if_it_cannot_be_moved(there, ill, monkeypatch):
+    def deny(*args, **kwargs):
+        raise OSError(13, "Permission denied")
+
+    monkeypatch.setattr(shelf.os, "rename", deny)
+    with pytest.raises(files.DiskError, match="Permission denied"):
+        there.set_aside(ill, "anna", 1)
+    monkeypatch.setattr(shelf.os, "makedirs", deny)
+    with pytest.raises(files.DiskError, match="Permission denied"):
+        there.set_aside(ill, "anna", 1)
+    assert there.ids() == [ill]
+
+
+# -- what is over ------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def over(master):
+    name = master.plan()
+    assert master.run("run", name)["retcode"] == 0
+    return name
+
+
+def test_a_campaign_that_is_over_is_not_replayed_again(master, there, over, monkeypatch):
+    assert there.finished(over)["verified"] == 4
+
+    def never(*args):
+        raise AssertionError("replayed")
+
+    monkeypatch.setattr(commands.Standing, "_campaign", never)
+    monkeypatch.setattr(journal, "read", never)
+    assert [row["state"] for row in master.run("status")["campaigns"]] == ["done"]
+    assert there.occupied() == ({}, {})
+
+
+def test_of_a_campaign_that_is_over_one_small_file_is_opened(master, there, over, monkeypatch):
+    """``klp.status`` looks at all campaigns: what it costs must not grow with what they had to do."""
+    opened, real = [], os.open
+
+    def note(path, *args, **kwargs):
+        opened.append(os.path.relpath(path, there.folder))
+        return real(path, *args, **kwargs)
+
+    monkeypatch.setattr(files.os, "open", note)
+    master.run("status")
+    assert opened == [f"campaigns/{over}/summary.json", "quarantine.json"]
+    assert os.path.getsize(there.path(over, "summary.json")) < 2000
+    opened.clear()
+    assert there.occupied() == ({}, {}) and opened == [f"campaigns/{over}/summary.json"]
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [damage.flipped, damage.zeros, damage.a_folder, damage.a_list, damage.a_pipe],
+    ids=lambda call: call.__name__,
+)
+def test_a_summary_that_is_damaged_or_missing_is_made_again(master, there, over, kind):
+    wanted = there.finished(over)
+    kind(there.path(over, "summary.json"))
+    assert there.finished(over) in (None, wanted) and there.open_campaigns() == []
+    if kind is not damage.a_folder:  # nothing can take the place of a folder
+        assert [row["state"] for row in master.run("status")["campaigns"]] == ["done"]
+        assert there.finished(over) == wanted
+
+
+def test_a_full_disk_does_not_keep_a_campaign_that_is_over_from_being_shown(master, there, over, monkeypatch):
+    os.unlink(there.path(over, "summary.json"))
+
+    def full(*args):
+        raise files.DiskError("full")
+
+    monkeypatch.setattr(files, "write", full)
+    assert [row["state"] for row in master.run("status")["campaigns"]] == ["done"]
+
+
+def test_what_is_over_goes_after_a_while_and_nothing_else(master, there, over, ill):
+    """``ill`` is open, ``named`` is in the quarantine."""
+    there.ban([{"package": PACKAGE, "edition": "9-1"}], "0" * 12, "why", 1)
+    day = 86400
+    master.fleet.time += 399 * day
+    master.plan()
+    assert {over, ill} <= set(there.ids()), "400 days is the default"
+    there.ban([{"package": PACKAGE, "edition": "8-1"}], over, "why", 1)
+    master.fleet.time += 2 * day
+    master.plan(batch=1)
+    assert over in there.ids(), "it is what quarantine tells of"
+    there.release(PACKAGE, "8-1", "anna", 1)
+    master.plan(batch=3)
+    assert over not in there.ids() and ill in there.ids()
+
+
+def test_a_kill_while_a_campaign_is_deleted_leaves_no_plan_that_could_run(there, ill, monkeypatch):
+    """Only a name is changed first; what is left is deleted the next time."""
+    monkeypatch.setattr(shelf.shutil, "rmtree", lambda path, ignore_errors: None)
+    shelf.remove(there.campaigns, ill)
+    assert there.ids() == [] and os.listdir(there.campaigns) == [f".gone-{ill}"]
+    with pytest.raises(CommandExecutionError, match="there is no plan"):
+        there.begin(ill)
+    monkeypatch.undo()
+    shelf.sweep(there.campaigns)
+    assert os.listdir(there.campaigns) == []
+
+
+# -- who ---------------------------------------------------------------------------------------------------------
+
+
+def test_the_first_entry_says_who_approved_which_hash(master, there, over):
+    first = there.entries(over)[0]
+    assert {key: first[key] for key in ("what", "by", "master", "hash", "format")} == {
+        "what": "begin",
+        "by": "sudo_anna",
+        "master": "master_master",
+        "hash": there.plan(over)["hash"],
+        "format": journal.FORMAT,
+    }
+    assert master.run("report", over)["report"]["history"][0] == first
+
+
+def test_an_approval_that_is_no_mapping_has_no_names(there, ill):
+    damage.a_list(there.path(ill, "approval.json"))
+    assert set(there.approval(ill)) == {"format", "program"}
