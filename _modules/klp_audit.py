@@ -105,21 +105,25 @@ def reboot_safety():
     return klp_reboot.reboot_safety(_host())
 
 
-def health(services=None):
+def health(services=None, application=True):
     """
     Return what tells whether this host is well, without a judgement: the one who asks compares two moments.
 
     services
         list of services that have to run.
+    application
+        bool: start the commands of pillar ``klp:health`` and look at its services.
 
     Returns ``{"boot" (id of this boot), "log" (number of the kernel's newest message, or None), "errors" (the newest
-    20 of the kernel log: [{"number", "text"}], or None), "tainted" (text), "services": {name: bool or None}}``.
+    20 of the kernel log: [{"number", "text"}], or None), "tainted" (text), "services": {name: bool or None},
+    "application" (what is not well of pillar klp:health, a list of sentences; None: not asked), "patience" (seconds
+    that its commands may take together)}``.
 
     CLI Example::
 
-        salt '*' klp_audit.health '[sshd]'
+        salt '*' klp_audit.health
     """
-    return klp_health.health(_host(), services)
+    return klp_health.health(_host(), services, application)
 
 
 def alarms():
@@ -154,13 +158,13 @@ def alarm_events():
     return klp_alarms.events(_host())
 
 
-def state_summary(run="", services=None):
+def state_summary(run="", services=None, application=False):
     """
     Return how this host stands now; starts one rpm and no zypper.
 
     run
         id of a run or campaign that is asked about (str); empty: of none.
-    services
+    services, application
         as for ``klp_audit.health``.
 
     Returns ``{"version": 3, "host", "time" (seconds since 1970), "kernel", "transition", "package" (live patch package
@@ -172,7 +176,7 @@ def state_summary(run="", services=None):
 
         salt '*' klp_audit.state_summary
     """
-    return klp_summary.state_summary(_host(), run, services)
+    return klp_summary.state_summary(_host(), run, services, application)
 
 
 def run_preview(kind="patch", level="previous"):
@@ -187,7 +191,8 @@ def run_preview(kind="patch", level="previous"):
     Returns what ``klp_audit.state_summary`` does, and ``"group"`` (pillar ``klp:group``, or None), ``"changes"``
     (``{package: new edition}``), ``"target"`` (edition of the live patch afterwards), ``"skipped"`` (what it would
     leave out, ``[{"reason", "advisories", "packages", "more" (number of names that are not told)}]``), ``"refusals"``
-    (sentences; none is the go-ahead) and ``"seconds"`` (that the last run took, or None).
+    (sentences; none is the go-ahead) and ``"seconds"`` (that the last run took, or None). Where something would change,
+    pillar ``klp:health`` is asked, too.
 
     CLI Example::
 

@@ -16,6 +16,7 @@ try:
     import klp_checks
     import klp_disable
     import klp_enable
+    import klp_health
     import klp_hold
     import klp_hooked
     import klp_host
@@ -24,8 +25,10 @@ try:
     import klp_preflight
     import klp_rollback
     import klp_runlock
+    import klp_runs
     import klp_state
     import klp_updates
+    import klp_uptodate
     import klp_verify
     import klp_version
 
@@ -60,7 +63,7 @@ def ready(name, refresh=False):
 
     refresh
         also refresh the repositories and refuse if one of them cannot be read, or if they have what a campaign has not
-        shown in its plan.
+        shown in its plan, and if something is about to change while pillar ``klp:health`` finds this host ill.
 
     .. code-block:: yaml
 
@@ -74,6 +77,7 @@ def ready(name, refresh=False):
             _keep_others_off()
         problems = klp_preflight.maintenance_problems(host) if refresh else klp_preflight.problems(host)
         problems = problems or [item for item in [_unshown(host) if refresh else klp_campaign.late(host)] if item]
+        problems = problems or (_begin(host) if refresh else [])
     except ERRORS as exc:
         problems = [str(exc)]
     if problems:
@@ -91,6 +95,14 @@ def _keep_others_off():
     taken = klp_runlock.take("a run of the formula klp")
     if taken and "salt-call" not in __opts__.get("__cli", ""):
         klp_runlock.release()
+
+
+def _begin(host):
+    """Return why the maintenance run may not begin to change something: the application of this host is not well."""
+    problems = klp_health.before(host, lambda: klp_uptodate.up_to_date(host, "klp.patch"))
+    if not problems and not __opts__["test"]:
+        klp_runs.judge(host, False)
+    return problems
 
 
 def _unshown(host):
@@ -130,7 +142,8 @@ def enabled(name, level="latest"):
         if goal["product"]:
             notes.append(f"Product {goal['product']} is activated first; which live patch that brings is known then")
         edition = package["edition"] or goal["edition"]
-        return {"missing tools": [], package["name"]: edition or {"level": level, "product": goal["product"]}}
+        found = {"missing tools": [], package["name"]: edition or {"level": level, "product": goal["product"]}}
+        return _well(host, old, found)
 
     def apply(_wanted):
         del notes[:]
@@ -178,7 +191,7 @@ def patched(name, level="latest", search=False):
         if goal["product"]:
             notes.append(f"Known once product {goal['product']} is activated, which klp.enabled does")
             return {"live patch": {"level": level, "product": goal["product"]}, "module": None}
-        return {"live patch": goal["edition"], "module": goal["module"]}
+        return _well(host, old, {"live patch": goal["edition"], "module": goal["module"]})
 
     def apply(goal):
         edition = goal["live patch"]
@@ -198,6 +211,14 @@ def patched(name, level="latest", search=False):
         told=lambda now: f"live patch {now['live patch']} is in the kernel as {now['module']}",
         notes=lambda: notes,
     )
+
+
+def _well(host, old, goal):
+    """Return what is wanted; raise CommandExecutionError if that is a change and the application is not well."""
+    problems = [] if old == goal else klp_health.before(host)
+    if problems:
+        raise CommandExecutionError("; ".join(problems))
+    return goal
 
 
 def _shown(host):
@@ -310,21 +331,25 @@ def verified(name):
     """
     Ensure rpm, sysfs and the klp tool agree that this host is live patched as declared. Changes nothing.
 
+    What pillar ``klp:health`` declares has to be well, too; at the end of a run it has ``klp:health:wait`` seconds.
+
     .. code-block:: yaml
 
         klp-verified:
           klp.verified: []
     """
+    host, test = _host(), __opts__["test"]
     try:
-        found = klp_verify.verify(_host())
+        found = klp_verify.verify(host, wait=0 if test else host.settings["health"]["wait"])
+        if not test:
+            klp_runs.judge(host, True)
     except ERRORS as exc:
         return klp_state.result(name, result=False, comment=f"unknown: {exc}")
     lines = [f"{found['verdict']}: {found['kernel']} with live patch {found['live_patch'] or 'none'}"]
     lines += klp_checks.summary(found["checks"])
     lines += klp_checks.told(found["checks"])
     good = found["verdict"] in klp_checks.GOOD
-    result = good if good or not __opts__["test"] else None
-    return klp_state.result(name, result=result, comment="\n".join(lines))
+    return klp_state.result(name, result=good if good or not test else None, comment="\n".join(lines))
 
 
 def disabled(name):

@@ -1,10 +1,18 @@
 """
 The one place where salt-klp starts a program.
 
-Callers hand over ``cmd.run_all`` of Salt; nothing here knows which program it is.
+Callers hand over ``cmd.run_all`` of Salt; nothing here knows which program it is. Programs of the administrator that
+may do anything are started by ``bounded``: Salt keeps all that a program says in memory, and kills it without its
+children.
 """
 
+import contextlib
 import logging
+import os
+import select
+import signal
+import subprocess
+import time
 
 import salt.utils.path
 from salt.exceptions import CommandExecutionError
@@ -12,6 +20,7 @@ from salt.exceptions import CommandExecutionError
 log = logging.getLogger(__name__)
 
 LONGEST = 1500  # characters of an answer that an error message quotes
+CHUNK, PULSE, REAP = 65536, 0.1, 5  # bytes that are read at once; seconds between two looks, and for a killed program
 
 
 class CutOff(CommandExecutionError):
@@ -107,3 +116,78 @@ def run(run_all, argv, ok=(0,), timeout=60, stdin="", env=None, secrets=(), quie
         said = "its answer is not shown" if quiet else detail(res)
         raise CommandExecutionError(f"{' '.join(argv)}: {ended(res['retcode'])}: {said}")
     return res
+
+
+def bounded(argv, timeout, longest=LONGEST):
+    """
+    Start a program that may do anything: without a shell, a terminal or input, in a process group of its own.
+
+    argv
+        list of strings; the first is looked up on PATH.
+    timeout
+        deadline in seconds; the whole process group is killed then.
+    longest
+        bytes that are kept of what it says, on both streams; the end of it.
+
+    Returns ``{"retcode", "stdout"}``. Raises CutOff at the deadline, CommandExecutionError if it cannot be started. No
+    message holds an argument.
+    """
+    child, deadline = _start(argv), time.monotonic() + timeout
+    try:
+        said = _read(child, deadline, longest)
+        code = child.wait(max(0, deadline - time.monotonic()))
+    except subprocess.TimeoutExpired as exc:
+        _kill(child)
+        raise CutOff(f"no end within {timeout} seconds") from exc
+    finally:
+        child.stdout.close()
+    return {"retcode": code, "stdout": said.decode(errors="replace")}
+
+
+def _start(argv):
+    program = salt.utils.path.which(argv[0])
+    if not program:
+        raise CommandExecutionError("not found, or not executable")
+    log.debug("salt-klp starts: %s", program)
+    try:
+        return subprocess.Popen(  # noqa: S603 - a list, without a shell
+            [program] + list(argv[1:]),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+            cwd="/",
+            env=dict(os.environ, LC_ALL="C"),
+        )
+    except (OSError, ValueError) as exc:
+        raise CommandExecutionError(f"cannot be started: {getattr(exc, 'strerror', None) or exc}") from exc
+
+
+def _read(child, deadline, longest):
+    """
+    Read what a program says to its end, and keep the end of it.
+
+    One that has ended may have left a child behind that keeps the pipe open: nobody waits for that.
+    """
+    said, pipe, ended = b"", child.stdout.fileno(), False
+    poll = select.poll()
+    poll.register(pipe, select.POLLIN | select.POLLHUP)
+    while time.monotonic() < deadline:
+        if poll.poll(0 if ended else 1000 * PULSE):
+            chunk = os.read(pipe, CHUNK)
+            said = (said + chunk)[-longest:]
+            if not chunk:
+                return said
+        elif ended:
+            return said
+        else:
+            ended = child.poll() is not None
+    raise subprocess.TimeoutExpired(child.args[0], 0)
+
+
+def _kill(child):
+    """Kill a program with its process group; one that the kernel does not let go of is not waited for."""
+    with contextlib.suppress(OSError):
+        os.killpg(child.pid, signal.SIGKILL)
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        child.wait(REAP)

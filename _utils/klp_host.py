@@ -83,6 +83,7 @@ class Host:
         self.opts, self.whole_pillar = None, {}
         self.hooked = False  # whether a hook has run in this job
         self.decided: dict = {}  # SLS of the formula -> whether it has nothing to change, as found out once
+        self.asked = False  # whether its application has been asked before the first change of this job
         self._kept, self._checked, self._meant, self._deadline = {}, None, None, None
 
     # the pillar

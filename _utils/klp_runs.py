@@ -247,6 +247,18 @@ def finish(host):
     return item["run"]
 
 
+def judge(host, judged):
+    """
+    Record whether the current run has come to its verification; one that has not may be in the middle of a change.
+
+    judged
+        bool; false: it goes on changing this host.
+    """
+    item = current(host)
+    if item and item["finished"] is None and item.get("judged", False) != judged:
+        _change(item["run"], judged=judged)
+
+
 def _forget(item):
     _remember(klp_backup.forgotten(runs(), item))
 

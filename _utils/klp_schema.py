@@ -2,26 +2,17 @@
 The pillar key ``klp`` as data: its closed schema.
 
 A key has a type, a default, perhaps a unit, and one sentence. Types: ``bool``, ``int`` (with ``least`` and ``most``),
-``str`` (with ``form``, a name of FORMS, or ``choices``), ``list`` (of ``str``; ``single``: one may stand alone),
-``level``, ``map`` (of names to words); with ``keys``: a group. ``docs/reference/pillar.md`` and ``pillar/schema.yaml``
-are generated from it; ``klp_pillar`` checks a pillar against it.
+``str`` (with ``form``, a name of ``klp_forms.FORMS``, or ``choices``), ``list`` (of ``str``; ``single``: one may stand
+alone), ``level``, ``map`` (of names to words), ``own`` (with ``check``, ``kind`` and its JSON ``schema``); with
+``keys``: a group. ``docs/reference/pillar.md`` and ``pillar/schema.yaml`` are generated from it; ``klp_pillar`` checks
+against it.
 """
 
-# What a string may look like. Nothing that begins with a dash, holds a blank, a control character or a path that
-# climbs can reach a command line.
-FORMS = {
-    "name": r"[A-Za-z0-9][A-Za-z0-9._+-]{0,127}",
-    "glob": r"[A-Za-z0-9*][A-Za-z0-9._+:*?-]{0,127}",
-    "id": r"[A-Za-z0-9][A-Za-z0-9._:-]{0,127}",
-    "service": r"[A-Za-z0-9][A-Za-z0-9._@:+-]{0,127}",
-    "sls": r"(?!klp(?:\.|$))[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}",  # none of the formula's own
-    "edition": r"[0-9][A-Za-z0-9._+~]*-[A-Za-z0-9._+~]+",
-    "release": r"[A-Za-z0-9][A-Za-z0-9._+-]{0,127}=[0-9][A-Za-z0-9._+~^]*-[A-Za-z0-9._+~^]+",
-    "program": r"/(?!.*(?:^|/)\.\.(?:/|$))[^\x00-\x1f\x7f]{1,1023}",
-    "word": r"[^\x00-\x1f\x7f]{0,1023}",
-    "backup": r"[A-Za-z0-9][A-Za-z0-9_.:/@=-]{0,255}",
-    "secret": r"[^\x00-\x20\x7f]{0,255}",
-}
+import klp_commands
+from klp_forms import FORMS
+
+__all__ = ["FORMS", "SCHEMA"]
+
 CATEGORIES = ("security", "recommended", "optional", "feature", "document", "yast")
 SEVERITIES = ("critical", "important", "moderate", "low", "unspecified")
 WINDOWS = ("expired", "unknown")
@@ -261,6 +252,44 @@ SCHEMA = {
             "warn": _int(30, 0, 365, "days", "An open window that ends within so many days is reported."),
             "max_level": _int(
                 0, 0, 999, "levels", "A host at this live patch level counts as expired; 0: levels have no limit."
+            ),
+        },
+    ),
+    "health": _keys(
+        "What tells whether the application on this host is well: asked before the first change, at the end of a run, "
+        "and at each look of a campaign.",
+        {
+            "commands": {
+                "type": "own",
+                "kind": "list of commands",
+                "check": klp_commands.problem,
+                "schema": klp_commands.SCHEMA,
+                "default": [],
+                "secret": True,
+                "about": "Each has run (program and arguments; no shell), and perhaps timeout (1 to 300 seconds, 30 if "
+                "left out; 300 for all together) and name (for messages). Exit code 0 is well. They must change "
+                "nothing: previews and test=True start them as well.",
+            },
+            "services": {
+                "type": "own",
+                "kind": "list of services",
+                "check": klp_commands.services_problem,
+                "schema": klp_commands.SERVICES_SCHEMA,
+                "default": [],
+                "about": "Services that have to run, by their units; one whose state is unknown is not well.",
+            },
+            "before": _choice(
+                ("refuse", "ignore"),
+                "A host that is ill before a run: refuse is an error before anything is changed, ignore patches it "
+                "all the same.",
+            ),
+            "wait": _int(
+                60,
+                0,
+                3600,
+                "seconds",
+                "At the end of a run what is not well is asked again for so long: services that were restarted need "
+                "their time.",
             ),
         },
     ),

@@ -35,7 +35,7 @@ def busy(host):
     return found
 
 
-def state_summary(host, run="", services=None):
+def state_summary(host, run="", services=None, application=False):
     """Return how this host stands now, with what it remembers of a run; starts one rpm and no zypper."""
     package, status, hold = klp_live.package(host), klp_live.status(host), klp_hold.of_kernel(host)
     return {
@@ -52,7 +52,7 @@ def state_summary(host, run="", services=None):
         "restoring": bool(klp_restoring.pending()),
         "run": klp_runs.run_record(str(run)) if run else None,
         "busy": busy(host),
-        "health": klp_health.health(host, services),
+        "health": klp_health.health(host, services, application),
         "hooks": klp_hooks.summary(host),
     }
 
@@ -110,6 +110,7 @@ def _patch(host, answer):
     if gone["retracted"]:
         said = klp_retracted.withdrawn(answer["target"], gone["advisories"])
         raise CommandExecutionError(STAYS.format(said, host.id))
+    answer["refusals"] = klp_health.before(host, lambda: not changes)
 
 
 def skipped(items):

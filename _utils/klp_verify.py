@@ -10,6 +10,7 @@ from salt.exceptions import CommandExecutionError
 
 import klp_checks
 import klp_family
+import klp_health
 import klp_hold
 import klp_hooks
 import klp_initrd
@@ -27,9 +28,12 @@ import zypp_packages
 import zypp_scriptlets
 
 
-def verify(host):
+def verify(host, wait=0):
     """
     Compare what rpm, sysfs and the klp tool say about this host, and what a restart would find.
+
+    wait
+        seconds for which the application (pillar ``klp:health``) may need to become well.
 
     Returns ``{"verdict", "kernel", "live_patch" (edition or None), "cves" (list), "checks": [{"check", "verdict",
     "detail"}]}``.
@@ -43,7 +47,8 @@ def verify(host):
         checks = [klp_checks.check("kernel", klp_checks.UNSUPPORTED, unsupported)]
         return dict(answer, verdict=klp_checks.UNSUPPORTED, checks=checks)
     package, said = klp_live.package(host), klp_live.sources(host)
-    checks = _kernel_checks(host, package, said) + _package_checks(host) + klp_hooks.checks(host)
+    checks = _kernel_checks(host, package, said) + _package_checks(host)
+    checks += klp_health.checks(host, wait) + klp_hooks.checks(host)
     told = [cve for patch in said["patches"].get("value", []) if patch["active"] for cve in patch["cves"]]
     verdict = klp_checks.verdict(checks)
     return dict(answer, verdict=verdict, live_patch=package["edition"], cves=sorted(told), checks=checks)

@@ -60,6 +60,8 @@ HEALTH = Record(
         "errors": Maybe(Each(LOG, 1000)),
         "tainted": Maybe(TAINTED),
         "services": Pairs(SERVICE, Maybe(Flag()), 1000),
+        "application": Maybe(SENTENCES),
+        "patience": Whole(0, 3600),
     }
 )
 RUN = Record({"opened": MOMENT, "finished": Maybe(MOMENT), "backup": Maybe(SENTENCE)})
@@ -239,7 +241,8 @@ def unwell(found, base, services):
     wrong += [
         f"service {name} {state[found['services'].get(name)]}" for name in services if not found["services"].get(name)
     ]
-    return wrong
+    application = ["nothing is known of its application"] if found["application"] is None else found["application"]
+    return wrong + [text(item) for item in application[:REASONS]]
 
 
 ERRORS = sum(1 << bit for bit in (4, 5, 7, 9, 14))  # admin-guide/tainted-kernels: flags that errors of the kernel set

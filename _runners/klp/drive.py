@@ -107,5 +107,5 @@ class Driver(Looking, Watching, Returning):
             return "refused", f"it was busy with {answers.text(got['busy'][0])} for {int(now - since)} seconds"
         self.busy.pop(host, None)
         wrong = answers.unready(got, self.plan["hosts"][host], self.plan, asked, now)
-        base = {key: got["health"][key] for key in ("boot", "log", "tainted")}
+        base = {key: got["health"][key] for key in ("boot", "log", "tainted", "patience")}
         return ("refused", wrong) if wrong else ("ready", base)

@@ -51,10 +51,18 @@ class Base:
         pillar = plans.pillar(self.plan, hosts[0], self.plan["id"], by, back)
         self.hands.send(jid, hosts, "state.apply", [sls], {"pillar": {"klp": pillar}})
 
-    def _ask(self, hosts, services=()):
-        """Ask hosts how they stand: ``{host: checked answer, or the NonsenseError}`` of those that answer."""
-        run = "" if services else self.plan["id"]
-        got = self.hands.ask(hosts, SUMMARY, [run, list(services)], self.plan["settings"]["presence"]["timeout"])
+    def _ask(self, hosts, well=False):
+        """
+        Ask hosts how they stand: ``{host: checked answer, or the NonsenseError}`` of those that answer.
+
+        well
+            whether to look at services and application as well, for which the hosts may need longer.
+        """
+        arg, timeout = [self.plan["id"], [], False], self.plan["settings"]["presence"]["timeout"]
+        if well:
+            arg = ["", self.plan["settings"]["soak"]["services"], True]
+            timeout += max((self._patience(host) for host in hosts), default=0)
+        got = self.hands.ask(hosts, SUMMARY, arg, timeout)
         found = {}
         for host in hosts:
             if host in got:
@@ -63,3 +71,8 @@ class Base:
                 except answers.NonsenseError as exc:
                     found[host] = exc
         return found
+
+    def _patience(self, host):
+        """Return how many seconds a host needs for the commands of its pillar at most, as it said at its start."""
+        base = self.campaign.hosts[host].base
+        return base.get("patience", 0) if base else 0

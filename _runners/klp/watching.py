@@ -25,9 +25,9 @@ class Watching(Base):
         services, found, bad = self.plan["settings"]["soak"]["services"], {}, {}
         for first in range(0, len(hosts), decide.ASK):
             part = hosts[first : first + decide.ASK]
-            found.update(self._ask(part, services))
+            found.update(self._ask(part, well=True))
             silent = [host for host in part if host not in found]
-            found.update(self._ask(silent, services) if silent else {})
+            found.update(self._ask(silent, well=True) if silent else {})
         for host in hosts:
             why = self._unwell(host, found.get(host), services, last)
             if why:

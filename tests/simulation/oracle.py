@@ -11,7 +11,7 @@ import math
 import zoneinfo
 from typing import Any
 
-from tests.simulation.world import NEW, PACKAGE
+from tests.simulation.world import NEW, PACKAGE, ill
 
 ZONES = {
     "Europe/Berlin": 2027,
@@ -191,7 +191,15 @@ class Watcher:
             else:
                 assert entry["last"], "a host is looked at too often"
             self.looks[host].append(entry["at"])
+        self._seen(hosts if entry["last"] else entry["looked"], entry)
         self._bad(entry)
+
+    def _seen(self, looked, entry):
+        """A host whose application was not well long before a look ended is not taken for well in it."""
+        for host in looked:
+            item = self.world.hosts[host]
+            sick = ill(self.world, item) and entry["at"] - item.patched - item.faults["ill"] > 300
+            assert not sick or host in entry["hosts"], f"{host} is ill, and nobody saw it"
 
     def _bad(self, entry):
         for host, (stage, _) in entry["hosts"].items():
@@ -201,6 +209,8 @@ class Watcher:
     def _looked(self, entry):
         assert not self.last, "a last look is the last one"
         self.last = True
+        watched = [host for number, hosts in enumerate(self.waves) if self._soak(number) for host in hosts]
+        self._seen([host for host in watched if self.stage[host] == "verified"], entry)
         self._bad(entry)
 
     def _absent(self, entry):

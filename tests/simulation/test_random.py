@@ -45,6 +45,9 @@ FAULTS: list[dict] = [
     {"panics": True},
     {"oops": True},
     {"restless": True},
+    *({"ill": seconds} for seconds in (0.0, 100.0, 400.0)),
+    {"ill": 200.0, "patience": 40},
+    {"patience": 40},
 ]
 EVENTS = [
     *[("pause", 0), ("pause", 0), ("resume", 0), ("abort", 0)],

@@ -12,7 +12,9 @@ and ``down`` (seconds), ``crashes`` (phase in which the host itself restarts, ea
 its first way back), ``loses`` (its first answer), ``loses_back`` (its first answer to a way back), ``slow_answer``
 (seconds), ``nonsense`` (its answers to runs), ``says`` (to questions), ``finds`` (to is_running), ``busy`` (seconds
 from the start with somebody else's states), ``conflicts`` (so many runs meet somebody else's states), ``panics``,
-``oops``, ``restless`` (its transition does not end). ``hooks``: it has hooks, and is drained by its runs.
+``oops``, ``restless`` (its transition does not end), ``ill`` (seconds after a new live patch from which on its
+application is not well; a way back cures it), ``patience`` (seconds that looking at its application takes),
+``hooks`` (it has hooks, and is drained by its runs).
 """
 
 from __future__ import annotations
@@ -35,7 +37,8 @@ class SimHost:
 
     __slots__ = (
         "backups", "before", "boot", "clashes", "down_until", "drained", "edition", "errors", "faults", "group", "held",
-        "hooks", "job", "log", "name", "other_until", "runs", "seconds", "started", "transactions", "updated",
+        "hooks", "job", "log", "name", "other_until", "patched", "runs", "seconds", "started", "transactions",
+        "updated",
     )  # fmt: skip
 
     def __init__(self, name, seconds=60.0, edition=OLD, group=None, **faults):
@@ -52,6 +55,7 @@ class SimHost:
         self.started: list = []  # (moment, jid, sls) of each run that was begun
         self.clashes = 0  # runs that reached it while one of the campaign was alive
         self.other_until = faults.get("busy", 0.0) + START if "busy" in faults else 0.0
+        self.patched = None  # when it got a new live patch
 
     def up(self, now):
         """Whether the host answers."""
@@ -110,6 +114,8 @@ class World:
     def ask(self, hosts, fun, arg, timeout):
         self._master()
         there = {name: self.hosts[name] for name in hosts if self.hosts[name].up(self.time)}
+        if fun == "klp_audit.state_summary" and arg[2:] == [True]:  # a host that needs longer has not answered by then
+            there = {name: host for name, host in there.items() if host.faults.get("patience", 0) <= timeout}
         self.advance(0.2 if len(there) == len(hosts) else timeout)
         return {name: self._say(host, fun, arg) for name, host in there.items()}
 
@@ -213,6 +219,7 @@ class World:
         if host.edition != klp["level"]:
             host.edition = klp["level"]
             host.transactions.append(klp["level"])
+            host.patched = self.time
         if host.faults.get("panics"):
             host.boot = "boot-2"
         if host.faults.get("oops"):
@@ -228,22 +235,24 @@ class World:
             self._drain(host)
             host.edition = level
             host.transactions.append(level)
+            host.patched = None
         host.held = level
 
     def _close(self, host, klp):
-        if not host.faults.get("bad") and klp["run"] in host.runs:
+        if klp["run"] in host.runs:
             host.runs[klp["run"]]["finished"] = int(self.time)
 
     def _finish(self, host):
         jid, sls, klp = host.job
         host.job = host.drained = None
         name = "klp-rollback-verified" if sls == "klp.rollback" else "klp-verified"
-        if sls == "klp.patch":
+        bad = host.faults.get("bad") if sls == "klp.patch" else host.faults.get("stuck")
+        bad = bad or "; ".join(ill(self, host))  # klp.verified asks the application, and only then a run is finished
+        if sls == "klp.patch" and not bad:
             self._close(host, klp)
         first = [one for _, _, one in host.started].count(sls) == 1
         if first and host.faults.get("loses_back" if sls == "klp.rollback" else "loses"):
             return  # its answer is lost
-        bad = host.faults.get("bad") if sls == "klp.patch" else host.faults.get("stuck")
         value = host.faults["nonsense"] if "nonsense" in host.faults else state(name, not bad, bad or "ok", 1)
         self._at(self.time + host.faults.get("slow_answer", 0.0), self._return, host, jid, value)
 
@@ -278,7 +287,14 @@ def state(name, result, comment, changed=0):
     }
 
 
-def state_summary(world, host, run="", services=()):
+def ill(world, host):
+    """Return what is not well of the application of a simulated host."""
+    since = host.faults.get("ill")
+    sick = since is not None and host.patched is not None and world.time >= host.patched + since
+    return ["command shop: exit 1: no answer"] if sick else []
+
+
+def state_summary(world, host, run="", services=(), application=False):
     """Return what klp_audit.state_summary of a simulated host says."""
     return {
         "version": 3,
@@ -300,6 +316,8 @@ def state_summary(world, host, run="", services=()):
             "errors": list(host.errors),
             "tainted": "32768",
             "services": dict.fromkeys(services, True),
+            "application": ill(world, host) if application else None,
+            "patience": host.faults.get("patience", 0),
         },
         "hooks": {
             "before": ["site.drain"] if host.hooks else [],

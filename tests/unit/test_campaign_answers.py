@@ -11,7 +11,7 @@ from _runners.klp import answers, shape
 from tests.simulation.world import KERNEL, NEW, OLD, PACKAGE, SimHost, World, run_preview, state, state_summary
 
 WORLD = World([SimHost("h1")])
-GOOD = state_summary(WORLD, WORLD.hosts["h1"], services=["sshd"])
+GOOD = state_summary(WORLD, WORLD.hosts["h1"], services=["sshd"], application=True)
 PLANNED = run_preview(WORLD, WORLD.hosts["h1"])
 unclear = "its answer is not understood: {}".format
 DEEP: list = []
@@ -155,6 +155,14 @@ def test_what_is_as_large_as_an_honest_answer_can_be_is_taken():
             dict(GOOD, health=dict(GOOD["health"], services={1: True})),
             unclear("health:services: a key: wanted the name of a service, found 1"),
         ),
+        (
+            dict(GOOD, health=dict(GOOD["health"], application=["ill", 1])),
+            unclear("health:application:2: wanted a text, found 1"),
+        ),
+        (
+            dict(GOOD, health=dict(GOOD["health"], patience=10**9)),
+            unclear("health:patience: wanted a whole number from 0 to 3600, found 1000000000"),
+        ),
     ],
 )
 def test_what_is_wrong_with_an_answer_is_said(value, why):
@@ -261,6 +269,9 @@ BASE = {"boot": "boot-1", "log": 100, "tainted": "32768"}
         ({"services": {"sshd": False}}, {}, ["service sshd does not run"]),
         ({"services": {"sshd": None}}, {}, ["service sshd is unknown"]),
         ({"services": {}}, {}, ["service sshd is unknown"]),
+        ({"application": ["command shop: exit 1\x1b[2J"]}, {}, ["command shop: exit 1 [2J"]),
+        ({"application": ["x" * 999] * 200}, {}, 3),
+        ({"application": None}, {}, ["nothing is known of its application"]),
     ],
 )
 def test_what_has_become_of_a_host(more, base, wrong):

@@ -144,7 +144,7 @@ def test_a_look_at_a_host_that_is_drained_fails_it(game):
     played = game({"h1": {}, "h2": {}}, soak={"minutes": [1]})
     with played.driver() as driver:
         played.until(driver, "patched")
-        said = state_summary(played.world, played.world.hosts["h1"])
+        said = state_summary(played.world, played.world.hosts["h1"], application=True)
         said.update(time=int(START + 300), hooks=dict(NONE, due=DUE))
         played.world.hosts["h1"].faults["says"] = said
     assert played.go().result == "stopped"

@@ -5,7 +5,7 @@ from salt.exceptions import CommandExecutionError
 
 from _runners.klp import turning
 from tests.simulation.game import Game
-from tests.simulation.world import NEW, START, state_summary
+from tests.simulation.world import NEW, OLD, START, state_summary
 
 
 @pytest.fixture
@@ -38,10 +38,45 @@ def test_services_have_to_run(game):
     played = game(1, soak={"minutes": [1], "services": ["sshd"]})
     with played.driver() as driver:
         played.until(driver, "patched")
-        said = state_summary(played.world, played.world.hosts["h1"], services=["sshd"])
+        said = state_summary(played.world, played.world.hosts["h1"], services=["sshd"], application=True)
         said["health"]["services"]["sshd"], said["time"] = False, int(START + 10**6)
         played.world.hosts["h1"].faults["says"] = said
     assert played.go().result == "stopped" and played.of("h1") == ("failed", "after its run: service sshd does not run")
+
+
+ILL = "command shop: exit 1: no answer"
+
+
+def test_an_application_that_falls_ill_stops_its_wave_and_takes_it_back(game):
+    """h2 falls ill when its run has ended; h1 and it go back, and then it is well. Nobody else was started."""
+    hosts = {"h1": {}, "h2": {"ill": 60.0}, "h3": {}, "h4": {}}
+    played = game(hosts, batch=1, soak={"minutes": [1]}, on_failure="rollback", limits={"look": 30})
+    assert played.go().result == "stopped"
+    assert played.of("h2") == ("failed", f"after its run: {ILL}")
+    assert [len(host.started) for host in played.world.hosts.values()] == [2, 2, 2, 0]
+    assert {item.edition for item in played.world.hosts.values()} == {OLD}
+    assert played.store.quarantine()[0]["edition"] == NEW
+
+
+def test_an_application_that_is_ill_at_the_end_of_a_run_fails_it(game):
+    played = game({"h1": {}, "h2": {"ill": 0.0}}, batch=1, on_failure="rollback")
+    assert played.go().result == "stopped" and played.of("h2") == ("failed", ILL)
+    assert {item.edition for item in played.world.hosts.values()} == {OLD}
+
+
+def test_a_host_that_looks_at_its_application_for_long_is_waited_for(game):
+    played = game({"h1": {"patience": 200}}, soak={"minutes": [1]}, presence={"timeout": 1})
+    assert played.go().result == "done" and played.of("h1") == ("verified", None)
+
+
+def test_a_host_that_says_nothing_of_its_application_is_not_well(game):
+    played = game(1, soak={"minutes": [1]})
+    with played.driver() as driver:
+        played.until(driver, "patched")
+        said = dict(state_summary(played.world, played.world.hosts["h1"]), time=int(START + 10**6))
+        played.world.hosts["h1"].faults["says"] = said
+    assert played.go().result == "stopped"
+    assert played.of("h1") == ("failed", "after its run: nothing is known of its application")
 
 
 @pytest.mark.parametrize(("away", "stage"), [(0.5, "verified"), (10.0**7, "unreachable")])

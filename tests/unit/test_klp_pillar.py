@@ -40,7 +40,7 @@ IDS = [":".join(path) for path, _ in LEAVES]
 
 @pytest.mark.parametrize(("path", "spec"), LEAVES, ids=IDS)
 def test_every_key_is_documented_and_its_default_passes(path, spec):
-    assert spec["about"].endswith(".") and spec["type"] in ("bool", "int", "str", "list", "level", "map")
+    assert spec["about"].endswith(".") and spec["type"] in ("bool", "int", "str", "list", "level", "map", "own")
     assert at(DEFAULTS, path) == spec["default"]
     assert spec["type"] != "int" or {"least", "most", "unit"} <= set(spec)
     _, problems = klp_pillar.check(nested(path, spec["default"]))
@@ -237,6 +237,8 @@ def text_schema(spec, empty=False):
 
 
 def value_schema(spec):
+    if spec["type"] == "own":
+        return spec["schema"]
     if spec["type"] == "level":
         edition = {"type": "string", "pattern": rf"^(?:{klp_pillar.FORMS['edition']})\Z"}
         return {"anyOf": [{"const": spec["word"]}, edition, {"type": "integer", "minimum": 1, "maximum": 999}]}
@@ -249,7 +251,7 @@ def value_schema(spec):
     return {"type": "boolean"} if spec["type"] == "bool" else text_schema(spec, empty=True)
 
 
-VALIDATOR = jsonschema.Draft7Validator(json_schema(klp_pillar.SCHEMA))
+VALIDATOR = jsonschema.Draft202012Validator(json_schema(klp_pillar.SCHEMA))
 COMBINATIONS = (
     "has to be given with",
     "means nothing without",

@@ -33,7 +33,7 @@ from tests.unit.hosts import (
 
 NOW = 1_700_000_000
 OOPS = "BUG: unable to handle page fault"
-WELL = {"boot": "b1", "log": 0, "errors": [], "tainted": "32768", "services": {}}
+WELL = {"boot": "b1", "log": 0, "errors": [], "tainted": "32768", "services": {}, "application": [], "patience": 0}
 CURL = {"curl": {"old": "1-1", "new": "2-1"}}
 
 
@@ -153,7 +153,7 @@ STATE = {
     "restoring": False,
     "run": None,
     "busy": [],
-    "health": WELL,
+    "health": dict(WELL, application=None),  # nobody has asked for it
     "hooks": {"before": [], "after": [], "on_failure": [], "due": None},
 }
 
@@ -183,7 +183,7 @@ def test_what_else_may_be_told_of_a_host(host, systemd):
         transition="in_progress",
         active=THIRD,
         run={"opened": 5, "finished": 9, "backup": None},
-        health=dict(WELL, services={"sshd": True}),
+        health=dict(STATE["health"], services={"sshd": True}),
     )
     assert answers.state_summary("sles1", found) == found
     remembers(host, "hold", dict(hold, package=LP.replace("55_7", "55_12")))
@@ -301,6 +301,15 @@ def test_what_speaks_against_a_run_is_told(host, monkeypatch):
     assert found[:2] == ["one", "two"] and found[2].startswith("no backup, no patching: set pillar klp:backup:backend")
 
 
+def test_a_host_whose_application_is_ill_is_left_out(host, monkeypatch):
+    host.pillar["klp"]["health"] = {"services": ["nginx"]}
+    monkeypatch.setattr(klp_summary.klp_health, "ill", lambda host: ["command shop: exit 1: no route"])
+    assert preview(host)["refusals"] == []  # nothing would change there
+    host.pending = CURL
+    (said,) = preview(host)["refusals"]
+    assert said.startswith("not healthy before: command shop: exit 1: no route; make the application well first")
+
+
 @pytest.mark.parametrize("error", [CommandExecutionError, SaltInvocationError])
 def test_what_cannot_be_found_out_is_told(host, error, monkeypatch):
     host.pending = CURL
@@ -376,7 +385,7 @@ def test_a_way_back_that_there_is_none_of(three, monkeypatch):
 
 def test_a_kernel_that_has_had_errors_is_not_sent_back(three):
     three.file(klp_paths.KMSG, f"4,8,1,-;{OOPS}\n")
-    three.more["health"] = dict(WELL, log=8, errors=[{"number": 8, "text": OOPS}])
+    three.more["health"] = dict(STATE["health"], log=8, errors=[{"number": 8, "text": OOPS}])
     assert preview(three, "rollback") == refusal(
         "the kernel has had errors since it was started, another live patch may make it worse: kernel log: "
         f"{OOPS}; plan a reboot, or force it with pillar klp:rollback:force"

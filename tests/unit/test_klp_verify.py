@@ -3,6 +3,7 @@
 import shutil
 
 import pytest
+import salt.utils.systemd
 from salt.exceptions import CommandExecutionError
 
 import klp_initrd
@@ -103,6 +104,15 @@ def test_what_is_wrong_is_found_by_its_check(host, breaks, verdict, checks):
     assert found["verdict"] == verdict
     assert {name: word for name, word in verdicts(found).items() if word != "ok"} == checks
     assert host.context["retcode"] == 1
+
+
+def test_what_the_pillar_declares_of_the_application_is_a_check_of_its_own(host, monkeypatch):
+    host.pillar["klp"] = {"health": {"services": ["nginx"]}}
+    monkeypatch.setattr(salt.utils.systemd, "booted", lambda *args: True)
+    host.salt["service.status"] = lambda name: False
+    found = host.salt["klp.verify"]()
+    assert (found["verdict"], verdicts(found)) == ("failed", dict(dict.fromkeys(CHECKS, "ok"), health="failed"))
+    assert found["checks"][-1]["detail"] == "service nginx does not run"
 
 
 @pytest.mark.parametrize(("version", "word"), [("(b2a976e)", "failed"), ("Debian 6.1", "skipped")])

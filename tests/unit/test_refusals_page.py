@@ -4,6 +4,7 @@ import pytest
 
 import klp_arrival
 import klp_family
+import klp_health
 import klp_kernel
 import klp_register
 import klp_snapper
@@ -17,6 +18,7 @@ SAID = [
         klp_arrival.NEVER.format("/etc/sysconfig/livepatching"),
         "LIVEPATCH_KERNEL is never in /etc/sysconfig/livepatching",
     ),
+    (klp_health.BEFORE, "not healthy before: "),
     (klp_arrival.FULL, "MiB free, and a live patch makes a new initrd of "),
     (klp_kernel.REFUSAL.replace("{base}", "kernel-default-base"), " is that of kernel-default-base"),
     (klp_family.NOT_SUSE, "not a SUSE host ("),

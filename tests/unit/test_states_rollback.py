@@ -135,7 +135,7 @@ CHECKS = [
 )
 def test_a_verification_is_judged_by_its_verdict(minion, functions, verdict, result, result_of_test):
     found = {"verdict": verdict, "kernel": "6.4", "live_patch": None, "cves": [], "checks": CHECKS}
-    functions.set(klp_verify__verify=lambda _: found)
+    functions.set(klp_verify__verify=lambda _, wait=0: found)
     ret = apply(minion, "klp.verified")
     assert (ret["result"], ret["changes"]) == (result, {})
     assert ret["comment"] == f"{verdict}: 6.4 with live patch none\nreboot: reboot_needed: flag"
@@ -145,7 +145,7 @@ def test_a_verification_is_judged_by_its_verdict(minion, functions, verdict, res
 def test_where_a_host_is_held_is_told_though_nothing_is_wrong(minion, functions):
     checks = [{"check": "held", "verdict": "ok", "detail": "held at 2-1.1"}]
     found = {"verdict": "ok", "kernel": "6.4", "live_patch": "2-1.1", "cves": [], "checks": checks}
-    functions.set(klp_verify__verify=lambda _: found)
+    functions.set(klp_verify__verify=lambda _, wait=0: found)
     assert apply(minion, "klp.verified")["comment"] == "ok: 6.4 with live patch 2-1.1\nheld at 2-1.1"
 
 
