@@ -45,7 +45,7 @@ class Crew:
         """Start fresh hosts with their minions, all at once."""
         self.dismiss(names)
         for name in names:
-            self.pillar.only(name, {**PILLAR["klp"], "product": {"regcode": SECRET}})
+            self.declare(name)
         with ThreadPoolExecutor() as pool:
             list(pool.map(lambda name: self._host(name, golden), names))
         for name in names:
@@ -55,6 +55,13 @@ class Crew:
         cli = self.master.salt_cli(timeout=120)
         assert cli.run("-L", "saltutil.sync_all", minion_tgt=",".join(names)).returncode == 0
         assert cli.run("-L", "state.apply", "klp", minion_tgt=",".join(names)).returncode == 0
+
+    def declare(self, name, **klp):
+        """Give a host keys of the pillar beside those that all hosts have."""
+        self.pillar.only(name, {**PILLAR["klp"], "product": {"regcode": SECRET}, **klp})
+        if name in self.minions:
+            refreshed = self.master.salt_cli(timeout=60).run("saltutil.refresh_pillar", "wait=True", minion_tgt=name)
+            assert refreshed.data is True, refreshed
 
     def _host(self, name, golden):
         host = self.hosts[name] = Host(self.lab, name, golden, bind=[Path(self.root)]).start()

@@ -1,0 +1,73 @@
+"""
+Campaigns of a real master over six real minions that see harm in time: an application that is ill before or falls ill
+after the live patch.
+"""
+
+import pytest
+
+from tests.functional.conftest import FIRST, LP, THIRD
+from tests.integration.crew import CAMPAIGN, HOSTS, Crew
+
+SHOP = "/usr/local/bin/shop"
+TOKEN = "TOKEN-nobody-may-see-this-51c0"
+ONE_WAVE = {**CAMPAIGN, "waves": [{"name": "all"}], "batch": 2, "soak": {"minutes": [0]}, "on_failure": "rollback"}
+# A shop that stops to answer a moment after its host has got the newest live patch: not at once, so that the run is
+# verified and only a look finds it. What a check of an administrator must not do, this one does: it leaves a file.
+FALLS_ILL = f"""\
+#!/bin/sh
+[ "$1" = {TOKEN} ] || exit 9
+rpm -q {LP}-{THIRD} || {{ rm -f /run/shop-hit; exit 0; }}
+[ -e /run/shop-hit ] || {{ touch /run/shop-hit; exit 0; }}
+echo "no answer from the shop"
+exit 7
+"""
+IS_ILL = "#!/bin/sh\necho no database >&2\nexit 3\n"
+
+
+@pytest.fixture(scope="module")
+def crew(master, lab, pillar, salt_factories):
+    """The fleet, live patched at level 1 and locked, all updates pending; the master has the runner klp."""
+    found = Crew(master, lab, pillar, salt_factories.root_dir)
+    assert found.run("saltutil.sync_all")[0] == 0
+    try:
+        found.muster()
+        yield found
+    finally:
+        found.dismiss()
+
+
+# -- health of the application -------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def ill(crew):
+    """A campaign over hosts of which web2 falls ill by the live patch, and web6 is ill before."""
+    for name, script in (("web2", FALLS_ILL), ("web6", IS_ILL)):
+        crew.hosts[name].write(SHOP, script, mode=0o755)
+        crew.declare(name, health={"commands": [{"run": [SHOP, TOKEN], "timeout": 5}], "wait": 1})
+    made = crew.plan(**ONE_WAVE)
+    code, found, told = crew.run("klp.run", made["id"])
+    report = crew.run("klp.report", made["id"])[1]["report"]
+    return made, code, found["campaign"], report, told
+
+
+def test_a_host_that_is_ill_before_is_left_out(crew, ill):
+    made, _, _, _, _ = ill
+    assert [wave["hosts"] for wave in made["waves"]] == [["web1", "web2", "web3", "web4", "web5"]]
+    kind, why = made["left_out"]["web6"]
+    assert (kind, why.partition(";")[0]) == ("refused", "not healthy before: command shop: exit 3: no database")
+    assert crew.hosts["web6"].editions(LP) == [FIRST]
+
+
+def test_an_application_that_falls_ill_stops_the_wave_and_takes_it_back(crew, ill):
+    _, code, campaign, report, told = ill
+    assert (code, campaign["why"]) == (3, "wave all: 1 of 5 hosts failed, 0 may")
+    web2 = report["hosts"]["web2"]
+    assert (web2["stage"], web2["why"]) == (
+        "failed",
+        "after its run: command shop: exit 7: " + f"{LP}-{THIRD}.x86_64 no answer from the shop",
+    )
+    assert report["hosts"]["web5"]["stage"] == "waiting"  # its turn had not come
+    assert {item["back"] for item in report["hosts"].values()} == {None, "back"} and web2["back"] == "back"
+    assert crew.editions(LP) == dict.fromkeys(HOSTS, [FIRST])
+    assert "no answer from the shop" in told and TOKEN not in told + str(report)
