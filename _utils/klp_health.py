@@ -14,6 +14,7 @@ from salt.exceptions import CommandExecutionError, SaltInvocationError
 import klp_checks
 import klp_cmd
 import klp_commands
+import klp_hooks
 import klp_paths
 import klp_restoring
 import klp_runs
@@ -187,6 +188,7 @@ def before(host, idle=lambda: False):
 def _cut_off(host):
     """Return whether a run was begun here and has not come to its verification, nor is given up for its age."""
     limit = time.time() - 3600 * host.settings["backup"]["max_age"]
-    return bool(zypp_begun.unfinished(host)) or any(
+    due = klp_hooks.due()
+    return bool(zypp_begun.unfinished(host) or (due and due["stage"] == "changing")) or any(
         item["finished"] is None and not item.get("judged") and item["opened"] >= limit for item in klp_runs.runs()
     )

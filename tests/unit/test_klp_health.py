@@ -216,6 +216,15 @@ def test_a_package_that_was_begun_is_finished_though_the_application_is_ill(mini
     assert klp_health.before(minion.host) == []
 
 
+@pytest.mark.parametrize(("stage", "goes_on"), [("before", False), ("changing", True), ("after", False)])
+def test_a_run_that_was_cut_off_between_its_hooks_goes_on(minion, app, stage, goes_on):
+    """Its record is the only one where there is no backup."""
+    app.says["curl"] = (1, "")
+    due = {"around": "klp.patch", "run": None, "since": 1, "stage": stage, "after": ["site.undrain"]}
+    remembers(minion, "hooks", due)
+    assert bool(klp_health.before(minion.host)) is not goes_on
+
+
 def test_a_run_remembers_whether_it_came_to_its_verification(minion):
     klp_runs.judge(minion.host, True)  # no run, nothing to remember
     remembers(minion, "runs", [run(1)])
