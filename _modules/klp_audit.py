@@ -179,7 +179,7 @@ def state_summary(run="", services=None, application=False):
     return klp_summary.state_summary(_host(), run, services, application)
 
 
-def run_preview(kind="patch", level="previous"):
+def run_preview(kind="patch", level="previous", apart=""):
     """
     Return how this host stands and what a run would change; refreshes the repositories, changes nothing else.
 
@@ -187,15 +187,17 @@ def run_preview(kind="patch", level="previous"):
         ``patch`` (SLS klp.patch) or ``rollback`` (SLS klp.rollback).
     level
         for a rollback: ``previous``, a number or an edition.
+    apart
+        name of a grain by which hosts are kept apart; empty: none.
 
-    Returns what ``klp_audit.state_summary`` does, and ``"group"`` (pillar ``klp:group``, or None), ``"changes"``
-    (``{package: new edition}``), ``"target"`` (edition of the live patch afterwards), ``"skipped"`` (what it would
-    leave out, ``[{"reason", "advisories", "packages", "more" (number of names that are not told)}]``), ``"refusals"``
-    (sentences; none is the go-ahead) and ``"seconds"`` (that the last run took, or None). Where something would change,
-    pillar ``klp:health`` is asked, too.
+    Returns what ``klp_audit.state_summary`` does, and ``"group"`` (pillar ``klp:group``, or None), ``"apart"`` (values
+    of that grain), ``"changes"`` (``{package: new edition}``), ``"target"`` (edition of the live patch afterwards),
+    ``"skipped"`` (what it would leave out, ``[{"reason", "advisories", "packages", "more" (number of names that are not
+    told)}]``), ``"refusals"`` (sentences; none is the go-ahead) and ``"seconds"`` (that the last run took, or None).
+    Where something would change, pillar ``klp:health`` is asked, too.
 
     CLI Example::
 
         salt '*' klp_audit.run_preview
     """
-    return klp_summary.run_preview(_host(), kind, level)
+    return klp_summary.run_preview(_host(), kind, level, apart)

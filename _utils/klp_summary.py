@@ -57,12 +57,17 @@ def state_summary(host, run="", services=None, application=False):
     }
 
 
-def run_preview(host, kind="patch", level="previous"):
+def run_preview(host, kind="patch", level="previous", apart=""):
     """Return how this host stands and what a run would change; refreshes the repositories, changes nothing else."""
     if kind not in ("patch", "rollback"):
         raise SaltInvocationError(f"kind: wanted patch or rollback, found {kind!r}")
     more = {"changes": {}, "target": None, "skipped": [], "refusals": [], "seconds": klp_runs.duration()}
-    answer = dict(state_summary(host), group=host.settings["group"] or None, **more)
+    answer = dict(state_summary(host), group=host.settings["group"] or None, apart=[], **more)
+    try:
+        answer["apart"] = _grain(host, apart) if apart else []
+    except CommandExecutionError as exc:
+        answer["refusals"] = [str(exc)]
+        return answer
     answer["refusals"] = _patch_problems(host) if kind == "patch" else _refused(klp_preflight.problems, host)
     if answer["refusals"]:
         return answer
@@ -74,6 +79,17 @@ def run_preview(host, kind="patch", level="previous"):
     except ERRORS as exc:
         answer["refusals"] = [str(exc)]
     return answer
+
+
+def _grain(host, name):
+    """Return the values of a grain, as texts: a list (of roles, for instance) has several, no grain has none."""
+    found = host.salt["grains.get"](name, None)
+    values = found if isinstance(found, (list, tuple)) else [found]
+    if any(isinstance(value, (dict, list, tuple, set)) for value in values):
+        raise CommandExecutionError(
+            f"grain {name} (pillar klp_campaign:apart): wanted a text or a list of texts, found {type(found).__name__}"
+        )
+    return sorted({str(value) for value in values if value is not None and value != ""})
 
 
 def _refused(function, *args):

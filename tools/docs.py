@@ -188,6 +188,7 @@ def own_schemas(module):
     window = {"days": days, "from": clock, "to": clock}
     return {
         "target expression": matching(module.EXPRESSION),
+        "grain or klp:group": matching(module.GRAIN),
         "absolute path": {"type": "string", "pattern": "^(?:/[^\\x00-\\x1f\\x7f]*)?$(?!\\n)"},
         "number or percentage": share,
         "list of minutes": minutes,

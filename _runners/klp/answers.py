@@ -97,6 +97,7 @@ PREVIEW = {
     "refusals": SENTENCES,
     "seconds": Maybe(SECONDS),
     "group": Maybe(NAME),
+    "apart": Each(SENTENCE, 100),
 }
 STATE = Record({"result": Flag(), "comment": SENTENCE, "__id__": Plain()}, absent={"__id__": None})
 STATES = Pairs(Plain(), STATE, 100000)

@@ -9,43 +9,27 @@ from __future__ import annotations
 
 import collections
 
-# Where a host is. The first three may change by themselves, the others are ends of its own run.
-WAITING, READY, RUNNING = "waiting", "ready", "running"
-VERIFIED, FAILED, REFUSED, UNREACHABLE, ABSENT = "verified", "failed", "refused", "unreachable", "absent"
-STAGES = (WAITING, READY, RUNNING, VERIFIED, FAILED, REFUSED, UNREACHABLE, ABSENT)
-# What has become of the way back of a host whose wave failed its gate.
-BACK_WAITING, BACK_RUNNING, BACK, STAYS = "back waiting", "back running", "back", "stays"
+from .apart import Apart
+from .stages import (
+    ABSENT,
+    BACK,
+    BACK_RUNNING,
+    BACK_WAITING,
+    FAILED,
+    READY,
+    REFUSED,
+    RUNNING,
+    SPARED,
+    STAGES,  # noqa: F401 - for those that import this file
+    STAYS,
+    UNFINISHED,
+    UNREACHABLE,
+    VERIFIED,
+    WAITING,
+    Host,
+)
+
 LATE = "late"  # name of the wave of those that did not answer at their turn
-
-UNFINISHED = (WAITING, READY, RUNNING)
-
-
-class Host:
-    """One host of a campaign."""
-
-    __slots__ = (
-        "attempt",  # how often its run was begun
-        "back",  # what has become of its way back
-        "backs",  # how often that was begun
-        "base",  # its health when it was started
-        "ended",
-        "jid",
-        "looked",  # when it was looked at the last time after its run
-        "met",  # how often its run could not begin, as when other states ran there
-        "silent",  # whether it runs and does not answer
-        "since",  # when its run was begun the last time
-        "stage",
-        "started",
-        "touched",  # whether the live patch of the plan may be there
-        "wave",
-        "why",
-    )
-
-    def __init__(self, wave):
-        self.wave, self.stage, self.why = wave, WAITING, None
-        self.jid, self.attempt, self.since, self.started, self.ended = None, 0, None, None, None
-        self.base, self.back, self.backs, self.met = None, None, 0, 0
-        self.touched, self.silent, self.looked = False, False, None
 
 
 class Wave:
@@ -110,6 +94,7 @@ class Campaign:
         self.back_counts: collections.Counter = collections.Counter()
         self.numbered = self.wish = 0
         self.at = plan["created"]
+        self.apart = Apart(self)
 
     # -- what the decisions ask ------------------------------------------------------------------------------
 
@@ -144,6 +129,7 @@ class Campaign:
         """Take the next entry of the journal."""
         self.numbered, self.at = entry["n"], entry["at"]
         getattr(self, "_on_" + entry["what"])(entry)
+        self.apart.apply(entry)
 
     def _move(self, host, stage, why=None):
         item = self.hosts[host]
@@ -247,6 +233,10 @@ class Campaign:
     def _on_refused(self, entry):
         for host, why in entry["hosts"].items():
             self._move(host, REFUSED, why)
+
+    def _on_spared(self, entry):
+        for host, why in entry["hosts"].items():
+            self._move(host, SPARED, why)
 
     def _on_unreachable(self, entry):
         """The job stays, here and below: the host may answer late."""

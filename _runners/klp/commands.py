@@ -14,7 +14,7 @@ import salt.utils.minions
 import salt.utils.user
 from salt.exceptions import CommandExecutionError, SaltInvocationError
 
-from . import answers, decide, drive, files, hands, schema, show, store, turning
+from . import answers, apart, decide, drive, files, hands, schema, show, store, targets, turning
 from . import planning as plans
 from .outcome import REFUSED, RETCODES, answer, progress
 from .standing import Standing, summary
@@ -87,6 +87,7 @@ class Commands(Standing):
             "asked": asked,
             "members": members,
             "busy": busy,
+            "known": self._known(settings["apart"], {*hosts, *busy} - set(previews)),
             "quarantine": self.store.quarantine() if kind == "patch" else [],
         }
         made = plans.make(facts, settings, time.time())
@@ -97,6 +98,7 @@ class Commands(Standing):
     def _previews(self, reach, settings, hosts, kind):
         """Ask hosts, many at once, what they would get: first whether they answer at all, since some never do."""
         previews, asked, patience = {}, time.time(), settings["presence"]
+        by = "" if settings["apart"] == apart.GROUP else settings["apart"]
         for first in range(0, len(hosts), decide.ASK):
             part = hosts[first : first + decide.ASK]
             progress(f"asking {part[0]} to {part[-1]}: {first + len(part)} of {len(hosts)} hosts")
@@ -104,8 +106,12 @@ class Commands(Standing):
             if settings["sync"] and present:
                 reach.ask(present, "saltutil.sync_all", [], patience["outlook"])
             if present:
-                previews.update(reach.ask(present, PREVIEW, [kind, settings["level"]], patience["outlook"]))
+                previews.update(reach.ask(present, PREVIEW, [kind, settings["level"], by], patience["outlook"]))
         return previews, asked
+
+    def _known(self, name, hosts):
+        """Return what the master knows by itself: by what hosts are kept apart from others."""
+        return {host: targets.kept_apart(self.opts, host, name) for host in hosts} if name else {}
 
     def hands(self, campaign):
         """Return what reaches the hosts."""
@@ -152,6 +158,7 @@ class Commands(Standing):
                 f"{len(both)} hosts of plan {plan['id']} are in a campaign that is not over ({host}: {both[host]}); "
                 f"end that one first (salt-run klp.status {both[host]}), or make a new plan"
             )
+        self._apart(plan, taken)
         if plan["kind"] != "patch":
             return
         banned = {(item["package"], item["edition"]) for item in self.store.quarantine()}
@@ -159,6 +166,20 @@ class Commands(Standing):
         wrong = sorted(banned & brought)
         if wrong:
             raise CommandExecutionError(f"{wrong[0][0]} {wrong[0][1]} has come into quarantine since; make a new plan")
+
+    def _apart(self, plan, taken):
+        """Refuse a plan of which a host is kept apart from one that is in another campaign by now."""
+        name = plan["settings"].get("apart", "")
+        known = self._known(name, taken)
+        others = {host: (known.get(host), one) for host, one in taken.items()}
+        planned = {host: item["apart"] for host, item in plan["hosts"].items()} if name else {}
+        found = apart.left_out(name, planned, {}, others)
+        if found:
+            host = min(found)
+            raise CommandExecutionError(
+                f"{len(found)} hosts of plan {plan['id']} have to wait ({host}: {found[host]}); end that campaign "
+                "first, or make a new plan"
+            )
 
     def resume(self, name, who):
         """Go on with a campaign, or with all that are not over, not paused and driven by nobody."""

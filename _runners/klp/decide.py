@@ -100,6 +100,9 @@ def batch(campaign, wave):
 def _wave(campaign, wave, now, ignored, expired):
     if wave.opened is None:
         return {"do": "open", "wave": wave.number}
+    spared = campaign.apart.spared(wave)
+    if spared:
+        return {"do": "spared", "hosts": spared}
     hosts = _due(campaign, wave, now)
     if hosts and (wave.open_hosts or _left(wave) > len(hosts)):
         return {"do": "check", "wave": wave.number, "hosts": hosts, "last": False}
@@ -170,12 +173,15 @@ def _start(campaign, wave, now, ignored):
     if worn:
         return {"do": "failed", "hosts": worn}
     free = batch(campaign, wave) - wave.counts[states.RUNNING]
-    hosts = _next(wave.queue, min(free, ASK), now, ignored) if _refill(free, batch(campaign, wave)) else []
+    there = campaign.apart.free(wave.queue, now, ignored)
+    hosts = campaign.apart.pick(there, min(free, ASK)) if _refill(free, batch(campaign, wave)) else []
     if hosts:
         return {"do": "ask", "hosts": hosts, "wave": wave.number}
     soon = min((ignored[host] for host in ignored if ignored[host] > now), default=now + NAP)
     if not wave.counts[states.RUNNING] and now >= (campaign.late_until or now + 1):
-        return _give_up(wave)
+        given_up = list(campaign.apart.free(wave.queue, math.inf, {}))
+        if given_up:
+            return {"do": "absent", "hosts": dict.fromkeys(given_up, "it has not come back in time")}
     return wait(min(soon, now + NAP), f"wave {wave.name}")
 
 
@@ -189,26 +195,12 @@ def _refill(free, size):
     return free >= max(1, size // 4)
 
 
-def _next(queue, count, now, ignored):
-    hosts = []
-    for host in queue:
-        if len(hosts) >= count:
-            break
-        if ignored.get(host, 0) <= now:
-            hosts.append(host)
-    return hosts
-
-
 def _worn(campaign, wave):
     """Return the hosts whose run was cut off too often, with the reason."""
     most = campaign.plan["settings"]["limits"]["attempts"]
     step = f"finish it with state.apply klp.{campaign.plan['kind']} on this host"
     why = f"its run was cut off {most} times; when the reason is found, {step}"
     return {host: why for host in wave.cut if campaign.hosts[host].attempt >= most}
-
-
-def _give_up(wave):
-    return {"do": "absent", "hosts": dict.fromkeys(wave.queue, "it has not come back in time")}
 
 
 def start_by(campaign, now):
@@ -292,9 +284,13 @@ def _go_back(campaign, now, ignored):
     """Return the next step of the way back of a wave, ``None`` when all of it is done."""
     if not campaign.back_queue and not campaign.back_counts[states.BACK_RUNNING]:
         return None
+    stays = campaign.apart.stays()
+    if stays:
+        return {"do": "stays", "hosts": stays, "apart": True}
     wave = campaign.waves[campaign.stopped["wave"]]
     free = batch(campaign, wave) - campaign.back_counts[states.BACK_RUNNING]
-    hosts = _next(campaign.back_queue, min(free, ASK), now, ignored) if _refill(free, batch(campaign, wave)) else []
+    there = campaign.apart.returning(now, ignored)
+    hosts = campaign.apart.pick(there, min(free, ASK)) if _refill(free, batch(campaign, wave)) else []
     if hosts and not campaign.paused:
         return {"do": "ask_back", "hosts": hosts}
     soon = min((at for at in ignored.values() if at > now), default=now + NAP)

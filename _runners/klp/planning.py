@@ -13,7 +13,7 @@ import json
 
 from salt.exceptions import CommandExecutionError
 
-from . import answers, files, schema, waves
+from . import answers, apart, files, schema, waves
 
 VERSION = 2  # of a plan; 1 had no soak by host
 KINDS = ("patch", "rollback")
@@ -38,7 +38,8 @@ def make(facts, settings, now):
     facts
         ``{"kind", "master", "hosts" (sorted ids), "answers" ({host: what klp_audit.run_preview says}), "asked"
         (moment), "members" (for each wave a set of hosts, or None), "busy" ({host: id of the campaign that has it}),
-        "quarantine" ([{"package", "edition", "campaign"}])}``.
+        "known" ({host that does not answer, or is in a campaign: by what it is kept apart, or None}), "quarantine"
+        ([{"package", "edition", "campaign"}])}``.
     settings
         as ``schema.settings`` has them.
     now
@@ -46,21 +47,20 @@ def make(facts, settings, now):
 
     Raises CommandExecutionError where the settings do not let a plan be made of that.
     """
-    offers, hosts, left_out, skipped, hooks = {}, {}, {}, {}, {}
-    quarantine = {(item["package"], item["edition"]): item["campaign"] for item in facts["quarantine"]}
-    for host in facts["hosts"]:
-        wrong, found = _judge(host, facts, settings, quarantine, now)
-        for item in found["skipped"] if found else []:
+    offers, hosts, skipped, hooks = {}, {}, {}, {}
+    judged, left_out, unclear = _judged(facts, settings, now)
+    for host, found in judged.items():
+        for item in found["skipped"]:
             lists = (tuple(map(answers.text, item[key])) for key in ("advisories", "packages"))
             skipped.setdefault((answers.text(item["reason"]), *lists, item["more"]), []).append(host)
-        if wrong:
-            left_out[host] = wrong
+        if host in left_out:
             continue
         offer = {key: found[key] for key in ("package", "target", "changes")}
         name = digest(offer)[:LENGTH]
         offers[name] = offer
-        hosts[host] = {key: found[key] for key in ("kernel", "package", "target", "seconds", "note")}
-        hosts[host].update(before=found["live_patch"], offer=name, group=found["group"], **found["more"])
+        hosts[host] = {key: found[key] for key in ("kernel", "package", "target", "seconds", "note", "group")}
+        hosts[host].update(before=found["live_patch"], offer=name, **found["more"])
+        hosts[host]["apart"] = apart.values(settings["apart"], found)
         hooks.setdefault(tuple(tuple(found["hooks"][hook]) for hook in HOOKS), []).append(host)
     _refuse_absent(left_out, settings)
     seed = _seed(facts, hosts)
@@ -77,8 +77,42 @@ def make(facts, settings, now):
         "left_out": left_out,
         "skipped": _skipped(skipped),
         "hooks": _hooks(hooks),
+        "unclear": unclear,
     }
     return identified(plan)
+
+
+def _judged(facts, settings, now):
+    """
+    Return what is known of the hosts.
+
+    Returns ``({host: its preview with a note}, {host that is left out: [kind, reason]}, [hosts that are kept apart from
+    nobody because it is not known from whom])``.
+    """
+    found, left_out, name = {}, {}, settings["apart"]
+    quarantine = {(item["package"], item["edition"]): item["campaign"] for item in facts["quarantine"]}
+    for host in facts["hosts"]:
+        wrong, preview = _judge(host, facts, settings, quarantine, now)
+        if preview:
+            found[host] = preview
+        if wrong:
+            left_out[host] = wrong
+    if not name:
+        return found, left_out, []
+    missing = {host: (_values(host, facts, name), kind) for host, (kind, _) in left_out.items() if kind in MISSING}
+    others = {host: one for host, one in facts["busy"].items() if host not in missing}
+    elsewhere = {host: (_values(host, facts, name), one) for host, one in others.items()}
+    planned = {host: apart.values(name, preview) for host, preview in found.items() if host not in left_out}
+    left_out.update({host: [REFUSED, why] for host, why in apart.left_out(name, planned, missing, elsewhere).items()})
+    return found, left_out, [host for host, (known, _) in {**missing, **elsewhere}.items() if known is None]
+
+
+def _values(host, facts, name):
+    """Return by what a host is kept apart that is left out, as it says itself, or else as the master knows."""
+    try:
+        return apart.values(name, answers.run_preview(host, facts["answers"][host]))
+    except (KeyError, answers.NonsenseError):
+        return facts["known"].get(host)
 
 
 def _seed(facts, hosts):
@@ -180,7 +214,8 @@ def _waves(settings, hosts, members, seed):
         size = waves.batch(spec["batch"], len(part))
         spent = waves.seconds([hosts[host]["seconds"] for host in part], size) if part else 0
         keys = {key: spec[key] for key in ("name", "batch", "soak", "failed", "unreachable")}
-        spent += 60 * max(spec["soak"], default=0) * bool(part)
+        watched = 60 * max(spec["soak"], default=0) * bool(part)
+        spent = max(spent + watched, waves.longest([hosts[host] for host in part], watched))
         found.append(dict(keys, hosts=part, groups=waves.grouped(part, groups), seconds=spent))
     return found
 

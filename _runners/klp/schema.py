@@ -15,6 +15,7 @@ WAVE_KEYS = {"name", "take", "hosts", "target", "batch", "soak", "failed", "unre
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}\Z")
 WAVES = [{"name": "canary", "take": 1}, {"name": "early", "take": "10%"}, {"name": "rest", "take": "rest"}]
 EXPRESSION = re.compile(r"[^\x00-\x1f\x7f]{1,4096}\Z")
+GRAIN = re.compile(r"(?:[A-Za-z0-9_][A-Za-z0-9_.:-]{0,127})?\Z")
 HOST = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:@-]{0,252}\Z")
 
 
@@ -114,6 +115,12 @@ def _hosts_problem(value):
     return f"wanted a list of minion ids, found {show(value)}"
 
 
+def _apart_problem(value):
+    if isinstance(value, str) and GRAIN.match(value):
+        return None
+    return f"wanted the name of a grain, or klp:group, found {show(value)}"
+
+
 def _count_problem(value):
     return None if whole(value) else f"wanted a number of hosts from 0, found {show(value)}"
 
@@ -177,6 +184,13 @@ SCHEMA: dict[str, dict] = {
         "Which hosts a wave takes first: mixed, one of each group (pillar klp:group of the hosts), then of each in "
         "proportion, within a group by a hash of the plan and the id; name, by their ids. A wave with hosts keeps its "
         "list.",
+    ),
+    "apart": own(
+        "",
+        _apart_problem,
+        "grain or klp:group",
+        "Name of a grain, or klp:group: of hosts with the same value one is changed at a time, and the next one only "
+        "after it was found well; if it was not, none. Empty: no such grain.",
     ),
     "batch": own("10%", share_problem, "number or percentage", "How many hosts of a wave are patched at once."),
     "soak": {

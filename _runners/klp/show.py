@@ -24,6 +24,7 @@ TEXTS = {
     "start": "wave {wave}: started {hosts}, job {jid}",
     "absent": "{hosts}: no answer, left out",
     "refused": "{hosts}: refused",
+    "spared": "{hosts}: not started",
     "unreachable": "{hosts}: no answer to the run",
     "silent": "{hosts}: started, and silent for too long; it counts as failed until it answers",
     "spoke": "{hosts}: answers again",
@@ -130,6 +131,7 @@ def plan_text(plan):
         "",
         *table(["wave", "hosts", "at once", "expected", "watched after (min)"], rows),
     ]
+    lines += _apart_lines(plan)
     for wave in plan["waves"]:
         lines += _wave_lines(plan, wave)
     lines += _hooks(plan) + _left_out(plan["left_out"]) + _skipped(plan)
@@ -173,6 +175,20 @@ def _grouped(wave):
     """Return how many hosts of which group a wave has; nothing where no host has a group."""
     known = [f"{group or 'no group'} {number}" for group, number in wave["groups"].items()]
     return f" ({names(known)})" if set(wave["groups"]) - {""} else ""
+
+
+def _apart_lines(plan):
+    """Return which hosts a plan keeps apart, and of which it does not know; nothing where it keeps none apart."""
+    name = plan["settings"].get("apart")
+    if not name:
+        return []
+    values = {host: item["apart"] for host, item in plan["hosts"].items()}
+    many, alone = len(set().union(*values.values())), [host for host in values if not values[host]]
+    kept = f"{len(values) - len(alone)} hosts, {many} values"
+    lines = ["", f"kept apart by {name}, one host of each value at a time: {kept}"]
+    lines += [f"  without {name}, kept apart from nobody: {names(alone)}"] if alone else []
+    lines += [f"  not known of hosts that are not in this plan: {names(plan['unclear'])}"] if plan["unclear"] else []
+    return lines
 
 
 def _left_out(left_out):

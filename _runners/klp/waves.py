@@ -98,6 +98,22 @@ def seconds(durations, at_once):
     return max([*expected, math.ceil(sum(expected) / at_once)]) if expected else 0
 
 
+def longest(hosts, watched):
+    """
+    Return how long hosts of a wave take that are changed one after the other, since they are kept apart.
+
+    hosts
+        list of ``{"seconds", "apart"}``, as a plan has them.
+    watched
+        seconds until a host is known to be well after its run.
+    """
+    spent: collections.Counter = collections.Counter()
+    for item in hosts:
+        for value in item["apart"]:
+            spent[value] += watched + (SECONDS if item["seconds"] is None else item["seconds"])
+    return max(spent.values(), default=0)
+
+
 def allowed(number, percent, total):
     """Return how many of the ``total`` hosts of a wave may fail: of number and percentage the larger one."""
     return max(number, total * percent // 100)

@@ -1,8 +1,10 @@
 # Waves by name and by grain: two hosts that were chosen, then the test systems, then a quarter of all, then the rest,
-# but never the two of a cluster. A wave may do without a soak, and may accept more failures than others.
+# but never the build farm, and of the nodes of a cluster (grain cluster) one at a time. A wave may do without a soak, and
+# may accept more failures than others.
 klp_campaign:
   target: 'G@os_family:Suse and not G@roles:hypervisor'
-  exclude: ['cluster-a*', 'cluster-b*']
+  exclude: ['farm-*']
+  apart: cluster
   waves:
     - name: chosen
       hosts: [mon1.example.com, build7.example.com]

@@ -15,9 +15,10 @@ BASE = {"boot": "boot-1", "log": 100, "tainted": "0"}
 class Book:
     """A campaign over hosts a to h in two waves of four, entry by entry."""
 
-    def __init__(self, names="abcdefgh", editions=None, **klp_campaign):
+    def __init__(self, names="abcdefgh", editions=None, kin=None, **klp_campaign):
         waves = [{"name": "one", "take": 4}, {"name": "two"}]
-        world = World([SimHost(name, edition=(editions or {}).get(name, OLD)) for name in names])
+        editions, kin = editions or {}, kin or {}
+        world = World([SimHost(name, edition=editions.get(name, OLD), apart=kin.get(name, ())) for name in names])
         settings = {"waves": waves, "batch": 2, "soak": {"minutes": [1, 5]}, **klp_campaign}
         self.plan = campaign.plan(world, **settings)
         self.found = states.Campaign(self.plan)

@@ -21,7 +21,7 @@ def settings(**klp_campaign):
     return found
 
 
-def plan(world, kind="patch", banned=(), busy=None, members=None, **klp_campaign):
+def plan(world, kind="patch", banned=(), busy=None, members=None, known=None, **klp_campaign):
     """Return the plan of a campaign over all hosts of a world, by their names if ``order`` is not given."""
     found = settings(**{"order": "name", **klp_campaign})
     names = sorted(world.hosts)
@@ -33,6 +33,7 @@ def plan(world, kind="patch", banned=(), busy=None, members=None, **klp_campaign
         "asked": world.time,
         "members": members or [set(wave["hosts"]) or None for wave in found["waves"]],
         "busy": busy or {},
+        "known": known or {},
         "quarantine": list(banned),
     }
     return planning.make(facts, found, world.time)

@@ -11,6 +11,7 @@ import math
 import zoneinfo
 from typing import Any
 
+from tests.simulation.kin import Kin
 from tests.simulation.world import NEW, PACKAGE, ill
 
 ZONES = {
@@ -21,7 +22,7 @@ ZONES = {
     "Pacific/Apia": 2011,
 }
 DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
-ENDS = ("verified", "failed", "refused", "unreachable", "absent")
+ENDS = ("verified", "failed", "refused", "unreachable", "absent", "spared")
 
 
 def _clock(text):
@@ -88,6 +89,7 @@ class Watcher:
         self.looks: dict = {host: [] for host in self.stage}  # when it was looked at
         self.since: dict = {}  # when it was verified
         self.boots: dict = {}  # boot id when it was asked before its first run
+        self.kin = Kin(self)  # those that are kept apart
         self.last = False  # whether all hosts were looked at a last time
 
     def __call__(self, entry):
@@ -128,6 +130,7 @@ class Watcher:
         running = {host for host in self.waves[self.wave] if self.stage[host] == "running"}
         assert not self.silent & running or self.failed(self.wave)[0] + len(self.silent & running) <= 0
         assert entry["at"] <= entry["by"] <= entry["at"] + self.plan["settings"]["limits"]["start_within"]
+        self.kin.start(hosts)
         for host in hosts:
             assert host in self.free, f"{host} is started again, and its run was not cut off"
             assert not self.world.hosts[host].job, f"{host} is started while its run is alive"
@@ -139,6 +142,12 @@ class Watcher:
         running = {host for host in self.waves[self.wave] if self.stage[host] == "running"}
         assert len(running) <= most(self.spec("batch"), total), "more hosts run than the batch has"
         assert len({self.plan["hosts"][host]["offer"] for host in hosts}) == 1
+
+    def _spared(self, entry):
+        for host in entry["hosts"]:
+            assert self.stage[host] in ("waiting", "ready") and host not in self.touched
+        self.kin.spared(entry["hosts"])
+        self._set(entry["hosts"], "spared")
 
     def _lost(self, entry):
         if entry["what"] == "lost" and self.plan["settings"]["on_restart"] == "fail":
@@ -290,6 +299,7 @@ class Watcher:
     def _back(self, entry):
         assert not self.paused, "a host goes back while the campaign is paused"
         assert not self.gone, "a host goes back after the campaign was aborted"
+        self.kin.back(entry["hosts"])
         for host in entry["hosts"]:
             assert self.back[host] == "waiting" and not self.world.hosts[host].job
             self.back[host] = "running"
@@ -301,9 +311,11 @@ class Watcher:
         self.back.update(dict.fromkeys(entry["hosts"], "waiting"))
 
     def _returned(self, entry):
+        self.kin.stays(entry)
         self.back.update({host: "stays" if why else "back" for host, why in entry["hosts"].items()})
 
     def _stays(self, entry):
+        self.kin.stays(entry)
         self.back.update(dict.fromkeys(entry["hosts"], "stays"))
 
     def _pause(self, entry):

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from _runners.klp import campaign as states
 from _runners.klp import decide, drive, journal, turning
 from tests.simulation import campaign
 from tests.simulation.oracle import CHANGES, Watcher, alone
@@ -91,9 +92,14 @@ def some_case(dice):
     share, pace = dice.choice([0, 0.05, 0.15, 0.4]), dice.choice([[60.0], [5.0, 61.0, 300.0], [60.0, 300.0, 4000.0]])
     faults = [dice.choice(FAULTS) if dice.random() < share else {} for _ in names]
     hosts = {name: (dice.choice(pace), fault) for name, fault in zip(names, faults, strict=True)}
+    clusters, many = [f"c{number}" for number in range(dice.choice([1, 3, 20]))], dice.choice([[1], [1], [0, 1, 2]])
+    for name, (seconds, fault) in hosts.items():
+        more = {"group": dice.choice([None, "db", "web"]), "apart": dice.choices(clusters, k=dice.choice(many))}
+        hosts[name] = (seconds, {**fault, **more})
     chosen = {
         "waves": some_waves(dice, names),
         "order": dice.choice(["mixed", "mixed", "name"]),
+        "apart": dice.choice(["", "", "cluster", "cluster", "klp:group"]),
         "batch": dice.choice(SHARES),
         "soak": {"minutes": dice.choice(SOAKS), "services": dice.choice([[], ["sshd"]])},
         "on_failure": dice.choice(["stop", "rollback", "rollback"]),
@@ -187,6 +193,17 @@ def play(case):
     return world, made, found, there.watch, entries, quarantine
 
 
+def follows(made, entries):
+    """What a campaign knows of hosts that are kept apart is after each entry what it would be if it was begun there."""
+    found = states.Campaign(made)
+    for entry in entries if made["settings"]["apart"] else []:
+        found.apply(entry)
+        marks = {host: found.apart._state(host) for host in found.apart.values}
+        assert {host: mark for host, mark in marks.items() if mark} == {
+            host: mark for host, mark in found.apart.marks.items() if mark
+        }, entry
+
+
 def judge(case):
     """Play a campaign and look at all that is left of it."""
     world, made, found, watch, entries, quarantine = play(case)
@@ -194,6 +211,7 @@ def judge(case):
     assert entries == watch.entries and found.result == watch.over
     assert {host: item.stage for host, item in found.hosts.items()} == watch.stage
     assert {host: item.attempt for host, item in found.hosts.items()} == watch.starts
+    follows(made, entries)
     for wave in found.waves:
         there = collections.Counter(item.stage for item in found.hosts.values() if item.wave == wave.number)
         assert +wave.counts == there

@@ -36,13 +36,13 @@ class SimHost:
     """One host: what is on it, what it does, and what goes wrong with it."""
 
     __slots__ = (
-        "backups", "before", "boot", "clashes", "down_until", "drained", "edition", "errors", "faults", "group", "held",
-        "hooks", "job", "log", "name", "other_until", "patched", "runs", "seconds", "started", "transactions",
-        "updated",
+        "apart", "backups", "before", "boot", "clashes", "down_until", "drained", "edition", "errors", "faults",
+        "group", "held", "hooks", "job", "log", "name", "other_until", "patched", "runs", "seconds", "started",
+        "transactions", "updated",
     )  # fmt: skip
 
-    def __init__(self, name, seconds=60.0, edition=OLD, group=None, **faults):
-        self.group = group
+    def __init__(self, name, seconds=60.0, edition=OLD, group=None, apart=(), **faults):
+        self.group, self.apart = group, list(apart)
         self.hooks, self.drained = faults.pop("hooks", False), None  # since when its hook after is due
         self.name, self.seconds, self.edition, self.before = name, seconds, edition, edition
         self.faults: dict[str, Any] = faults
@@ -332,4 +332,5 @@ def run_preview(world, host):
     """Return what klp_audit.run_preview of a simulated host says."""
     changes = {"curl": "8.0-1", PACKAGE: NEW} if host.edition != NEW else {}
     said = state_summary(world, host)
-    return dict(said, changes=changes, target=NEW, skipped=[], refusals=[], seconds=int(host.seconds), group=host.group)
+    more = {"group": host.group, "apart": host.apart, "seconds": int(host.seconds)}
+    return dict(said, changes=changes, target=NEW, skipped=[], refusals=[], **more)

@@ -22,7 +22,7 @@ def answer(name="h1", **more):
     return dict(run_preview(world, world.hosts[name]), **more)
 
 
-def make(said, kind="patch", names=None, busy=None, banned=(), now=START, members=None, **klp_campaign):
+def make(said, kind="patch", names=None, busy=None, banned=(), now=START, members=None, known=None, **klp_campaign):
     """Return the plan over hosts that said this."""
     settings = campaign.settings(**{"waves": [{"name": "all"}], "order": "name", **klp_campaign})
     facts = {
@@ -33,6 +33,7 @@ def make(said, kind="patch", names=None, busy=None, banned=(), now=START, member
         "asked": START,
         "members": members or [None] * len(settings["waves"]),
         "busy": busy or {},
+        "known": known or {},
         "quarantine": list(banned),
     }
     return planning.make(facts, settings, now)
@@ -62,6 +63,7 @@ def test_a_plan_says_what_each_host_gets():
         "before": OLD,
         "offer": found["hosts"]["h1"]["offer"],
         "group": None,
+        "apart": [],
     }
     offers = [found["offers"][found["hosts"][name]["offer"]] for name in ("h1", "h2")]
     assert offers[0] == {"package": PACKAGE, "target": NEW, "changes": {"curl": "8.0-1", PACKAGE: NEW}}

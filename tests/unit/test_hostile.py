@@ -25,6 +25,7 @@ def planned(answer):
         "asked": WORLD.time,
         "members": [None],
         "busy": {},
+        "known": {},
         "quarantine": [],
     }
     return planning.make(facts, settings, WORLD.time + 1)

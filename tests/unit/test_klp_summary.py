@@ -233,7 +233,8 @@ def _more(minion):
 
 
 DISABLED = "live patching is not enabled, missing or not locked: {}; run state.apply klp on this host first"
-NOTHING: dict = {"changes": {}, "target": ONE, "skipped": [], "refusals": [], "seconds": None, "group": None}
+NOTHING: dict = {"changes": {}, "target": ONE, "skipped": [], "refusals": [], "seconds": None}
+NOTHING.update(group=None, apart=[])
 
 
 def refusal(*sentences):
@@ -255,12 +256,8 @@ def test_what_is_pending_is_what_would_change(host):
         "refusals": [],
         "seconds": 60,
         "group": None,
+        "apart": [],
     }
-
-
-def test_the_group_of_the_host_is_told(host):
-    host.pillar["klp"]["group"] = "db"
-    assert preview(host)["group"] == "db"
 
 
 def test_what_a_run_leaves_out_is_told_by_reason(host):
