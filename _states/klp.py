@@ -110,7 +110,8 @@ def _unshown(host):
     if not host.settings["campaign"]["shown"]:
         return None
     changes = klp_updates.changes(klp_updates.plan(host, level=host.settings["level"]))
-    return klp_campaign.unshown(host, {key: change["new"] for key, change in changes.items() if change["new"]})
+    pending = {key: change["new"] for key, change in changes.items() if change["new"]}
+    return klp_campaign.unshown(host, pending, whole=True)
 
 
 def enabled(name, level="latest"):

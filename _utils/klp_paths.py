@@ -5,6 +5,7 @@ Where things are on a host: each path of salt-klp stands here and nowhere else.
 # What salt-klp keeps, readable by root only.
 RECORDS = "/var/lib/salt-klp"
 CACHE = "/var/cache/salt-klp"
+SHOWN = "/var/cache/salt-klp/shown"
 RUN = "/run/salt-klp"
 RPMDB_COPY = "/var/lib/salt-klp/rpmdb"
 

@@ -32,17 +32,33 @@ def defaults(schema=None):
     }
 
 
-def check(pillar):
+def check(pillar, name=None):
     """
     Compare what stands below the pillar key ``klp`` (anything at all) with the schema.
+
+    name
+        id of the host: what a campaign says of it goes over what its pillar says.
 
     Returns ``(settings, problems)``: complete settings (a wrong value is replaced by its default) and a list of one
     sentence for each wrong key or value. The settings may be used only if there are no problems.
     """
     found, problems = compare({} if pillar is None else pillar, SCHEMA, "klp")
     if not problems:
-        problems = _combinations(found)
+        problems = _combinations(found) + _campaign(found, name)
     return found, problems
+
+
+def _campaign(found, name):
+    """Let the levels that a campaign has for a host be its own; return what is wrong with them."""
+    problems = []
+    for key, group, word in (("level", found, "latest"), ("rollback", found["rollback"], "previous")):
+        level = found["campaign"][key].get(name)
+        problem = level_problem(level, word) if level is not None else None
+        if problem:
+            problems.append(f"pillar klp:campaign:{key}:{_plain(name)}: {problem}")
+        elif level is not None:
+            group["level"] = level
+    return problems
 
 
 def settings(pillar):

@@ -327,7 +327,12 @@ SCHEMA = {
         "What a campaign of the master tells one run; nothing for a pillar file.",
         {
             "start_by": _int(0, 0, 2**40, "seconds since 1970", "Refuse to begin after this moment; 0: at any time."),
-            "shown": _map("word", "Packages and editions of the plan, nothing else may be pending; empty: no check."),
+            "shown": _map(
+                "word",
+                "SHA-256 of what the plan has shown, by id of the host: nothing else may be pending; empty: no check.",
+            ),
+            "level": _map("word", "The level of klp.patch, by the id of the host; goes over klp:level."),
+            "rollback": _map("word", "The level of klp.rollback, by the id of the host; goes over klp:rollback:level."),
         },
     ),
     "verify": _keys(

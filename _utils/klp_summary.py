@@ -6,6 +6,7 @@ import time
 
 from salt.exceptions import CommandExecutionError, SaltInvocationError
 
+import klp_campaign
 import klp_health
 import klp_hold
 import klp_hooks
@@ -58,7 +59,11 @@ def state_summary(host, run="", services=None, application=False):
 
 
 def run_preview(host, kind="patch", level="previous", apart=""):
-    """Return how this host stands and what a run would change; refreshes the repositories, changes nothing else."""
+    """
+    Return how this host stands and what a run would change; refreshes the repositories, changes nothing else.
+
+    What it says is remembered, since a run of the campaign has to keep to it.
+    """
     if kind not in ("patch", "rollback"):
         raise SaltInvocationError(f"kind: wanted patch or rollback, found {kind!r}")
     more = {"changes": {}, "target": None, "skipped": [], "refusals": [], "seconds": klp_runs.duration()}
@@ -122,6 +127,7 @@ def _patch(host, answer):
     answer["changes"] = {name: change["new"] for name, change in changes.items() if change["new"]}
     answer["target"] = answer["changes"].get(answer["package"], answer["live_patch"])
     answer["skipped"] = skipped(plan["skipped"])
+    klp_campaign.remember(answer["changes"] or {answer["package"]: answer["target"] or "none"})
     gone = klp_retracted.of(host, answer["target"]) if answer["target"] else {"retracted": None}
     if gone["retracted"]:
         said = klp_retracted.withdrawn(answer["target"], gone["advisories"])

@@ -167,8 +167,7 @@ def _start(campaign, wave, now, ignored):
     if stale:
         return {"do": "waiting", "hosts": stale}
     if wave.ready:
-        hosts = _alike(campaign.plan["hosts"], list(wave.ready))
-        return {"do": "start", "wave": wave.number, "hosts": hosts, "by": start_by(campaign, now)}
+        return {"do": "start", "wave": wave.number, "hosts": list(wave.ready), "by": start_by(campaign, now)}
     worn = _worn(campaign, wave)
     if worn:
         return {"do": "failed", "hosts": worn}
@@ -183,11 +182,6 @@ def _start(campaign, wave, now, ignored):
         if given_up:
             return {"do": "absent", "hosts": dict.fromkeys(given_up, "it has not come back in time")}
     return wait(min(soon, now + NAP), f"wave {wave.name}")
-
-
-def _alike(planned, hosts):
-    """Return those of the hosts that get the same as the first one: one job can say one thing only."""
-    return [host for host in hosts if planned[host]["offer"] == planned[hosts[0]]["offer"]]
 
 
 def _refill(free, size):

@@ -48,7 +48,7 @@ class Base:
         for host in hosts:  # what was known of an earlier job of theirs
             self.misses.pop(host, None)
             self.alive.discard(host)
-        pillar = plans.pillar(self.plan, hosts[0], self.plan["id"], by, back)
+        pillar = plans.pillar(self.plan, hosts, self.plan["id"], by, back)
         self.hands.send(jid, hosts, "state.apply", [sls], {"pillar": {"klp": pillar}})
 
     def _ask(self, hosts, well=False):

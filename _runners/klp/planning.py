@@ -235,12 +235,12 @@ def check(plan, name):
     return plan
 
 
-def pillar(plan, host, run, start_by, back=False):
+def pillar(plan, hosts, run, start_by, back=False):
     """
-    Return what the pillar key ``klp`` of a run on a host is given beside its own.
+    Return what the pillar key ``klp`` of a run is given beside that of each host.
 
-    host
-        one of the hosts that get the same.
+    hosts
+        those of one job, whatever each of them gets; the job has an entry for each.
     run
         id of the campaign.
     start_by
@@ -248,17 +248,23 @@ def pillar(plan, host, run, start_by, back=False):
     back
         whether the host goes back to what it had before.
     """
-    planned, settings = plan["hosts"][host], plan["settings"]
-    campaign = {"start_by": start_by}
+    campaign: dict = {"start_by": start_by}
     if back or plan["kind"] == "rollback":
-        level = planned["before"] if back else planned["target"]
-        return {"run": run, "rollback": {"level": level}, "campaign": campaign}
-    if settings["drift"] == "refuse":
-        # An empty one would allow everything: where nothing was shown, what is there already may be there.
-        unchanged = {planned["package"]: planned["target"] or "none"}
-        campaign["shown"] = plan["offers"][planned["offer"]]["changes"] or unchanged
-    level = {"level": planned["target"]} if planned["target"] else {}
-    return {"run": run, "campaign": campaign, **level}
+        key = "before" if back else "target"
+        campaign["rollback"] = {host: plan["hosts"][host][key] for host in hosts}
+        return {"run": run, "campaign": campaign}
+    if plan["settings"]["drift"] == "refuse":
+        campaign["shown"] = {host: digest(shown(plan, host)) for host in hosts}
+    levels = {host: plan["hosts"][host]["target"] for host in hosts}
+    campaign["level"] = {host: level for host, level in levels.items() if level}
+    return {"run": run, "campaign": campaign}
+
+
+def shown(plan, host):
+    """Return the packages that a run on a host may install, ``{name: edition}``."""
+    planned = plan["hosts"][host]
+    # Where nothing was shown, what is there already may be there.
+    return plan["offers"][planned["offer"]]["changes"] or {planned["package"]: planned["target"] or "none"}
 
 
 def host_ids(found):

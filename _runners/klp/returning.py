@@ -4,8 +4,6 @@ When a gate has failed: the quarantine, and the way back.
 
 from __future__ import annotations
 
-import collections
-
 from . import answers
 from .driving import SLS, Base
 
@@ -18,27 +16,27 @@ class Returning(Base):
         self._write("quarantine", **todo)
 
     def _do_ask_back(self, todo):
-        got, stays, go = self._ask(todo["hosts"]), {}, collections.defaultdict(list)
+        got, stays, go = self._ask(todo["hosts"]), {}, []
         for host in todo["hosts"]:
-            what, value = self._back(host, got.get(host))
+            what, why = self._back(host, got.get(host))
             if what == "later":
                 self.ignored[host] = self.hands.now() + self.limits["look"]
             elif what == "stays":
-                stays[host] = value
+                stays[host] = why
             else:
-                go[value].append(host)
+                go.append(host)
         if stays:
             self._write("stays", hosts=stays)
         with self.store.gate(self.plan["id"]):
             self._wish()
-            for hosts in [] if self.campaign.paused or self.campaign.aborted else go.values():
+            if go and not self.campaign.paused and not self.campaign.aborted:
                 jid, by = self.hands.new_jid(), int(self.hands.now() + self.limits["start_within"])
-                self._write("back", jid=jid, hosts=hosts, by=by)
-                self._send(jid, SLS["rollback"], hosts, by, back=True)
+                self._write("back", jid=jid, hosts=go, by=by)
+                self._send(jid, SLS["rollback"], go, by, back=True)
 
     def _back(self, host, got):
-        """Return whether a host goes back: ``(stays, why)``, ``(later, None)`` or ``(goes, to which live patch)``."""
-        planned, waited = self.plan["hosts"][host], self.hands.now() - self.campaign.stopped["at"]
+        """Return whether a host goes back to what the plan has as ``before``: ``(stays, later or goes, why)``."""
+        waited = self.hands.now() - self.campaign.stopped["at"]
         if got is None or (not isinstance(got, answers.NonsenseError) and got["busy"]):
             if waited <= self.limits["host_timeout"]:
                 return "later", None
@@ -46,6 +44,6 @@ class Returning(Base):
         if isinstance(got, answers.NonsenseError):
             return "stays", str(got)
         begun = self.campaign.hosts[host].backs  # then it is begun again, and verified, even if it has gone back
-        if got["live_patch"] != planned["target"] and not got["unfinished"] and not begun:
+        if got["live_patch"] != self.plan["hosts"][host]["target"] and not got["unfinished"] and not begun:
             return "stays", None
-        return "goes", planned["before"]
+        return "goes", None

@@ -7,6 +7,7 @@ import time
 
 import pytest
 
+from klp_campaign import digest
 from tests.functional.conftest import (
     ADVISORY,
     BACKUP,
@@ -78,7 +79,7 @@ def test_what_was_shown_is_installed_although_the_mirror_moves_during_the_backup
     shown = one.salt_call("klp_audit.run_preview").data
     assert (shown["changes"], shown["target"], shown["refusals"]) == (plan, THIRD, [])
     before = one.packages()
-    campaign = {"start_by": int(time.time()) + 300, "shown": plan}
+    campaign = {"start_by": int(time.time()) + 300, "shown": {one.name: digest(plan)}}
     answer = apply(one, "klp.patch", pillar=settings(run="campaign", campaign=campaign))
     assert (answer.rc, answer.failed) == (0, {})
     assert difference(before, one.packages()) == plan

@@ -1,11 +1,13 @@
 """What a campaign asks a host, against what the host then does: how it stands, what it would get, what it refuses."""
 
+import json
 import os
 import re
 import time
 
 import pytest
 
+from klp_campaign import digest
 from tests.functional.conftest import FIRST, LOADED, LOCKS, LP, SECOND, THIRD, TOOLS, apply, settings, snapshot, volumes
 from tests.functional.gate import HOOK, close_gate, kill, open_gate, pid_of, start, stop_in, wait_at_gate
 from tests.functional.refusal import causes, refused
@@ -41,10 +43,16 @@ def offer(changes, target, *refusals):
     return {"changes": changes, "target": target, "refusals": list(refusals)}
 
 
-def campaign(shown=None, within=300, **klp):
-    """Return the pillar that a campaign sends with a run."""
-    keys = {"start_by": int(time.time()) + within, **({"shown": shown} if shown else {})}
-    return settings(run=RUN, campaign=keys, **klp)
+def campaign(host, shown, within=300, **klp):
+    """Return the pillar that a campaign sends with a run, the same to all hosts."""
+    job = {"start_by": int(time.time()) + within, "shown": {host.name: digest(shown), "another": digest({})}}
+    job["level"] = {host.name: THIRD, "another": FIRST}
+    return settings(run=RUN, campaign=job, **klp)
+
+
+def known(host, packages):
+    """Let a host know a plan, as it does after a preview."""
+    host.write(f"/var/cache/salt-klp/shown/{digest(packages)}.json", json.dumps(packages))
 
 
 @pytest.fixture
@@ -89,7 +97,7 @@ def test_a_host_says_how_it_stands_without_zypper(sles, golden, edition, missing
 def test_what_was_shown_is_what_changes(locked):
     before = locked.packages()
     assert preview(locked) == offer(PLAN, THIRD)
-    answer = apply(locked, "klp.patch", pillar=campaign(PLAN))
+    answer = apply(locked, "klp.patch", pillar=campaign(locked, PLAN))
     assert (answer.rc, answer.failed) == (0, {})
     assert difference(before, locked.packages()) == PLAN
     after = ask(locked, "run_preview")
@@ -100,27 +108,39 @@ def test_what_was_shown_is_what_changes(locked):
     assert run["backup"] == volumes(locked)[0][0]
     assert after["seconds"] == run["finished"] - run["opened"] < 60
     before = locked.packages()
-    assert apply(locked, "klp.patch", pillar=campaign(PLAN)).changes == {}
+    assert apply(locked, "klp.patch", pillar=campaign(locked, PLAN)).changes == {}
     assert locked.packages() == before
 
 
 @pytest.mark.parametrize("lacks", ["curl", LP])
 def test_what_was_not_shown_is_refused_before_anything_changes(locked, lacks):
     shown = {name: edition for name, edition in PLAN.items() if name != lacks}
+    known(locked, shown)
     news = f"pending here, but not in the plan that was shown: {lacks} {PLAN[lacks]}; make a new plan"
-    refused(locked, "klp.patch", {"klp-repositories": news}, pillar=campaign(shown))
+    refused(locked, "klp.patch", {"klp-repositories": news}, pillar=campaign(locked, shown))
+
+
+def test_what_a_host_does_not_know_any_more_is_kept_to_as_a_whole(locked):
+    news = "this host does not know what the plan has shown, but it was something else than"
+    pending = [f"{name} {edition}" for name, edition in sorted(PLAN.items())]
+    names = ", ".join([*pending[:5], f"{len(pending) - 5} more"])
+    pillar = campaign(locked, {**PLAN, "vim": "9-1"})
+    said = f"{news} {names}, which is pending here; make a new plan"
+    refused(locked, "klp.patch", {"klp-repositories": said}, pillar=pillar)
 
 
 def test_another_edition_than_the_one_shown_is_refused(locked):
+    shown = {**PLAN, "libz1": "1.2.13-1"}
+    known(locked, shown)
     news = f"pending here, but not in the plan that was shown: libz1 {PLAN['libz1']}; make a new plan"
-    refused(locked, "klp.patch", {"klp-repositories": news}, pillar=campaign({**PLAN, "libz1": "1.2.13-1"}))
+    refused(locked, "klp.patch", {"klp-repositories": news}, pillar=campaign(locked, shown))
 
 
 @pytest.mark.parametrize("sls", ["klp.patch", "klp.rollback"])
 def test_a_run_that_comes_too_late_is_refused_before_anything_changes(locked, sls):
     locked.salt.sync()
     before = snapshot(locked)
-    answer = apply(locked, sls, pillar=campaign(PLAN, within=-90))
+    answer = apply(locked, sls, pillar=campaign(locked, PLAN, within=-90))
     (ident, text), *others = causes(answer).items()
     assert (ident, others) == ("klp-ready", [])
     late = re.fullmatch(
@@ -135,7 +155,7 @@ def test_a_run_that_comes_too_late_is_refused_before_anything_changes(locked, sl
 
 def test_an_interrupted_run_goes_on_with_the_same_plan(locked):
     """Of the live patch half is in by then, and nothing yet of what comes after it: the preview shows all of it."""
-    locked.salt.pillar(campaign(PLAN, zypper={"lock_timeout": 120}))
+    locked.salt.pillar(campaign(locked, PLAN, zypper={"lock_timeout": 120}))
     close_gate(locked)
     stop_in(locked, HOOK)
     run = start(locked)
@@ -161,7 +181,7 @@ def test_a_way_back_changes_what_was_foretold(sles):
     assert preview(one, "rollback") == offer({LP: SECOND}, SECOND)
     assert preview(one, kind="rollback", level=1) == offer({LP: FIRST}, FIRST)
     assert preview(one, "rollback", THIRD) == offer({LP: THIRD}, THIRD)  # to be held there
-    assert apply(one, "klp.rollback", pillar=campaign(rollback={"level": SECOND})).failed == {}
+    assert apply(one, "klp.rollback", pillar=settings(run=RUN, campaign={"rollback": {one.name: SECOND}})).failed == {}
     assert difference(before, one.packages()) == {LP: SECOND}
     assert preview(one, "rollback") == offer({}, SECOND)
     assert ask(one, "state_summary")["held"] == SECOND

@@ -160,6 +160,7 @@ class World:
 
     def _receive(self, host, jid, sls, kwarg):
         klp = kwarg["pillar"]["klp"]
+        assert host.name in klp["campaign"].get("shown", host.name), "a host that is not named refuses"
         if host.faults.get("conflicts"):
             host.faults["conflicts"] -= 1
             host.other_until = self.time + 60
@@ -216,9 +217,10 @@ class World:
             host.transactions.append("curl")
 
     def _live_patch(self, host, klp):
-        if host.edition != klp["level"]:
-            host.edition = klp["level"]
-            host.transactions.append(klp["level"])
+        level = klp["campaign"]["level"][host.name]
+        if host.edition != level:
+            host.edition = level
+            host.transactions.append(level)
             host.patched = self.time
         if host.faults.get("panics"):
             host.boot = "boot-2"
@@ -230,7 +232,7 @@ class World:
         pass
 
     def _go_back(self, host, klp):
-        level = klp["rollback"]["level"]
+        level = klp["campaign"]["rollback"][host.name]
         if host.edition != level:
             self._drain(host)
             host.edition = level

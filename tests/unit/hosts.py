@@ -5,6 +5,7 @@ import fcntl
 import json
 import os
 
+import klp_campaign
 import klp_paths
 import klp_runlock
 from tests.unit.conftest import LP
@@ -137,6 +138,14 @@ def record(name):
         return None
     with open(path, encoding="utf-8") as handle:
         return json.load(handle)
+
+
+def shows(minion, packages, known=True):
+    """Let the plan of a campaign show these packages, which the host has said itself where they are ``known``."""
+    shown = {minion.host.id: klp_campaign.digest(packages), "another": "0" * 64}
+    minion.pillar["klp"] = {"campaign": {"shown": shown}}
+    if known:
+        klp_campaign.remember(packages)
 
 
 def remembers(minion, name, value):

@@ -8,8 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from salt.exceptions import CommandExecutionError
 
+import klp_campaign
 import klp_pillar
 from _runners.klp import planning, show
+from _runners.klp.planning import digest
 from tests.simulation import campaign
 from tests.simulation.world import KERNEL, NEW, OLD, PACKAGE, START, SimHost, World, run_preview
 
@@ -131,10 +133,9 @@ def test_what_is_in_quarantine_is_kept_away_and_the_rest_is_brought():
         f"live patch {NEW} is in quarantine"
     )
     assert found["offers"][item["offer"]]["changes"] == {"curl": "8.0-1"}
-    assert planning.pillar(found, "h1", "run", 5) == {
+    assert planning.pillar(found, ["h1"], "run", 5) == {
         "run": "run",
-        "level": OLD,
-        "campaign": {"start_by": 5, "shown": {"curl": "8.0-1"}},
+        "campaign": {"start_by": 5, "level": {"h1": OLD}, "shown": {"h1": digest({"curl": "8.0-1"})}},
     }
 
 
@@ -155,44 +156,67 @@ def test_a_host_that_has_it_already_is_not_touched_by_quarantine():
 def test_quarantine_does_not_keep_anybody_from_going_back():
     found = make({"h1": answer(live_patch="4-1", target=NEW, changes={PACKAGE: NEW})}, "rollback", banned=[HELD])
     assert found["hosts"]["h1"]["target"] == NEW
-    assert planning.pillar(found, "h1", "run", 5) == {
+    assert planning.pillar(found, ["h1"], "run", 5) == {
         "run": "run",
-        "rollback": {"level": NEW},
-        "campaign": {"start_by": 5},
+        "campaign": {"start_by": 5, "rollback": {"h1": NEW}},
     }
 
 
 def test_a_live_patch_that_was_left_half_way_is_finished_and_nothing_else_comes_with_it():
     found = make({"h1": answer(changes={}, unfinished=True, target=OLD)})
-    shown = planning.pillar(found, "h1", "run", 5)["campaign"]["shown"]
-    assert shown == {PACKAGE: OLD}, "an empty one would let everything be installed that was never shown"
+    shown = planning.pillar(found, ["h1"], "run", 5)["campaign"]["shown"]
+    assert shown == {"h1": digest({PACKAGE: OLD})}, "an empty one would let everything be installed"
     nothing = make({"h1": answer(changes={}, unfinished=True, target=None, live_patch=None)})
-    assert planning.pillar(nothing, "h1", "run", 5) == {
+    assert planning.pillar(nothing, ["h1"], "run", 5) == {
         "run": "run",
-        "campaign": {"start_by": 5, "shown": {PACKAGE: "none"}},
+        "campaign": {"start_by": 5, "level": {}, "shown": {"h1": digest({PACKAGE: "none"})}},
     }
 
 
 def test_a_host_may_get_something_else_only_if_the_pillar_says_so():
     said = {"h1": answer()}
-    assert planning.pillar(make(said), "h1", "run", 5) == {
+    assert planning.pillar(make(said), ["h1"], "run", 5) == {
         "run": "run",
-        "level": NEW,
-        "campaign": {"start_by": 5, "shown": {"curl": "8.0-1", PACKAGE: NEW}},
+        "campaign": {
+            "start_by": 5,
+            "level": {"h1": NEW},
+            "shown": {"h1": digest({PACKAGE: NEW, "curl": "8.0-1"})},
+        },
     }
-    assert planning.pillar(make(said, drift="follow"), "h1", "run", 5) == {
+    assert planning.pillar(make(said, drift="follow"), ["h1"], "run", 5) == {
         "run": "run",
-        "level": NEW,
-        "campaign": {"start_by": 5},
+        "campaign": {"start_by": 5, "level": {"h1": NEW}},
     }
 
 
 def test_the_way_back_leads_to_what_the_host_had():
-    assert planning.pillar(make({"h1": answer()}), "h1", "run", 5, back=True) == {
+    assert planning.pillar(make({"h1": answer()}), ["h1"], "run", 5, back=True) == {
         "run": "run",
-        "rollback": {"level": OLD},
-        "campaign": {"start_by": 5},
+        "campaign": {"start_by": 5, "rollback": {"h1": OLD}},
     }
+
+
+def test_one_job_tells_each_host_what_it_may_do_and_no_other_one():
+    found = make({"h1": answer(), "h2": answer("h2", changes={"vim": "9-1"}, target=OLD)})
+    hosts = sorted(found["hosts"])
+    job = planning.pillar(found, hosts, "run", 5)["campaign"]
+    assert job["level"] == {"h1": NEW, "h2": OLD}
+    assert job["shown"] == {"h1": digest({"curl": "8.0-1", PACKAGE: NEW}), "h2": digest({"vim": "9-1"})}
+    own, problems = klp_pillar.check({"campaign": job}, "h2")
+    assert (own["level"], problems) == (OLD, [])
+
+
+def test_the_size_of_a_job_does_not_depend_on_what_hosts_get():
+    """A job that named the packages of 500 hosts would be larger than a minion takes."""
+    updates = {f"package-{number}": f"{number}-1" for number in range(1000)}
+    few, many = (make({"h1": answer(changes=changes)}) for changes in ({"curl": "1-1"}, updates))
+    small, large = (len(json.dumps(planning.pillar(one, ["h1"], "run", 5))) for one in (few, many))
+    assert small == large < 250
+
+
+def test_the_digest_is_the_same_on_master_and_host():
+    packages = {"zlib": "1-1", "caf\u00e9": "1~2-1", 'a"b': "2-2"}
+    assert planning.digest(packages) == klp_campaign.digest(dict(reversed(packages.items())))
 
 
 def test_the_pillar_of_a_run_is_one_that_hosts_accept():
@@ -200,7 +224,7 @@ def test_the_pillar_of_a_run_is_one_that_hosts_accept():
     for kind in planning.KINDS:
         found = make({"h1": answer()}, kind)
         for back in (False, True):
-            assert check(planning.pillar(found, "h1", found["id"], int(START), back))[1] == []
+            assert check(planning.pillar(found, ["h1"], found["id"], int(START), back))[1] == []
 
 
 def test_absent_hosts_may_be_a_reason_for_no_plan():

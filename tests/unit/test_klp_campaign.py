@@ -1,5 +1,7 @@
 """What a campaign tells a run: when it is too late, what was not shown, and what a host remembers of runs."""
 
+import os
+
 import pytest
 from salt.exceptions import CommandExecutionError, SaltInvocationError
 
@@ -8,7 +10,7 @@ import klp_paths
 import klp_preflight
 import klp_runs
 import klp_updates
-from tests.unit.hosts import remembers
+from tests.unit.hosts import remembers, shows
 
 NOW = 1_700_000_000
 CURL = {"curl": "2-1"}
@@ -57,7 +59,7 @@ def test_without_a_plan_everything_may_be_pending(minion, shown):
 @pytest.mark.parametrize("shown", [{"curl": "2-1"}, {"curl": "2-1", "vim": "9-1"}])
 @pytest.mark.parametrize("packages", [CURL, {}], ids=["pending", "done by now"])
 def test_what_was_shown_may_be_pending_or_done_by_now(minion, shown, packages):
-    campaign(minion, shown=shown)
+    shows(minion, shown)
     assert klp_campaign.unshown(minion.host, packages) is None
     klp_campaign.require_shown(minion.host, packages)
 
@@ -71,7 +73,7 @@ def test_what_was_shown_may_be_pending_or_done_by_now(minion, shown, packages):
     ],
 )
 def test_what_was_not_shown_is_named(minion, shown, names):
-    campaign(minion, shown=shown)
+    shows(minion, shown)
     packages = dict(CURL, a1="2-1")
     said = f"pending here, but not in the plan that was shown: {names}; make a new plan"
     assert klp_campaign.unshown(minion.host, packages) == said
@@ -80,8 +82,66 @@ def test_what_was_not_shown_is_named(minion, shown, names):
     assert str(error.value) == said
 
 
+NEWS = "this host does not know what the plan has shown, but it was something else than curl 2-1, which is pending here"
+
+
+def test_a_plan_that_the_host_has_forgotten_is_kept_to_as_a_whole(minion):
+    shows(minion, {"curl": "2-1", "vim": "9-1"}, known=False)
+    assert klp_campaign.unshown(minion.host, CURL, whole=True) == f"{NEWS}; make a new plan"
+    assert klp_campaign.unshown(minion.host, {"vim": "9-1", "curl": "2-1"}) is not None, "it may be a part of the run"
+    assert klp_campaign.unshown(minion.host, {"vim": "9-1", "curl": "2-1"}, whole=True) is None
+    klp_campaign.require_shown(minion.host, CURL)  # what is left of that run, after it was cut off
+
+
+def test_a_plan_for_other_hosts_lets_nothing_be_installed(minion):
+    campaign(minion, shown={"another": klp_campaign.digest(CURL)})
+    klp_campaign.remember(CURL)
+    said = f"the plan of this campaign has not shown anything for {minion.host.id}; make a new plan"
+    assert klp_campaign.unshown(minion.host, CURL, whole=True) == said
+    assert klp_campaign.unshown(minion.host, {}) is None
+
+
+@pytest.mark.parametrize("text", ["[", "{}", '{"curl": "2-2"}', "[1]"])
+def test_what_was_remembered_is_believed_only_if_it_is_what_was_shown(minion, text):
+    shows(minion, {"curl": "2-2"})
+    shows(minion, {"curl": "2-0"})
+    minion.file(f"{klp_paths.SHOWN}/{klp_campaign.digest({'curl': '2-0'})}.json", text)
+    assert klp_campaign.unshown(minion.host, {"curl": "2-2"}, whole=True).startswith("this host does not know")
+
+
+def test_a_host_remembers_few_plans(minion, monkeypatch):
+    monkeypatch.setattr(klp_campaign, "KEPT", 2)
+    for number, name in enumerate(["a", "b", "c"]):
+        klp_campaign.remember({name: "1-1"})
+        os.utime(f"{klp_paths.SHOWN}/{klp_campaign.digest({name: '1-1'})}.json", (number, number))
+    klp_campaign.remember({"d": "1-1"})
+    known = [name for name in "abcd" if klp_campaign._remembered(klp_campaign.digest({name: "1-1"}))]
+    assert known == ["c", "d"]
+
+
+def test_a_disk_that_takes_nothing_costs_no_plan(minion, monkeypatch):
+    monkeypatch.setattr(klp_paths, "SHOWN", "/proc/none/shown")
+    klp_campaign.remember(CURL)
+    shows(minion, CURL)
+    assert klp_campaign.unshown(minion.host, CURL, whole=True) is None
+
+
+@pytest.mark.parametrize(("key", "group"), [("level", ()), ("rollback", ("rollback",))])
+def test_the_level_that_a_campaign_has_for_this_host_is_its_own(minion, key, group):
+    campaign(minion, **{key: {minion.host.id: "3-1", "another": "4-1"}})
+    found = minion.host.settings
+    for name in group:
+        found = found[name]
+    assert found["level"] == "3-1"
+    campaign(minion, **{key: {"another": "nonsense"}})
+    assert minion.host.check()[1] == []
+    campaign(minion, **{key: {minion.host.id: "--help"}})
+    with pytest.raises(SaltInvocationError, match=f"pillar klp:campaign:{key}:.*wanted .*, found '--help'"):
+        print(minion.host.settings)
+
+
 def test_of_very_many_the_first_are_named(minion):
-    campaign(minion, shown={"vim": "1-1"})
+    shows(minion, {"vim": "1-1"})
     found = klp_campaign.unshown(minion.host, {f"p{number}": "1" for number in range(8)})
     assert "shown: p0 1, p1 1, p2 1, p3 1, p4 1, 3 more; make" in found
 
@@ -107,17 +167,17 @@ def test_the_state_asks_the_repositories_for_a_plan_that_was_shown_only(minion, 
 
 @pytest.mark.parametrize("part", ["packages", "live_patch", "reload", "unfinished"])
 def test_the_state_refuses_whatever_part_of_a_run_was_not_shown(minion, pending, part):
-    campaign(minion, shown={"vim": "1-1"})
+    shows(minion, {"vim": "1-1"})
     pending[part] = {"curl": "2-1" if part == "unfinished" else {"old": "1-1", "new": "2-1"}}
     found = minion.states["klp"].ready("x", refresh=True)
     assert (found["result"], minion.asked) == (False, ["latest"])
     assert found["comment"] == "pending here, but not in the plan that was shown: curl 2-1; make a new plan"
-    campaign(minion, shown={"curl": "2-1"})
+    shows(minion, {"curl": "2-1"})
     assert minion.states["klp"].ready("x", refresh=True)["result"] is True
 
 
 def test_what_goes_with_an_update_need_not_be_shown(minion, pending):
-    campaign(minion, shown={"vim": "1-1"})
+    shows(minion, {"vim": "1-1"})
     pending["packages"] = {"curl": {"old": "1-1", "new": None}}
     assert minion.states["klp"].ready("x", refresh=True)["result"] is True
 

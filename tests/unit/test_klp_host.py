@@ -20,9 +20,9 @@ def counted(monkeypatch):
     calls: dict = {"check": 0}
     check, text = klp_pillar.check, klp_sys.text
 
-    def checked(pillar):
+    def checked(pillar, name):
         calls["check"] += 1
-        return check(pillar)
+        return check(pillar, name)
 
     def read(path):
         calls[path] = calls.get(path, 0) + 1

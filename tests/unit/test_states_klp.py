@@ -4,7 +4,7 @@ import pytest
 from salt.exceptions import CommandExecutionError
 
 from tests.unit.conftest import LP
-from tests.unit.hosts import FIRST, ONE, THIRD, THREE, TWO, becomes
+from tests.unit.hosts import FIRST, ONE, THIRD, THREE, TWO, becomes, shows
 from tests.unit.states import apply, functions
 
 __all__ = ["functions"]
@@ -166,7 +166,7 @@ def test_a_live_patch_is_not_looked_for_before_its_product_is_activated(minion, 
 
 
 def test_a_live_patch_brings_only_what_a_campaign_has_shown(minion, functions, old):
-    minion.pillar["klp"] = {"campaign": {"shown": {LP: THREE}}}
+    shows(minion, {LP: THREE})
 
     def install(_, edition, check=None):
         check({LP: THREE})

@@ -5,6 +5,7 @@ from salt.exceptions import CommandExecutionError, SaltInvocationError
 
 from tests.unit.hosts import (
     another_run,
+    shows,
 )
 from tests.unit.states import apply, functions, raising
 
@@ -17,9 +18,9 @@ def obstacles(functions, problems, refresh=False):
     functions.set(**{name: problems})
 
 
-def shows(minion, functions, changes):
+def shown_is_not(minion, functions, changes):
     """Let a campaign have shown a plan, and the plan of now be another one."""
-    minion.pillar["klp"] = {"campaign": {"shown": {"curl": "1-1"}}}
+    shows(minion, {"curl": "1-1"})
     plan = {"packages": changes, "live_patch": {}, "reload": {}, "unfinished": {}, "skipped": []}
     functions.set(klp_updates__plan=lambda host, update=None, level=None: plan)
 
@@ -64,11 +65,11 @@ def test_a_run_of_a_campaign_that_comes_too_late_is_refused(minion, functions, t
 @pytest.mark.parametrize("test", [True, False])
 def test_what_a_campaign_has_not_shown_is_refused(minion, functions, test):
     obstacles(functions, lambda host: [], refresh=True)
-    shows(minion, functions, {"curl": {"old": "1-0", "new": "2-1"}, "gone": {"old": "1-1", "new": None}})
+    shown_is_not(minion, functions, {"curl": {"old": "1-0", "new": "2-1"}, "gone": {"old": "1-1", "new": None}})
     ret = apply(minion, "klp.ready", refresh=True, test=test)
     assert (ret["result"], ret["changes"]) == (False, {})
     assert ret["comment"] == "pending here, but not in the plan that was shown: curl 2-1; make a new plan"
-    shows(minion, functions, {"curl": {"old": "1-0", "new": "1-1"}})
+    shown_is_not(minion, functions, {"curl": {"old": "1-0", "new": "1-1"}})
     assert apply(minion, "klp.ready", refresh=True, test=test)["result"] is True
 
 
@@ -87,7 +88,7 @@ def test_what_speaks_against_a_host_is_told_line_by_line_whatever_a_campaign_say
 def test_pending_packages_that_cannot_be_told_are_no_go_ahead(minion, functions, refresh):
     error = CommandExecutionError("refused, because it would install kernel-default")
     obstacles(functions, lambda host: [], refresh)
-    shows(minion, functions, {})
+    shown_is_not(minion, functions, {})
     functions.set(klp_campaign__late=raising(error), klp_updates__plan=raising(error))
     ret = apply(minion, "klp.ready", refresh=refresh)
     assert (ret["result"], ret["comment"]) == (False, str(error))

@@ -4,7 +4,21 @@ import pytest
 
 import klp_updates
 from tests.unit.conftest import LP
-from tests.unit.hosts import BASE, FIRST, ONE, PENDING, TWO, reads, record, remembers, repository, rpm, writes, wrote
+from tests.unit.hosts import (
+    BASE,
+    FIRST,
+    ONE,
+    PENDING,
+    TWO,
+    reads,
+    record,
+    remembers,
+    repository,
+    rpm,
+    shows,
+    writes,
+    wrote,
+)
 from tests.unit.loader import recorded
 from tests.unit.updates import CURE, EIGHT, host_with, package
 
@@ -38,10 +52,11 @@ def test_what_is_left_out_is_named_before_and_after(minion):
 
 
 @pytest.mark.parametrize(
-    ("shown", "result"), [({"a": "2-1"}, True), ({"a": "3-1"}, False), ({"b": "2-1"}, False), ({}, True)]
+    ("shown", "result"), [({"a": "2-1"}, True), ({"a": "3-1"}, False), ({"b": "2-1"}, False), (None, True)]
 )
 def test_only_what_a_campaign_has_shown_is_installed(minion, shown, result):
-    minion.pillar["klp"] = {"campaign": {"shown": shown}}
+    if shown:
+        shows(minion, shown)
     host_with(minion, ["a"])
     writes(minion, ["install", "a=2-1"], changes=True)
     ret = updated(minion)

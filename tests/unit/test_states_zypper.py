@@ -14,6 +14,7 @@ from tests.unit.hosts import (
     reads,
     remembers,
     rpm,
+    shows,
     wrote,
 )
 from tests.unit.states import apply, functions
@@ -156,7 +157,7 @@ def test_what_is_still_cut_off_is_false(minion, functions, pending):
 )
 def test_nothing_is_installed_that_a_campaign_has_not_shown(minion, functions, shown, result):
     """What the dry run of the real command brings is what counts, and it is compared before anything is changed."""
-    minion.pillar["klp"] = {"campaign": {"shown": shown}}
+    shows(minion, shown)
     rpm(minion, {"curl": "1-1"}, {"curl": "2-1"})
     found: dict = {"packages": {"curl": {"old": "1-1", "new": "2-1"}}, "live_patch": {}, "reload": {}, "unfinished": {}}
     found.update(requested=["curl=2-1"], skipped=[], advisories=[], contents={})
