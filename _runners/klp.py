@@ -54,6 +54,11 @@ def _call(method, *args):
     return found
 
 
+def _who():
+    """Return who gives the order: as Salt knows it of external auth or the API, else as the command line does."""
+    return _part("commands").user(globals().get("__user__"))
+
+
 def plan(kind="patch", pillar=None):
     """
     Ask the hosts of a campaign what they would get, and write the plan down; nothing is changed on them.
@@ -72,7 +77,7 @@ def plan(kind="patch", pillar=None):
         salt-run klp.plan
         salt-run --out=json klp.plan
     """
-    return _call("plan", kind, pillar)
+    return _call("plan", kind, pillar, _who())
 
 
 def run(plan=None, kind="patch", pillar=None):
@@ -91,7 +96,7 @@ def run(plan=None, kind="patch", pillar=None):
 
         salt-run klp.run c3f2a9c01d4e
     """
-    return _call("run", plan, kind, pillar, _part("commands").user())
+    return _call("run", plan, kind, pillar, _who())
 
 
 def status(campaign=None, watch=0):
@@ -122,7 +127,7 @@ def pause(campaign):
 
         salt-run klp.pause c3f2a9c01d4e
     """
-    return _call("wish", campaign, "pause", _part("commands").user())
+    return _call("wish", campaign, "pause", _who())
 
 
 def resume(campaign=None):
@@ -139,7 +144,7 @@ def resume(campaign=None):
         salt-run klp.resume c3f2a9c01d4e
         salt-run klp.resume
     """
-    return _call("resume", campaign, _part("commands").user())
+    return _call("resume", campaign, _who())
 
 
 def abort(campaign):
@@ -153,7 +158,7 @@ def abort(campaign):
 
         salt-run klp.abort c3f2a9c01d4e
     """
-    return _call("wish", campaign, "abort", _part("commands").user())
+    return _call("wish", campaign, "abort", _who())
 
 
 def set_aside(campaign):
@@ -169,7 +174,7 @@ def set_aside(campaign):
 
         salt-run klp.set_aside c3f2a9c01d4e
     """
-    return _call("set_aside", campaign, _part("commands").user())
+    return _call("set_aside", campaign, _who())
 
 
 def report(campaign=None, ask=None, folder=None, pillar=None):
@@ -219,7 +224,7 @@ def release(package, edition):
 
         salt-run klp.release kernel-livepatch-5_14_21-150500_55_7-default 3-150500.2.1
     """
-    return _call("release", package, edition, _part("commands").user())
+    return _call("release", package, edition, _who())
 
 
 def audit(pillar=None):

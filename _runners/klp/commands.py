@@ -67,7 +67,7 @@ class Commands(Standing):
         found = salt.utils.minions.CkMinions(self.opts).check_minions(expression, kind, greedy=False)
         return found["minions"]
 
-    def plan(self, kind, pillar):
+    def plan(self, kind, pillar, who):
         """Ask the hosts and return their plan, written down."""
         if kind not in plans.KINDS:
             raise SaltInvocationError(f"kind: wanted {' or '.join(plans.KINDS)}, found {schema.show(kind)}")
@@ -81,6 +81,7 @@ class Commands(Standing):
         busy, lost = self.store.occupied()
         facts = {
             "kind": kind,
+            "by": who,
             "master": self.opts["id"],
             "hosts": hosts,
             "answers": previews,
@@ -126,7 +127,7 @@ class Commands(Standing):
         """Begin a plan, or go on with its campaign, and drive it."""
         name = name or self.settings(pillar)["plan"]
         if not name:
-            made = self.plan(kind, pillar)
+            made = self.plan(kind, pillar, who)
             if not made["plan"]["hosts"]:
                 missing = any(item[0] in plans.MISSING for item in made["plan"]["left_out"].values())
                 return answer(RETCODES["incomplete" if missing else "done"], made["text"], plan=made["plan"])
@@ -134,7 +135,8 @@ class Commands(Standing):
                 text = made["text"] + "\n\nNothing was started: pillar klp_campaign:approve wants the id of a plan."
                 return answer(RETCODES["open"], text, plan=made["plan"])
             name = made["plan"]["id"]
-        return self._drive([self._begin(str(name), who)])[0]
+        self._begin(str(name), who)
+        return self._drive([str(name)], who)[0]
 
     def _begin(self, name, who):
         plan = self.store.plan(name)
@@ -142,7 +144,6 @@ class Commands(Standing):
             if not self.store.begun(name):
                 self._may_begin(plan)
                 self.store.begin(name, by=who, master=self.opts["id"])
-        return name
 
     def _may_begin(self, plan):
         age, limit = time.time() - plan["created"], plan["settings"]["max_age"]
@@ -190,10 +191,10 @@ class Commands(Standing):
             wish = self.store.wished(name) or {"number": 0}
             unread = wish["number"] > campaign.wish and wish["want"] == "pause"
             if (campaign.paused or unread) and not campaign.over:
-                self.store.wish(name, "resume", who, time.time())
-            return self._drive([name])[0]
+                self.store.wish(name, "resume", who, time.time(), self.opts["id"])
+            return self._drive([name], who)[0]
         names, damaged = self._resumable()
-        done = self._drive(names)
+        done = self._drive(names, who)
         texts = [item["text"] for item in done] or ["nothing to resume"]
         texts += [f"campaign {name} is not driven: {why}" for name, why in damaged.items()]
         code = max([item["retcode"] for item in done] + [REFUSED] * bool(damaged), default=0)
@@ -210,7 +211,7 @@ class Commands(Standing):
                 damaged[name] = str(exc)
         return names, damaged
 
-    def _drive(self, names):
+    def _drive(self, names, who):
         """Drive campaigns, step by step in turn, until each is over or paused; return their answers."""
         done, stacks = {}, {}
 
@@ -223,7 +224,7 @@ class Commands(Standing):
         with contextlib.ExitStack() as stack:
             for name in names:
                 stacks[name] = stack.enter_context(contextlib.ExitStack())
-            drivers = [self._driver(name, own) for name, own in stacks.items()]
+            drivers = [self._driver(name, own, who) for name, own in stacks.items()]
             try:
                 turning.turn(drivers, progress, drop)
             except turning.GoneError as exc:
@@ -233,7 +234,7 @@ class Commands(Standing):
             self.overview(name)
         return [done.get(name) or self.answer(name) for name in names]
 
-    def _driver(self, name, stack):
+    def _driver(self, name, stack, who):
         """Return what drives a campaign; it is let go when the stack is left."""
         try:
             journal = stack.enter_context(self.store.driving(name))
@@ -245,7 +246,9 @@ class Commands(Standing):
         stack.callback(reach.close)
         plan = self.store.plan(name)
         with store.fitting(self.store, name):
-            return drive.Driver(self.store, plan, journal, reach, say=teller(plan))
+            driver = drive.Driver(self.store, plan, journal, reach, say=teller(plan))
+        driver.taken_up(who, self.opts["id"])
+        return driver
 
     # -- wishing -----------------------------------------------------------------------------------------------
 
@@ -256,9 +259,9 @@ class Commands(Standing):
             raise CommandExecutionError(f"campaign {name} is over ({campaign.result})")
         if not self.store.begun(name):
             raise CommandExecutionError(f"plan {name} has not begun: there is nothing to {want}")
-        self.store.wish(name, want, who, time.time())
+        self.store.wish(name, want, who, time.time(), self.opts["id"])
         if want == "abort" and not self.store.driven(name):
-            return self._drive([name])[0]
+            return self._drive([name], who)[0]
         how = "the process that drives it" if self.store.driven(name) else f"salt-run klp.resume {name}"
         text = f"campaign {name}: {want} is written down, no further host is started; {how} does the rest"
         return answer(0, text, campaign=summary(campaign, None))
@@ -276,7 +279,7 @@ class Commands(Standing):
 
     def _moved(self, name, exc, who):
         try:
-            where, hosts = self.store.set_aside(name, who, time.time())
+            where, hosts = self.store.set_aside(name, who, time.time(), self.opts["id"])
         except files.BusyError as busy:
             raise CommandExecutionError(
                 f"a process drives campaign {name}; end it first: salt-run klp.abort {name}"
@@ -291,7 +294,7 @@ class Commands(Standing):
 
     def release(self, package, edition, who):
         """Take a live patch out of quarantine."""
-        if not self.store.release(str(package), str(edition), who, time.time()):
+        if not self.store.release(str(package), str(edition), who, time.time(), self.opts["id"]):
             banned = ", ".join(f"{item['package']} {item['edition']}" for item in self.store.quarantine()) or "nothing"
             raise CommandExecutionError(f"{package} {edition} is not in quarantine; there is: {banned}")
         reach = self.hands("quarantine")
@@ -324,6 +327,8 @@ def teller(plan):
     return tell
 
 
-def user():
-    """Return who gives the order, as sudo knows it."""
+def user(known):
+    """Return who gives the order: ``known`` to Salt, or where it does not know as sudo knows it."""
+    if isinstance(known, str) and known not in ("", "UNKNOWN"):
+        return answers.text(known)
     return salt.utils.user.get_specific_user()

@@ -26,7 +26,8 @@ class Driver(Looking, Watching, Returning):
         Returns how many seconds may pass before the next one (0: none), or ``None`` where there is nothing more to do
         now: the campaign is over, or it is paused and no host runs.
         """
-        self._wish()
+        if self.campaign.begun:  # its first entry says who has approved it, whatever somebody wants by now
+            self._wish()
         self._look()
         now = self.hands.now()
         todo = decide.step(self.campaign, now, self.ignored)

@@ -39,10 +39,21 @@ class Base:
         self.hands.tell(what, entry)
         self.say(entry)
 
-    def _wish(self):
+    def _wished(self):
+        """Return what a person wants and nobody has read yet."""
         wish = self.store.wished(self.plan["id"])
-        if wish and wish["number"] > self.campaign.wish and not self.campaign.over:
-            self._write(wish["want"], by=wish["by"], number=wish["number"])
+        return wish if wish and wish["number"] > self.campaign.wish and not self.campaign.over else None
+
+    def _wish(self):
+        wish = self._wished()
+        if wish:
+            self._write(wish["want"], by=wish["by"], number=wish["number"], master=wish.get("master"))
+
+    def taken_up(self, by, master):
+        """Write down who lets a campaign go on that was interrupted; a wish that nobody has read yet says it itself."""
+        found = self.campaign
+        if found.begun and not (found.over or found.paused or self._wished()):
+            self._write("resume", by=by, number=found.wish, master=master)
 
     def _send(self, jid, sls, hosts, by, back=False):
         for host in hosts:  # what was known of an earlier job of theirs

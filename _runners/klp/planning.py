@@ -36,10 +36,10 @@ def make(facts, settings, now):
     Return the plan that follows from what is known.
 
     facts
-        ``{"kind", "master", "hosts" (sorted ids), "answers" ({host: what klp_audit.run_preview says}), "asked"
-        (moment), "members" (for each wave a set of hosts, or None), "busy" ({host: id of the campaign that has it}),
-        "known" ({host that does not answer, or is in a campaign: by what it is kept apart, or None}), "quarantine"
-        ([{"package", "edition", "campaign"}])}``.
+        ``{"kind", "master", "by" (who makes it), "hosts" (sorted ids), "answers" ({host: what klp_audit.run_preview
+        says}), "asked" (moment), "members" (for each wave a set of hosts, or None), "busy"
+        ({host: id of the campaign that has it}), "known" ({host that does not answer, or is in a campaign: by what it
+        is kept apart, or None}), "quarantine" ([{"package", "edition", "campaign"}])}``.
     settings
         as ``schema.settings`` has them.
     now
@@ -69,6 +69,7 @@ def make(facts, settings, now):
         "kind": facts["kind"],
         "created": int(now),
         "master": facts["master"],
+        "by": facts.get("by"),
         "settings": settings,
         "seed": seed,
         "waves": _waves(settings, hosts, facts["members"], seed),

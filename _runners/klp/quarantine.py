@@ -58,13 +58,13 @@ class Quarantine:
             new = [dict(item, campaign=campaign, since=int(now), why=why) for item in items]
             files.write(self._quarantine(), banned + [i for i in new if (i["package"], i["edition"]) not in known])
 
-    def release(self, package, edition, who, now):
+    def release(self, package, edition, who, now, master=None):
         """Take a live patch out of quarantine, written into the history first; returns whether it was in it."""
         with self._changing():
             banned = self.quarantine()
             found = [item for item in banned if (item["package"], item["edition"]) == (package, edition)]
             for item in found:
-                self.note("release", now, by=who, **{key: item[key] for key in KEYS})
+                self.note("release", now, by=who, master=master, **{key: item[key] for key in KEYS})
             if found:
                 files.write(self._quarantine(), [item for item in banned if item not in found])
             return bool(found)

@@ -347,7 +347,15 @@ def report_text(campaign, document, entries):
         ]
         lines += [f"and {len(rows) - ROWS} more, all of them with --out=json"] if len(rows) > ROWS else []
     lines += _left_out(document["left_out"]) + _skipped(campaign.plan) + _back_lines(campaign)
+    lines += _persons(document.get("persons", []))
     return "\n".join(lines)
+
+
+def _persons(rows):
+    """Return who did what."""
+    known = [row for row in rows if row["by"]]
+    lines = [f"  {moment(row['at'])}: {row['by']} {row['did']} on {row['master']}" for row in known]
+    return ["", "who:", *lines] if lines else []
 
 
 def _report_row(wave):

@@ -12,8 +12,8 @@ import time
 from salt.exceptions import CommandExecutionError, SaltInvocationError
 
 from . import campaign as states
-from . import files, schema, show, store
-from .outcome import RETCODES, answer
+from . import files, persons, schema, show, store
+from .outcome import RETCODES, answer, progress
 
 FOLDER = "var/lib/salt-klp"
 
@@ -86,9 +86,18 @@ class Standing:
         document["hosts"] = {host: host_report(campaign, host) for host in campaign.hosts}
         document["left_out"] = campaign.plan["left_out"]
         document["skipped"] = campaign.plan.get("skipped", [])
-        document["history"] = [brief(entry) for entry in self.store.entries(name)]
-        text = show.report_text(campaign, document, self.store.entries(name))
+        entries = self.store.entries(name)
+        document["persons"] = persons.persons(campaign.plan, entries, self._history())
+        document["history"] = [brief(entry) for entry in entries]
+        text = show.report_text(campaign, document, entries)
         return answer(0 if not campaign.over else RETCODES[campaign.result], text, report=document)
+
+    def _history(self):
+        try:
+            return self.store.history()
+        except files.DamagedError as exc:
+            progress(f"who has released live patches is not known: {exc}")
+            return []
 
     def quarantined(self):
         """Return what is in quarantine."""

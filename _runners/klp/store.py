@@ -213,7 +213,7 @@ class Store(Quarantine):
         good = isinstance(found, dict) and found.get("id") == name and found.get("format") == journals.FORMAT
         return found if good and isinstance(found.get("over"), int) else None
 
-    def set_aside(self, name, who, now):
+    def set_aside(self, name, who, now, master=None):
         """
         Move a campaign out of the way, written into the history first. Its hosts are free then.
 
@@ -226,7 +226,7 @@ class Store(Quarantine):
                     hosts = self._hosts(name)
                 except files.DamagedError:
                     hosts = None
-                self.note("set_aside", now, campaign=name, by=who, hosts=hosts)
+                self.note("set_aside", now, campaign=name, by=who, master=master, hosts=hosts)
                 return shelf.set_aside(self.campaigns, name, now), hosts
 
     def finish(self, name, summary):
@@ -301,7 +301,7 @@ class Store(Quarantine):
         """Return the context in which hosts are started, and in which wishes are made: never both at once."""
         return files.locked(self.path(name, "gate"), wait=True)
 
-    def wish(self, name, want, who, now):
+    def wish(self, name, want, who, now, master=None):
         """
         Write down that a campaign is to pause, to go on or to end; no host is started after a pause or an end returns.
 
@@ -312,7 +312,7 @@ class Store(Quarantine):
             old = self.wished(name) or {"number": 0, "want": None}
             if old["want"] == "abort":
                 return
-            wish = {"number": old["number"] + 1, "want": want, "by": who, "at": int(now)}
+            wish = {"number": old["number"] + 1, "want": want, "by": who, "at": int(now), "master": master}
             files.write(self.path(name, "wish.json"), wish)
 
     def wished(self, name):

@@ -7,7 +7,7 @@ import pytest
 from salt.exceptions import CommandExecutionError
 
 from _runners.klp import commands, files, journal, shelf
-from tests.simulation.world import PACKAGE
+from tests.simulation.world import NEW, PACKAGE
 from tests.unit import damage
 from tests.unit.damage import JOURNAL, PLAN
 from tests.unit.test_runner_klp import Master
@@ -205,6 +205,76 @@ def test_the_first_entry_says_who_approved_which_hash(master, there, over):
         "format": journal.FORMAT,
     }
     assert master.run("report", over)["report"]["history"][0] == first
+
+
+@pytest.fixture
+def person(master, monkeypatch):
+    """Say who gives the next orders, as Salt's client for runners does: a global of all that it has loaded."""
+    return lambda name: monkeypatch.setattr(master.runner, "__user__", name, raising=False)
+
+
+def test_whoever_gave_an_order_is_in_the_journal_and_in_the_report(master, there, person):
+    """With external auth all runners run as the user of the master: only Salt knows the person."""
+    master.fleet.hosts["web0"].faults["bad"] = "klp-verified: failed: not active"
+    person("anna")
+    name = master.plan(quarantine=True)
+    assert there.plan(name)["by"] == "anna"
+    person("berta")
+    there.begin(name, by="berta", master="master_master")
+    person("carla")
+    master.run("pause", name)
+    assert master.run("run", name)["retcode"] == 5
+    person("dora")
+    assert master.run("resume", name)["retcode"] == 3
+    person("emma")
+    master.run("release", PACKAGE, NEW)
+    found = master.run("report", name)
+    assert [(item["what"], item["by"], item["master"]) for item in found["report"]["persons"]] == [
+        ("plan", "anna", "master_master"),
+        ("begin", "berta", "master_master"),
+        ("pause", "carla", "master_master"),
+        ("resume", "dora", "master_master"),
+        ("release", "emma", "master_master"),
+    ]
+    assert {item["hash"] for item in found["report"]["persons"][:2]} == {there.plan(name)["hash"]}
+    for said in (
+        "anna made the plan",
+        "berta approved it",
+        "carla paused it",
+        "dora let it go on",
+        "emma released its",
+    ):
+        assert f" UTC: {said}" in found["text"]
+    assert found["text"].endswith("emma released its live patch on master_master")
+
+
+def test_who_lets_an_interrupted_campaign_go_on_is_in_its_journal(master, there, ill, person):
+    person("frida")
+    assert master.run("resume")["campaigns"] == [ill]
+    (entry,) = [entry for entry in there.entries(ill) if entry["what"] == "resume"]
+    assert (entry["by"], entry["master"], entry["number"]) == ("frida", "master_master", 0)
+    assert there.entries(ill)[-1]["what"] == "end"
+
+
+def test_who_ends_a_campaign_does_not_let_it_go_on(master, there, ill, person):
+    person("gerda")
+    assert master.run("abort", ill)["retcode"] == 4
+    assert [entry["what"] for entry in there.entries(ill)] == ["begin", "open", "abort", "end"]
+    assert there.entries(ill)[2]["by"] == "gerda"
+
+
+@pytest.mark.parametrize(
+    ("known", "shown"), [("UNKNOWN", "sudo_anna"), ("", "sudo_anna"), ("a\nb", "a b"), (7, "sudo_anna")]
+)
+def test_whom_salt_does_not_know_sudo_may_know(master, there, person, known, shown):
+    person(known)
+    assert there.plan(master.plan())["by"] == shown
+
+
+def test_a_report_without_a_history_is_a_report(master, there, over, capsys):
+    os.mkdir(os.path.join(there.folder, "history"))
+    assert [item["what"] for item in master.run("report", over)["report"]["persons"]] == ["plan", "begin"]
+    assert "who has released live patches is not known: " in capsys.readouterr().err
 
 
 def test_an_approval_that_is_no_mapping_has_no_names(there, ill):

@@ -251,10 +251,10 @@ def test_wishes_are_numbered(there):
     plan = made()
     there.save(plan)
     assert there.wished(plan["id"]) is None
-    there.wish(plan["id"], "pause", "anna", 7.9)
-    assert there.wished(plan["id"]) == {"number": 1, "want": "pause", "by": "anna", "at": 7}
+    there.wish(plan["id"], "pause", "anna", 7.9, "m")
+    assert there.wished(plan["id"]) == {"number": 1, "want": "pause", "by": "anna", "at": 7, "master": "m"}
     there.wish(plan["id"], "resume", "otto", 8)
-    assert there.wished(plan["id"]) == {"number": 2, "want": "resume", "by": "otto", "at": 8}
+    assert there.wished(plan["id"]) == {"number": 2, "want": "resume", "by": "otto", "at": 8, "master": None}
 
 
 @pytest.mark.parametrize("want", ["pause", "resume", "abort"])
@@ -263,7 +263,7 @@ def test_the_end_of_a_campaign_is_not_overruled_before_anybody_has_read_of_it(th
     there.save(plan)
     there.wish(plan["id"], "abort", "anna", 7)
     there.wish(plan["id"], want, "otto", 8)
-    assert there.wished(plan["id"]) == {"number": 1, "want": "abort", "by": "anna", "at": 7}
+    assert there.wished(plan["id"]) == {"number": 1, "want": "abort", "by": "anna", "at": 7, "master": None}
 
 
 def test_no_wish_is_made_while_hosts_are_started(there, monkeypatch):

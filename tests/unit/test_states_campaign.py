@@ -15,11 +15,13 @@ class Orchestration:
         self.calls: list = []
         self.answers: dict = {}
         self.pillar: dict = {}
-        self.opts = {"test": False}
+        self.opts = {"test": False, "user": "anna"}
         names = {"__opts__": self.opts, "__pillar__": self.pillar, "__salt__": {"saltutil.runner": self.runner}}
         self.module = load("_states", "klp_campaign", **names)
 
-    def runner(self, name, kwarg):
+    def runner(self, name, kwarg, **published):
+        # Salt's runner state.orchestrate puts the person into the option user (salt/runners/state.py).
+        assert published == {"__pub_user": "anna"}
         self.calls.append((name, kwarg))
         answer = self.answers[name]
         if isinstance(answer, Exception):
