@@ -12,8 +12,9 @@ import os
 import signal
 import time
 
-from _runners.klp import drive, journal, store, turning
+from _runners.klp import drive, files, journal, store, turning
 
+BUSY = 16  # exit status of a process that finds another one driving
 WAIT = 60  # seconds that a child may take for the next request
 # Children are forked from a process that has read these files and nothing else: quicker than forking all of pytest.
 FORKS = multiprocessing.get_context("forkserver")
@@ -71,8 +72,11 @@ def _child(pipe, clock, folder, name, when, number):
     there = store.Store(folder)
     if not there.begun(name):
         there.begin(name)
-    with there.driving(name) as entries:
-        turning.turn([drive.Driver(there, there.plan(name), entries, FarHands(pipe, clock))])
+    try:
+        with there.driving(name) as entries:
+            turning.turn([drive.Driver(there, there.plan(name), entries, FarHands(pipe, clock))])
+    except files.BusyError as exc:
+        raise SystemExit(BUSY) from exc
 
 
 def start(clock, folder, name, when="never", number=0):

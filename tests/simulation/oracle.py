@@ -12,7 +12,7 @@ import zoneinfo
 from typing import Any
 
 from tests.simulation.kin import Kin
-from tests.simulation.world import NEW, PACKAGE, ill
+from tests.simulation.world import PACKAGE
 
 ZONES = {
     "Europe/Berlin": 2027,
@@ -90,12 +90,16 @@ class Watcher:
         self.since: dict = {}  # when it was verified
         self.boots: dict = {}  # boot id when it was asked before its first run
         self.kin = Kin(self)  # those that are kept apart
+        self.logs: dict = {}  # last number of its kernel log then
+        self.jids: dict = {}  # of its last run
+        self.asks = world.asks  # how often hosts had been asked before this entry
         self.last = False  # whether all hosts were looked at a last time
 
     def __call__(self, entry):
         assert self.over is None, f"after the end: {entry}"
         self.entries.append(entry)
         getattr(self, "_" + entry["what"], lambda entry: None)(entry)
+        self.asks = self.world.asks
 
     def spec(self, key):
         """Return a key of the wave whose turn it is."""
@@ -108,9 +112,8 @@ class Watcher:
 
     def _ready(self, entry):
         for host in entry["hosts"]:
-            self.boots.setdefault(host, self.world.hosts[host].boot)
-            if not self.starts[host]:
-                self.boots[host] = self.world.hosts[host].boot
+            if not self.starts[host] or host not in self.boots:
+                self.boots[host], self.logs[host] = self.world.hosts[host].boot, self.world.hosts[host].log
         self._set(entry["hosts"], "ready")
 
     def _waiting(self, entry):
@@ -131,7 +134,13 @@ class Watcher:
         assert not self.silent & running or self.failed(self.wave)[0] + len(self.silent & running) <= 0
         assert entry["at"] <= entry["by"] <= entry["at"] + self.plan["settings"]["limits"]["start_within"]
         self.kin.start(hosts)
+        self._in_time(entry)
+        unread = [host for host in running if host in self.world.returns.get(self.jids[host], ())]
+        assert not unread, f"hosts are started before the answer of {unread[0]} is read"
+        self.jids.update(dict.fromkeys(hosts, entry["jid"]))
         for host in hosts:
+            if self.starts[host] and self.plan["settings"]["on_restart"] == "fail":
+                assert self.world.hosts[host].boot == self.boots[host], f"{host} has restarted and is begun again"
             assert host in self.free, f"{host} is started again, and its run was not cut off"
             assert not self.world.hosts[host].job, f"{host} is started while its run is alive"
             self.free.discard(host)
@@ -141,7 +150,12 @@ class Watcher:
         self._set(hosts, "running")
         running = {host for host in self.waves[self.wave] if self.stage[host] == "running"}
         assert len(running) <= most(self.spec("batch"), total), "more hosts run than the batch has"
-        assert len({self.plan["hosts"][host]["offer"] for host in hosts}) == 1
+
+    def _in_time(self, entry):
+        """A host that begins at the last moment allowed begins in the window as well."""
+        rules = self.plan["settings"]["windows"]
+        late = [at for at in (*range(entry["at"], entry["by"], 15), entry["by"] - 1) if not inside(rules, at)]
+        assert not late or entry["by"] <= entry["at"], f"hosts may begin at {late[0]}, when no window is open"
 
     def _spared(self, entry):
         for host in entry["hosts"]:
@@ -171,8 +185,9 @@ class Watcher:
             assert self.starts[host], f"{host} has ended and was never started"
             self.stage[host] = "failed" if why else "verified"
             self.since[host] = entry["at"]
-        for host in entry.get("untouched", ()):
-            assert entry["hosts"][host], "only a run that failed may have changed nothing"
+        refused = {host for host, why in entry["hosts"].items() if why and (entry["jid"], host) in self.world.unchanged}
+        assert set(entry.get("untouched", ())) == refused, "a run that was refused before its first change says so"
+        for host in refused:
             if self.starts[host] == 1 and not self.met[host]:
                 self.touched.discard(host)
 
@@ -203,12 +218,22 @@ class Watcher:
         self._seen(hosts if entry["last"] else entry["looked"], entry)
         self._bad(entry)
 
-    def _seen(self, looked, entry):
-        """A host whose application was not well long before a look ended is not taken for well in it."""
-        for host in looked:
-            item = self.world.hosts[host]
-            sick = ill(self.world, item) and entry["at"] - item.patched - item.faults["ill"] > 300
-            assert not sick or host in entry["hosts"], f"{host} is ill, and nobody saw it"
+    def _seen(self, hosts, entry):
+        """Each of these hosts was asked for this entry, and what is wrong with it is what it has said."""
+        wrong = {}
+        for host in hosts:
+            number, answered, health = self.world.heard.get(host, (0, False, None))
+            assert number > self.asks, f"{host} counts as looked at, and nobody has asked it"
+            if not answered:
+                wrong[host] = "unreachable"
+            elif self._ill(host, health) or (entry.get("last", True) and self.world.hosts[host].faults.get("restless")):
+                wrong[host] = "failed"
+        assert {host: stage for host, (stage, _) in entry["hosts"].items()} == wrong
+
+    def _ill(self, host, health):
+        if health is None or health["boot"] != self.boots[host]:
+            return True
+        return bool(health["application"]) or any(item["number"] > self.logs[host] for item in health["errors"])
 
     def _bad(self, entry):
         for host, (stage, _) in entry["hosts"].items():
@@ -218,9 +243,16 @@ class Watcher:
     def _looked(self, entry):
         assert not self.last, "a last look is the last one"
         self.last = True
-        watched = [host for number, hosts in enumerate(self.waves) if self._soak(number) for host in hosts]
-        self._seen([host for host in watched if self.stage[host] == "verified"], entry)
+        self._seen([host for host in self._watched() if self._unseen(host, entry)], entry)
         self._bad(entry)
+
+    def _watched(self):
+        """Return the verified hosts of the waves that are watched."""
+        hosts = [host for number, hosts in enumerate(self.waves) if self._soak(number) for host in hosts]
+        return [host for host in hosts if self.stage[host] == "verified"]
+
+    def _unseen(self, host, entry, seconds=600):
+        return not self.looks[host] or entry["at"] - self.looks[host][-1] > seconds
 
     def _absent(self, entry):
         self._set(entry["hosts"], "absent")
@@ -284,6 +316,7 @@ class Watcher:
         assert {(item["package"], item["edition"]) for item in entry["suspects"]} == {
             (PACKAGE, self.plan["hosts"][host]["target"]) for host in both
         }
+        both = {host for host in both if self.world.hosts[host].before}  # to nothing there is no way back
         wanted = both if self.plan["settings"]["on_failure"] == "rollback" else set()
         assert set(entry["back"]) == wanted
         self.back = dict.fromkeys(entry["back"], "waiting")
@@ -330,9 +363,7 @@ class Watcher:
 
     def _end(self, entry):
         self.over = entry["result"]
-        recent = [host for host in self.stage if self.looks[host] and entry["at"] - self.looks[host][-1] <= 600]
-        watched = [host for number, hosts in enumerate(self.waves) if self._soak(number) for host in hosts]
-        unseen = {host for host in watched if self.stage[host] == "verified"} - set(recent)
+        unseen = [host for host in self._watched() if self._unseen(host, entry)]
         assert self.last or not unseen, "a patched host was not looked at a last time"
         assert "running" not in self.stage.values() and "running" not in self.back.values()
         if self.over in ("done", "incomplete"):
@@ -345,14 +376,3 @@ class Watcher:
             assert set(self.stage.values()) <= {"verified"} and truly
         if self.over != "expired":
             assert (self.over == "done") == (not self.stopped and set(self.stage.values()) <= {"verified"})
-
-
-def alone(world, plan):
-    """Return what is wrong with the hosts after a campaign: what must happen once, and did not."""
-    wrong = []
-    for name, host in world.hosts.items():
-        runs = [run for run, _ in host.backups]
-        twice = [item for item in ("curl", NEW) if host.transactions.count(item) > 1]
-        if runs.count(plan["id"]) > 1 or twice or host.clashes:
-            wrong.append((name, host.backups, host.transactions, host.clashes))
-    return wrong

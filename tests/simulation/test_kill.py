@@ -146,6 +146,24 @@ def test_the_driver_is_killed_at_every_line_of_the_journal(case):
             assert case.recover(there, world, DOWN[number % len(DOWN)]) == case.wanted
 
 
+def test_a_second_driver_does_nothing_and_says_so(case):
+    """Whoever comes while another process drives, at whatever moment, asks nothing, writes nothing, and is told."""
+    for number in range(1, case.requests, max(1, case.requests // 5)):
+        there, world = case.store(), case.world()
+        seen: list = []
+
+        def second(at, when, here=number, there=there, world=world, seen=seen):
+            if (at, when) == (here, "before"):
+                before = there.entries(case.plan["id"])
+                other = case.start(there, world)
+                seen += [other.serve(), other.names, there.entries(case.plan["id"]) == before]
+            return False
+
+        assert case.start(there, world).serve(second) == 0
+        assert seen == [killing.BUSY, [], True]
+        assert case.end(there, world) == case.wanted
+
+
 @pytest.mark.parametrize("seed", SEEDS)
 def test_drivers_are_killed_again_and_again_by_the_wall_clock(case, seed):
     dice = random.Random(seed)  # noqa: S311

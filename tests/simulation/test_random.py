@@ -11,10 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from _runners.klp import campaign as states
-from _runners.klp import decide, drive, journal, turning
+from _runners.klp import decide, drive, files, journal, turning
 from tests.simulation import campaign
-from tests.simulation.oracle import CHANGES, Watcher, alone
-from tests.simulation.world import OLD, SimHost, World
+from tests.simulation.afterwards import alone, gone_back
+from tests.simulation.oracle import CHANGES, Watcher
+from tests.simulation.world import NEW, OLDER, SimHost, World
 
 STEPS = 4000  # no campaign of these needs more, naps not counted
 HOSTILE = [
@@ -43,6 +44,9 @@ FAULTS: list[dict] = [
     *({"finds": value} for value in (None, "no", {"jid": 1}, ["x"], [{"jid": 7}])),
     *({"busy": seconds} for seconds in (100.0, 3000.0, 20000.0)),
     *({"conflicts": number} for number in (1, 2, 4)),
+    *({"reboots": phase, "down": down} for phase in range(5) for down in (60.0, 900.0)),
+    *({"refuses": number} for number in (1, 3)),
+    *({"ails": seconds} for seconds in (1.0, 100.0, 400.0)),
     {"panics": True},
     {"oops": True},
     {"restless": True},
@@ -50,12 +54,14 @@ FAULTS: list[dict] = [
     {"ill": 200.0, "patience": 40},
     {"patience": 40},
 ]
+HAD: list[dict] = [*[{}] * 4, {"edition": OLDER}, {"edition": None}, {"edition": NEW, "behind": True}]
 EVENTS = [
     *[("pause", 0), ("pause", 0), ("resume", 0), ("abort", 0)],
     *[("restart", seconds) for seconds in (0, 0, 50, 4000, 20000)],
     *[("kill", number) for number in range(0, 40, 7)],
     *[("gone", seconds) for seconds in (5, 40, 400)],
     ("unsure", 1),
+    ("second", 0),
 ]
 SHARES = [1, 2, 3, 5, 12, "1%", "10%", "25%", "50%", "100%"]
 SOAKS = [[], [1], [0, 2], [1, 5, 15]]
@@ -91,7 +97,8 @@ def some_case(dice):
     # Few hosts with faults among many others: else each campaign ends at its first gate.
     share, pace = dice.choice([0, 0.05, 0.15, 0.4]), dice.choice([[60.0], [5.0, 61.0, 300.0], [60.0, 300.0, 4000.0]])
     faults = [dice.choice(FAULTS) if dice.random() < share else {} for _ in names]
-    hosts = {name: (dice.choice(pace), fault) for name, fault in zip(names, faults, strict=True)}
+    had = [dice.choice(HAD) for _ in names]
+    hosts = {name: (dice.choice(pace), {**more, **fault}) for name, more, fault in zip(names, had, faults, strict=True)}
     clusters, many = [f"c{number}" for number in range(dice.choice([1, 3, 20]))], dice.choice([[1], [1], [0, 1, 2]])
     for name, (seconds, fault) in hosts.items():
         more = {"group": dice.choice([None, "db", "web"]), "apart": dice.choices(clusters, k=dice.choice(many))}
@@ -147,9 +154,18 @@ class Play:
                 self.world.gone_until = self.world.time + much
             elif what == "unsure":
                 self.world.unsure = much
+            elif what == "second":
+                self.second()
             else:
                 self.restart = True
                 self.world.advance(much)
+
+    def second(self):
+        """Somebody else drives the same campaign: nobody but the one who has it may write its journal."""
+        before = self.store.entries(self.plan["id"])
+        with pytest.raises(files.BusyError), self.store.driving(self.plan["id"]):
+            pass
+        assert self.store.driven(self.plan["id"]) and self.store.entries(self.plan["id"]) == before
 
     def run(self):
         """Drive until the end; every driver but the last one is left at some step."""
@@ -217,7 +233,9 @@ def judge(case):
         assert +wave.counts == there
     wanted = watch.stopped.get("suspects", []) if watch.stopped and made["settings"]["quarantine"] else []
     assert [{key: item[key] for key in ("package", "edition")} for item in quarantine] == wanted
-    assert all(world.hosts[host].edition == OLD for host, state in watch.back.items() if state == "back")
+    assert gone_back(world, watch) == []
+    if made["settings"]["on_restart"] == "fail":
+        assert not [name for name, host in world.hosts.items() if host.restarts and watch.stage.get(name) == "verified"]
     return found
 
 

@@ -14,7 +14,9 @@ its first way back), ``loses`` (its first answer), ``loses_back`` (its first ans
 from the start with somebody else's states), ``conflicts`` (so many runs meet somebody else's states), ``panics``,
 ``oops``, ``restless`` (its transition does not end), ``ill`` (seconds after a new live patch from which on its
 application is not well; a way back cures it), ``patience`` (seconds that looking at its application takes),
-``hooks`` (it has hooks, and is drained by its runs).
+``hooks`` (it has hooks, and is drained by its runs), ``reboots`` (phase in which the host restarts, once), ``ails``
+(seconds after its run, when its kernel goes wrong), ``refuses`` (so many runs are refused before their first change),
+``behind`` (it has the live patch, and lacks an update).
 """
 
 from __future__ import annotations
@@ -27,7 +29,7 @@ from _runners.klp.turning import GoneError
 
 KERNEL = "5.14.21-150500.55.7-default"
 PACKAGE = "kernel-livepatch-5_14_21-150500_55_7-default"
-OLD, NEW = "2-150500.2.1", "3-150500.2.1"
+OLDER, OLD, NEW = "1-150500.9.3.1", "2-150500.2.1", "3-150500.2.1"
 PHASES = ("backup", "updates", "live patch", "verify", "finish")
 START = 1_800_000_000.0
 
@@ -37,8 +39,8 @@ class SimHost:
 
     __slots__ = (
         "apart", "backups", "before", "boot", "clashes", "down_until", "drained", "edition", "errors", "faults",
-        "group", "held", "hooks", "job", "log", "name", "other_until", "patched", "runs", "seconds", "started",
-        "transactions", "updated",
+        "group", "held", "hooks", "job", "log", "name", "other_until", "patched", "restarts", "runs", "seconds",
+        "started", "transactions", "updated", "verified",
     )  # fmt: skip
 
     def __init__(self, name, seconds=60.0, edition=OLD, group=None, apart=(), **faults):
@@ -53,6 +55,8 @@ class SimHost:
         self.down_until = faults.get("absent", 0.0) + START if "absent" in faults else 0.0
         self.log, self.boot, self.errors, self.held, self.updated = 100, "boot-1", [], None, False
         self.started: list = []  # (moment, jid, sls) of each run that was begun
+        self.restarts = 0  # of the host itself, in the middle of a run
+        self.verified: float | None = None  # when its last run ended well
         self.clashes = 0  # runs that reached it while one of the campaign was alive
         self.other_until = faults.get("busy", 0.0) + START if "busy" in faults else 0.0
         self.patched = None  # when it got a new live patch
@@ -75,6 +79,9 @@ class World:
         self._order = itertools.count()
         self._jid = itertools.count(20270101000000000000)
         self.gone_until = 0.0  # the master takes no jobs until then, and answers are lost
+        self.asks = 0  # how often hosts were asked how they stand
+        self.heard: dict = {}  # host -> (the last ask that named it, its health if it answered with sense)
+        self.unchanged: set = set()  # (jid, host) of the runs that were refused before their first change
         self.unsure = 0  # so many runs are taken by the master, and it does not say so
 
     # -- the interface of the driver -------------------------------------------------------------------------------
@@ -117,7 +124,17 @@ class World:
         if fun == "klp_audit.state_summary" and arg[2:] == [True]:  # a host that needs longer has not answered by then
             there = {name: host for name, host in there.items() if host.faults.get("patience", 0) <= timeout}
         self.advance(0.2 if len(there) == len(hosts) else timeout)
-        return {name: self._say(host, fun, arg) for name, host in there.items()}
+        said = {name: self._say(host, fun, arg) for name, host in there.items()}
+        if fun == "klp_audit.state_summary":
+            self._remember(hosts, there, said)
+        return said
+
+    def _remember(self, hosts, there, said):
+        """Keep what hosts have said of their health, for the judge."""
+        self.asks += 1
+        for name in hosts:
+            sense = name in there and "says" not in there[name].faults
+            self.heard[name] = (self.asks, name in there, dict(said[name]["health"]) if sense else None)
 
     def wait(self, seconds):
         """Let time pass, until something comes back, or so many seconds."""
@@ -169,11 +186,21 @@ class World:
             self._return(host, jid, ['The function "state.apply" is running as PID 1 and was started before'])
             return
         if self.time > klp["campaign"]["start_by"]:
-            self._return(host, jid, state("klp-ready", False, "this run of a campaign was to begin earlier"))
+            self._refuse(host, jid, "this run of a campaign was to begin earlier")
+            return
+        if host.faults.get("refuses"):
+            host.faults["refuses"] -= 1
+            self._refuse(host, jid, "klp-preflight: /boot is too full")
             return
         host.started.append((self.time, jid, sls))
         host.job = (jid, sls, klp)
         self._phase(host, jid, 0)
+
+    def _refuse(self, host, jid, why):
+        """A run ends before its first change."""
+        if self.time >= self.gone_until:
+            self.unchanged.add((jid, host.name))
+        self._return(host, jid, state("klp-ready", False, why))
 
     def _phase(self, host, jid, number):
         """Do the next phase of a run, then wait; a host that dies in between does nothing more."""
@@ -184,8 +211,8 @@ class World:
         if first and host.faults.get("dies_back" if back else "dies") == number:
             self.kill(host, host.faults.get("down", 90.0))
             return
-        if not back and host.faults.get("crashes") == number:  # as often as it is tried
-            host.boot = f"boot-{len(host.started) + 1}"
+        if not back and (host.faults.get("crashes") == number or (first and host.faults.get("reboots") == number)):
+            host.boot, host.restarts = f"boot-{len(host.started) + 1}", host.restarts + 1
             self.kill(host, host.faults.get("down", 90.0))
             return
         steps = ROLLBACK if back else PATCH
@@ -225,8 +252,11 @@ class World:
         if host.faults.get("panics"):
             host.boot = "boot-2"
         if host.faults.get("oops"):
-            host.log += 10
-            host.errors.append({"number": host.log, "text": "BUG: unable to handle page fault"})
+            self._oops(host)
+
+    def _oops(self, host):
+        host.log += 10
+        host.errors.append({"number": host.log, "text": "BUG: unable to handle page fault"})
 
     def _verify(self, host, klp):
         pass
@@ -252,9 +282,12 @@ class World:
         bad = bad or "; ".join(ill(self, host))  # klp.verified asks the application, and only then a run is finished
         if sls == "klp.patch" and not bad:
             self._close(host, klp)
+        host.verified = None if bad else self.time
         first = [one for _, _, one in host.started].count(sls) == 1
         if first and host.faults.get("loses_back" if sls == "klp.rollback" else "loses"):
             return  # its answer is lost
+        if "ails" in host.faults and sls == "klp.patch":
+            self._at(self.time + host.faults["ails"], self._oops, host)
         value = host.faults["nonsense"] if "nonsense" in host.faults else state(name, not bad, bad or "ok", 1)
         self._at(self.time + host.faults.get("slow_answer", 0.0), self._return, host, jid, value)
 
@@ -333,6 +366,7 @@ def state_summary(world, host, run="", services=(), application=False):
 def run_preview(world, host):
     """Return what klp_audit.run_preview of a simulated host says."""
     changes = {"curl": "8.0-1", PACKAGE: NEW} if host.edition != NEW else {}
+    changes = {"curl": "8.0-1"} if host.faults.get("behind") and not host.updated else changes
     said = state_summary(world, host)
     more = {"group": host.group, "apart": host.apart, "seconds": int(host.seconds)}
     return dict(said, changes=changes, target=NEW, skipped=[], refusals=[], **more)
