@@ -35,7 +35,9 @@ class Survey(Commands):
         for first in range(0, len(hosts), decide.ASK):
             part = hosts[first : first + decide.ASK]
             progress(f"asking {first + len(part)} of {len(hosts)} hosts")
-            got = reach.ask(part, "klp.verify", [], patience["timeout"])
+            # Who is there may need as long as for a preview: lsinitrd, and the application of the host.
+            present = sorted(reach.ask(part, "test.ping", [], patience["timeout"]))
+            got = reach.ask(present, "klp.verify", [], patience["outlook"]) if present else {}
             for host in part:
                 verdict, why = answers.verdict(host, got[host]) if host in got else ("unreachable", "no answer")
                 verdicts[host] = {"verdict": verdict, "why": why}

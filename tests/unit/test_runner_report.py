@@ -1,4 +1,4 @@
-"""``klp.report``: documents from the mine or asked for, and what is written; over simulated hosts."""
+"""``klp.report``: documents from the mine or asked for, and what is written; ``klp.audit``; over simulated hosts."""
 
 import json
 import os
@@ -184,3 +184,19 @@ def test_pillar_and_arguments_say_what_is_written_and_where(hosts, tmp_path):
 def test_wrong_input_is_refused_in_one_sentence_and_writes_nothing(hosts, tmp_path, kwargs, said):
     assert said in hosts.refused("report", **kwargs)
     assert not (tmp_path / "var/lib/salt-klp/report").exists()
+
+
+def test_the_audit_waits_for_hosts_that_are_there(master, monkeypatch):  # noqa: F811
+    asked: list = []
+    ask = master.fleet.ask
+    monkeypatch.setattr(
+        master.fleet,
+        "ask",
+        lambda hosts, fun, arg, timeout: asked.append((fun, len(hosts), timeout)) or ask(hosts, fun, arg, timeout),
+    )
+    master.fleet.hosts["web3"].down_until = 1e12
+    master.run("audit")
+    assert asked == [("test.ping", 4, 30), ("klp.verify", 3, 300)]
+    for host in master.fleet.hosts.values():
+        host.down_until = 1e12
+    assert {item["verdict"] for item in master.run("audit")["hosts"].values()} == {"unreachable"} and len(asked) == 3
