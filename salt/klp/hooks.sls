@@ -1,6 +1,6 @@
-# SLS of your own around a maintenance run, as pillar klp:hooks says. `after` waits for every state and needs only one that
-# is true: it comes when the run has failed, too. A run of its own states is hidden in each of these, see
-# docs/explanation/run.md.
+# SLS of your own around a maintenance run, as pillar klp:hooks says. `after` waits for every state that changes something,
+# and needs only one that is true: it comes when the run has failed, too. The host is verified after it, since its
+# application cannot be well while it is drained. Each of these is a run of its own states, see docs/explanation/run.md.
 include:
   - klp.ready
   - klp.lock
@@ -34,8 +34,8 @@ klp-hook-after:
       - klp: klp-held
       - klp: klp-newest
       - klp: klp-settled
-      - klp: klp-verified
     - require_in:
+      - klp: klp-verified
       - root_backup: klp-finished
 
 klp-hook-on-failure:
@@ -47,4 +47,5 @@ klp-hook-on-failure:
     - require_any:
       - klp-ready
       - klp: klp-hook-after
+      - klp: klp-verified
       - root_backup: klp-finished

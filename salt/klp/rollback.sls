@@ -42,6 +42,7 @@ klp-rollback-hook-after:
       - klp: klp-rollback-hook-before
       - klp: klp-rolled-back
       - klp: klp-settled
+    - require_in:
       - klp: klp-rollback-verified
 
 klp-rollback-hook-on-failure:
@@ -53,5 +54,6 @@ klp-rollback-hook-on-failure:
     - require_any:
       - klp-ready
       - klp: klp-rollback-hook-after
+      - klp: klp-rollback-verified
 {%- endif %}
 {%- endif %}

@@ -69,6 +69,11 @@ def ran(answer):
     return {ident: changes["ran"] for ident, changes in answer.changes.items() if "ran" in changes}
 
 
+def checks(host):
+    """Return what ``klp.verify`` says, by check."""
+    return {item["check"]: item["detail"] for item in host.salt_call("klp.verify").data["checks"]}
+
+
 def due(host):
     """Return where the hook ``after`` of an earlier run was seen last, or None."""
     there = host.salt_call("klp_audit.state_summary").data["hooks"]["due"]
@@ -90,6 +95,16 @@ def test_hooks_are_around_a_change_as_predicted_and_not_around_none(hooked):
 
     answer = apply(one, "klp.patch")
     assert (answer.failed, answer.changes, log(one), writes(one)) == ({}, {}, ["drained", "undrained"], [])
+
+
+def test_the_application_is_asked_before_it_is_drained_and_after_it_is_undrained(hooked):
+    one = hooked(health={"commands": [{"run": ["/usr/bin/test", "!", "-e", "/run/drained"]}], "wait": 0})
+    hook(one, "site.drain", "touch /run/drained")
+    hook(one, "site.undrain", "rm /run/drained")
+    answer = apply(one, "klp.patch")
+    assert (answer.failed, log(one)) == ({}, ["drained", "undrained"])
+    order = list(answer.states)
+    assert order.index("klp-updates") < order.index("klp-hook-after") < order.index("klp-verified")
 
 
 def test_nothing_is_changed_where_before_fails(hooked):
@@ -161,11 +176,12 @@ def test_a_killed_host_is_undrained_by_the_same_command(hooked, phase):
     wait_at_gate(one)
     kill(run)
     assert due(one) == phase
+    assert "(seen last: " + phase in checks(one)["hooks"]
     handle = open_gate(one)  # what was started goes on alone
     os.close(handle)
     answer = apply(one, "klp.patch")
     assert (answer.failed, due(one), one.editions("tool")) == ({}, None, ["2.0-1.1"])
-    assert log(one) == PHASES[phase]
+    assert log(one) == PHASES[phase] and "hooks" not in checks(one)
     answer = apply(one, "klp.patch")
     assert (answer.changes, log(one)) == ({}, PHASES[phase])
     assert len(volumes(one)) == 1

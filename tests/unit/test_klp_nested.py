@@ -76,10 +76,6 @@ def test_the_environment_of_the_run_is_that_of_its_hooks(site):
         ("include:\n  - klp.patch\n", "it includes klp.patch, which is the run itself"),
         ("one:\n  test.nop:\n    - require: x\n", "The require statement in state 'one' in SLS 'site.drain' needs"),
         ("one:\n  test:\n    - name: x\n", "No function declared in state 'one' in SLS 'site.drain'"),
-        (
-            "one:\n  test.nop:\n    - require:\n      - test: gone\n",
-            "Referenced state does not exist for requisite [require: (test: gone)] in state [one] in SLS [site.drain]",
-        ),
     ],
 )
 def test_what_cannot_be_run_is_told_and_nothing_is_run(site, text, why):
@@ -90,3 +86,13 @@ def test_what_cannot_be_run_is_told_and_nothing_is_run(site, text, why):
     (told,) = found["problems"]
     assert told.startswith(why) and told.isprintable() and len(told) <= 300
     assert found["states"] == [] and klp_nested.problems(site.host, ["site.drain", "site.more"]) == [told]
+
+
+def test_a_missing_requisite_is_found_before_or_is_a_state_that_fails(site):
+    """Salt 3008 finds it when it compiles the states, 3006 and 3007 when the state's turn comes."""
+    site.write("site.drain", "one:\n  test.succeed_with_changes:\n    - require:\n      - test: gone\n")
+    found, before = klp_nested.run(site.host, ["site.drain"], False), klp_nested.problems(site.host, ["site.drain"])
+    if before:
+        assert (found["problems"], found["states"]) == (before, []) and "does not exist" in before[0]
+    else:
+        assert [state["result"] for state in found["states"]] == [False]
