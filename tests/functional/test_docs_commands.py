@@ -1,11 +1,38 @@
 """Every command of the pages that is about one host, run by salt-call in lab hosts: examples, how-tos, reference."""
 
+import json
+import re
+
 import pytest
 
 from tests import pages
 from tests.functional.commands import run
 from tests.functional.conftest import apply
 from tests.functional.test_cli_examples import SNAPPER
+from tests.lab.build import CHECKOUT
+
+HOOKS = "docs/how-to/hooks.md"
+DUE = {"around": "klp.patch", "run": None, "since": 1795918385, "stage": "changing", "after": ["site.undrain"]}
+# What the hooks of the page call. Each knows the arguments of the page only, and fails for any other.
+CALLED = {
+    # ss(8): -H without a head line, -t TCP, -n numbers; a line for each session. The first time there is one.
+    "ss": """[ "$*" = "-Htn state established sport = :80" ] || exit 255
+[ -e /run/asked-ss ] || echo "0 0 192.0.2.11:80 192.0.2.1:51234"
+touch /run/asked-ss""",
+    # curl(1): 7 is "failed to connect to host", as at the first time here.
+    "curl": """[ "$*" = "-fsS --max-time 5 -o /dev/null http://localhost/" ] || exit 2
+[ -e /run/asked-curl ] || { touch /run/asked-curl; exit 7; }""",
+    # crmsh: "node standby [<node>]" and "node online [<node>]" mean this node without a name.
+    "crm": """case "$*" in "--wait node standby" | "--wait node online") echo "$3" >/run/crm ;; *) exit 1 ;; esac""",
+    # pacemaker/cts/cli/regression.crm_mon.exp has both forms of the list of nodes.
+    "crm_mon": """[ "$*" = -1 ] || exit 64
+printf 'Cluster Summary:\\n  * Current DC: sles2 (version 2.1.2) - partition with quorum\\n\\nNode List:\\n'
+case "$(cat /run/crm)" in
+    standby) printf '  * Node sles1: standby\\n  * Online: [ sles2 ]\\n' ;;
+    *) printf '  * Online: [ sles1 sles2 ]\\n' ;;
+esac""",
+    "crm_node": '[ "$*" = -n ] && echo sles1',
+}
 
 
 def enabled(sles):
@@ -23,6 +50,22 @@ def patched(sles):
     return one
 
 
+def drained(sles):
+    """Return a host with the hooks of the page, whose run was cut off: it is drained, and in standby."""
+    hooks = {"before": ["site.drain", "site.leave"], "after": ["site.join", "site.undrain"]}
+    one = sles("enabled", hooks=hooks)
+    one.salt.configure(file_roots={"base": [str(CHECKOUT / "salt"), "/srv/salt"]})
+    page = (CHECKOUT / HOOKS).read_text()
+    for path, text in re.findall(r"^# (/srv/salt/site/\w+\.sls)\n(.*?)^```", page, re.MULTILINE | re.DOTALL):
+        one.write(path, text)
+    for name, text in CALLED.items():
+        one.write(f"/usr/bin/{name}", f"#!/bin/sh\n{text}\n", mode=0o755)
+    one.write("/srv/www/htdocs/alive", "web\n")
+    one.write("/run/crm", "standby\n")
+    one.write("/var/lib/salt-klp/hooks.json", json.dumps(DUE), mode=0o600)
+    return one
+
+
 # Page and section (None: all of them) -> the host that their commands are run on, in their order. The examples of
 # docs/reference/modules are those of the docstrings (test_cli_examples.py).
 SCENES: dict = {
@@ -33,12 +76,14 @@ SCENES: dict = {
     ("docs/how-to/report.md", "Alarms"): converged,
     ("docs/how-to/refusals.md", None): converged,
     ("docs/how-to/something-went-wrong.md", "One package does harm"): patched,
+    (HOOKS, None): drained,
     ("docs/reference/pillar.md", "Pillar"): converged,
     ("docs/reference/hosts.md", "Hosts"): converged,
 }
 # Exit codes other than 0, and why.
 CODES = {
     "salt '*' state.apply klp.restore": 2,  # nothing is restored without a confirmation; it lists what would be lost
+    "salt sles1 klp.verify": 1,  # of the page about hooks: the host may still be drained
 }
 
 

@@ -1,11 +1,13 @@
 """SLS of the administrator's own are rendered and run by Salt itself, with files of this test as its file root."""
 
+import re
 import types
 
 import pytest
 import salt.config
 
 import klp_nested
+from tests.unit.loader import ROOT
 
 GOOD = """\
 second:
@@ -96,3 +98,13 @@ def test_a_missing_requisite_is_found_before_or_is_a_state_that_fails(site):
         assert (found["problems"], found["states"]) == (before, []) and "does not exist" in before[0]
     else:
         assert [state["result"] for state in found["states"]] == [False]
+
+
+def test_the_states_of_the_how_to_can_be_run(site):
+    page = (ROOT / "docs" / "how-to" / "hooks.md").read_text(encoding="utf-8")
+    found = re.findall(r"^# /srv/salt/(site)/(\w+)\.sls\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
+    names = [f"{folder}.{name}" for folder, name, _ in found]
+    assert names == ["site.drain", "site.undrain", "site.leave", "site.join", "site.alarm"]
+    for name, (_, _, text) in zip(names, found, strict=True):
+        site.write(name, text)
+        assert klp_nested.problems(site.host, [name]) == []

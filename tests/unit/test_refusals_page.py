@@ -5,10 +5,12 @@ import pytest
 import klp_arrival
 import klp_family
 import klp_health
+import klp_hooks
 import klp_kernel
 import klp_register
 import klp_snapper
 import klp_sys
+from _runners.klp import answers
 from tests.unit.loader import ROOT
 
 PAGE = (ROOT / "docs" / "how-to" / "refusals.md").read_text(encoding="utf-8")
@@ -18,6 +20,9 @@ SAID = [
         klp_arrival.NEVER.format("/etc/sysconfig/livepatching"),
         "LIVEPATCH_KERNEL is never in /etc/sysconfig/livepatching",
     ),
+    (klp_hooks.FAILHARD, "failhard is set in the configuration of the minion or the master"),
+    (klp_hooks.sentence("after", "it is not there"), "pillar klp:hooks:"),
+    (answers.DRAINED, ", it may still be drained"),
     (klp_health.BEFORE, "not healthy before: "),
     (klp_arrival.FULL, "MiB free, and a live patch makes a new initrd of "),
     (klp_kernel.REFUSAL.replace("{base}", "kernel-default-base"), " is that of kernel-default-base"),
