@@ -57,6 +57,7 @@ def facts(there: Fleet) -> dict[str, Any]:
         "asked": there.now(),
         "members": [None] * 3,
         "busy": {},
+        "strange": {},
         "known": {},
         "quarantine": [],
     }

@@ -51,28 +51,27 @@ class Commands(Standing):
         return merged.get(key)
 
     def _members(self, settings):
-        """Return the hosts of the campaign, and for each wave those it may take (``None``: all)."""
-        hosts, _ = plans.host_ids(self._matching(settings["target"], settings["target_type"]))
-        members = []
-        for wave in settings["waves"]:
-            chosen = wave["hosts"] or (wave["target"] and self._matching(wave["target"], settings["target_type"]))
-            members.append(set(chosen) if wave["hosts"] or wave["target"] else None)
-        if not hosts:
-            raise CommandExecutionError(
-                f"no accepted minion matches {settings['target_type']} target {schema.show(settings['target'])}"
-            )
-        return hosts, members
+        """
+        Return whom a campaign is about.
 
-    def _matching(self, expression, kind):
-        found = salt.utils.minions.CkMinions(self.opts).check_minions(expression, kind, greedy=False)
-        return found["minions"]
+        Returns ``(hosts, for each wave those it may take (None: all), {host that is left out beforehand: why})``.
+        """
+        kind, members = settings["target_type"], []
+        hosts, strange = targets.wanted(self.opts, settings["target"], kind)
+        for wave in settings["waves"]:
+            chosen, unclear = wave["hosts"], {}
+            if wave["target"]:
+                chosen, unclear = targets.matching(self.opts, wave["target"], kind)
+            members.append(set(chosen) if wave["hosts"] or wave["target"] else None)
+            strange.update({host: why for host, why in unclear.items() if host in hosts})
+        return [host for host in hosts if host not in strange], members, strange
 
     def plan(self, kind, pillar, who):
         """Ask the hosts and return their plan, written down."""
         if kind not in plans.KINDS:
             raise SaltInvocationError(f"kind: wanted {' or '.join(plans.KINDS)}, found {schema.show(kind)}")
         settings = self.settings(pillar)
-        hosts, members = self._members(settings)
+        hosts, members, strange = self._members(settings)
         reach = self.hands("plan")
         try:
             previews, asked = self._previews(reach, settings, hosts, kind)
@@ -88,7 +87,8 @@ class Commands(Standing):
             "asked": asked,
             "members": members,
             "busy": busy,
-            "known": self._known(settings["apart"], {*hosts, *busy} - set(previews)),
+            "strange": strange,
+            "known": self._known(settings["apart"], {*hosts, *busy, *strange} - set(previews)),
             "quarantine": self.store.quarantine() if kind == "patch" else [],
         }
         made = plans.make(facts, settings, time.time())

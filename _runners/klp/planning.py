@@ -37,9 +37,9 @@ def make(facts, settings, now):
 
     facts
         ``{"kind", "master", "by" (who makes it), "hosts" (sorted ids), "answers" ({host: what klp_audit.run_preview
-        says}), "asked" (moment), "members" (for each wave a set of hosts, or None), "busy"
-        ({host: id of the campaign that has it}), "known" ({host that does not answer, or is in a campaign: by what it
-        is kept apart, or None}), "quarantine" ([{"package", "edition", "campaign"}])}``.
+        says}), "asked" (moment), "members" (for each wave a set of hosts, or None), "strange" ({host that is left out
+        unasked: why}), "busy" ({host: id of the campaign that has it}), "known" ({host that does not answer, or is in a
+        campaign: by what it is kept apart, or None}), "quarantine" ([{"package", "edition", "campaign"}])}``.
     settings
         as ``schema.settings`` has them.
     now
@@ -90,7 +90,8 @@ def _judged(facts, settings, now):
     Returns ``({host: its preview with a note}, {host that is left out: [kind, reason]}, [hosts that are kept apart from
     nobody because it is not known from whom])``.
     """
-    found, left_out, name = {}, {}, settings["apart"]
+    found, name = {}, settings["apart"]
+    left_out = {host: _excluded(host, settings) or [REFUSED, why] for host, why in facts["strange"].items()}
     quarantine = {(item["package"], item["edition"]): item["campaign"] for item in facts["quarantine"]}
     for host in facts["hosts"]:
         wrong, preview = _judge(host, facts, settings, quarantine, now)
@@ -162,8 +163,9 @@ def _judge(host, facts, settings, quarantine, now):
 
     A host that has nothing to do is left out as well, and its preview says which updates it leaves out.
     """
-    if any(fnmatch.fnmatchcase(host, glob) for glob in settings["exclude"]):
-        return [EXCLUDED, "pillar klp_campaign:exclude"], None
+    excluded = _excluded(host, settings)
+    if excluded:
+        return excluded, None
     if host in facts["busy"]:
         return [REFUSED, f"it is in campaign {facts['busy'][host]}, which is not over"], None
     if host not in facts["answers"]:
@@ -179,6 +181,12 @@ def _judge(host, facts, settings, quarantine, now):
     due = answers.drained(found)
     found = dict(found, note=None, due=due and f"{due.partition(': ')[0]}; its run does it", more={})
     return _offered(found, quarantine if facts["kind"] == "patch" else {}), found
+
+
+def _excluded(host, settings):
+    """Return why a host is left out that nobody wants in, or ``None``."""
+    excluded = any(fnmatch.fnmatchcase(host, glob) for glob in settings["exclude"])
+    return [EXCLUDED, "pillar klp_campaign:exclude"] if excluded else None
 
 
 def _offered(found, quarantine):

@@ -8,12 +8,11 @@ import json
 import os
 import time
 
-from salt.exceptions import CommandExecutionError, SaltInvocationError
+from salt.exceptions import SaltInvocationError
 
 import klp_checks
 
-from . import answers, decide, documents, evidence, fleet, metrics, page, publish, reporting, schema, sheet, show
-from . import planning as plans
+from . import answers, decide, documents, evidence, fleet, metrics, page, publish, reporting, sheet, show, targets
 from .commands import Commands
 from .outcome import RETCODES, answer, progress
 
@@ -30,8 +29,9 @@ class Survey(Commands):
     def audit(self, pillar):
         """Ask all hosts of the target for their verdict."""
         settings = self.settings(pillar)
-        hosts, _ = self._members(settings)
-        reach, verdicts, patience = self.hands("audit"), {}, settings["presence"]
+        hosts, _, strange = self._members(settings)
+        reach, patience = self.hands("audit"), settings["presence"]
+        verdicts = {host: {"verdict": klp_checks.UNKNOWN, "why": why} for host, why in strange.items()}
         for first in range(0, len(hosts), decide.ASK):
             part = hosts[first : first + decide.ASK]
             progress(f"asking {first + len(part)} of {len(hosts)} hosts")
@@ -50,12 +50,9 @@ class Survey(Commands):
     def fleet(self, ask, folder, pillar):
         """Collect the documents of all hosts and write the report in every format that is wanted."""
         settings = self._report_settings(ask, folder, pillar)
-        hosts, _ = plans.host_ids(self._matching(settings["target"], settings["target_type"]))
-        if not hosts:
-            raise CommandExecutionError(
-                f"no accepted minion matches {settings['target_type']} target {schema.show(settings['target'])}"
-            )
+        hosts, strange = targets.wanted(self.opts, settings["target"], settings["target_type"])
         found, silent, foreign = self._documents(hosts, settings)
+        silent.update(strange)
         made = time.time()
         limits = {"old": settings["max_age"], **{key: settings[key] for key in ("share", "weeks", "warn", "debt")}}
         summary = fleet.summary(found, silent, limits, made, foreign)

@@ -33,6 +33,7 @@ def plan(world, kind="patch", banned=(), busy=None, members=None, known=None, **
         "asked": world.time,
         "members": members or [set(wave["hosts"]) or None for wave in found["waves"]],
         "busy": busy or {},
+        "strange": {},
         "known": known or {},
         "quarantine": list(banned),
     }

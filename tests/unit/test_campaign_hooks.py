@@ -34,7 +34,7 @@ def told(name="h1", hooks=NONE, **more):
 def planned(*said):
     settings = campaign.settings(waves=[{"name": "all"}], order="name")
     facts = {"kind": "patch", "master": "m", "hosts": sorted(item["host"] for item in said), "asked": START}
-    facts.update(answers={item["host"]: item for item in said}, members=[None], busy={}, quarantine=[])
+    facts.update(answers={item["host"]: item for item in said}, members=[None], busy={}, strange={}, quarantine=[])
     return planning.make(facts, settings, START)
 
 

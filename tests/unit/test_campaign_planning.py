@@ -24,9 +24,10 @@ def answer(name="h1", **more):
     return dict(run_preview(world, world.hosts[name]), **more)
 
 
-def make(said, kind="patch", names=None, busy=None, banned=(), now=START, members=None, known=None, **klp_campaign):
+def make(said, kind="patch", names=None, banned=(), now=START, members=None, **given):
     """Return the plan over hosts that said this."""
-    settings = campaign.settings(**{"waves": [{"name": "all"}], "order": "name", **klp_campaign})
+    own = {key: given.pop(key, None) or {} for key in ("busy", "known", "strange")}
+    settings = campaign.settings(**{"waves": [{"name": "all"}], "order": "name", **given})
     facts = {
         "kind": kind,
         "master": "master",
@@ -34,8 +35,7 @@ def make(said, kind="patch", names=None, busy=None, banned=(), now=START, member
         "answers": said,
         "asked": START,
         "members": members or [None] * len(settings["waves"]),
-        "busy": busy or {},
-        "known": known or {},
+        **own,
         "quarantine": list(banned),
     }
     return planning.make(facts, settings, now)

@@ -25,6 +25,7 @@ def planned(answer):
         "asked": WORLD.time,
         "members": [None],
         "busy": {},
+        "strange": {},
         "known": {},
         "quarantine": [],
     }

@@ -23,7 +23,8 @@ def cache(master, monkeypatch):  # noqa: F811
     [
         ("cluster", {"cluster": "a"}, None, ["a"]),
         ("site:rack", {"site": {"rack": ["r2", 7, "", None, 7]}}, None, ["7", "r2"]),
-        ("cluster", {}, {}, []),
+        ("cluster", {"id": "h"}, {}, []),
+        ("cluster", {}, {}, None),  # what a cache without it says
         ("cluster", None, {}, None),
         ("klp:group", {"klp": {"group": "no"}}, {"klp": {"group": "db"}}, ["db"]),
         ("klp:group", {}, {"klp": {}}, []),
