@@ -4,12 +4,14 @@ Campaigns: patching a fleet in gated waves, shown before they are run, from a jo
 Each function returns ``{"retcode", "text", ...}``. ``salt-run`` shows the text and exits with the code, ``--out=json``
 gives the whole document: 0 all is done and verified, 1 refused (nothing was changed), 2 over, but not every host of the
 target is verified, 3 a gate failed and the campaign stopped, 4 aborted, 5 paused, 6 it runs, 7 its time was over, 8 a
-plan that waits to be run, 9 it waits to be resumed, because the master is gone, the disk is full or a file is damaged.
+plan that waits to be run, 9 it waits to be resumed, and the text says for what.
 
 :pillar: ``klp_campaign`` and ``klp_report`` of the master (see ``docs/reference/campaign.md`` and ``report.md`` there)
 """
 
+import functools
 import importlib
+import inspect
 import os
 
 from salt.exceptions import CommandExecutionError, SaltInvocationError
@@ -43,15 +45,39 @@ def _part(name):
     return importlib.import_module(f"{__name__}.{name}")
 
 
-def _call(method, *args):
-    """Call one of the commands; what it refuses is answered in one sentence."""
-    try:
-        commands = _part("survey").Survey(__opts__, klp_pillar.compare, __salt__["mine.get"])
-        found = getattr(commands, method)(*args)
-    except (CommandExecutionError, SaltInvocationError) as exc:
-        found = _part("outcome").refusal(exc)
+def _answered(found):
     __context__["retcode"] = found["retcode"]
     return found
+
+
+def _call(method, *args):
+    """Call one of the commands; what it refuses is answered in one sentence, and so are Ctrl-C and other signals."""
+    commands = None
+    try:
+        commands = _part("survey").Survey(__opts__, klp_pillar.compare, __salt__["mine.get"])
+        return _answered(getattr(commands, method)(*args))
+    except (CommandExecutionError, SaltInvocationError) as exc:
+        return _answered(_part("outcome").refusal(exc))
+    except (KeyboardInterrupt, SystemExit):  # Salt's own handlers make the second of both, and print a traceback
+        return _answered(_part("outcome").stopped(commands.driving if commands else []))
+
+
+def _strict(function):
+    """Refuse arguments that a function does not have: Salt shows its documentation for them, and exits with 0."""
+    signature = inspect.signature(function)
+
+    @functools.wraps(function)
+    def strict(*args, **kwargs):
+        given = {key: value for key, value in kwargs.items() if not key.startswith("__")}  # the others are Salt's own
+        try:
+            bound = signature.bind(*args, **given)
+        except TypeError:
+            sentence = _part("outcome").misuse(function.__name__, signature.parameters, args, given)
+            return _answered(_part("outcome").refusal(sentence))
+        return function(*bound.args, **bound.kwargs)
+
+    vars(strict).pop("__wrapped__")  # Salt looks at the signature, and never hands over what is not in there
+    return strict
 
 
 def _who():
@@ -59,6 +85,7 @@ def _who():
     return _part("commands").user(globals().get("__user__"))
 
 
+@_strict
 def plan(kind="patch", pillar=None):
     """
     Ask the hosts of a campaign what they would get, and write the plan down; nothing is changed on them.
@@ -80,14 +107,15 @@ def plan(kind="patch", pillar=None):
     return _call("plan", kind, pillar, _who())
 
 
-def run(plan=None, kind="patch", pillar=None):
+@_strict
+def run(campaign=None, kind=None, pillar=None):
     """
     Run a plan that was shown, wave by wave, until it is over; the same command again goes on where it was interrupted.
 
-    plan
+    campaign
         id of a plan. Without one a plan is made, and run only if pillar ``klp_campaign:approve`` is false.
     kind, pillar
-        as for ``klp.plan``, for a plan that is made.
+        as for ``klp.plan``, for a plan that is made; a plan that was shown has its own, and another kind is refused.
 
     Returns how the campaign stands as ``campaign``. Refused while another campaign has one of its hosts, for a plan
     that is too old, or whose file is not what was shown.
@@ -96,9 +124,10 @@ def run(plan=None, kind="patch", pillar=None):
 
         salt-run klp.run c3f2a9c01d4e
     """
-    return _call("run", plan, kind, pillar, _who())
+    return _call("run", campaign, kind, pillar, _who())
 
 
+@_strict
 def status(campaign=None, watch=0):
     """
     Return how a campaign stands, by wave and by host, or all of them in a line each; also while it runs.
@@ -116,6 +145,7 @@ def status(campaign=None, watch=0):
     return _call("status", campaign, watch)
 
 
+@_strict
 def pause(campaign):
     """
     Start no further host of a campaign; what runs is finished. No host is started after this returns.
@@ -130,6 +160,7 @@ def pause(campaign):
     return _call("wish", campaign, "pause", _who())
 
 
+@_strict
 def resume(campaign=None):
     """
     Go on with a campaign that was paused or interrupted, and drive it until it is over.
@@ -147,6 +178,7 @@ def resume(campaign=None):
     return _call("resume", campaign, _who())
 
 
+@_strict
 def abort(campaign):
     """
     End a campaign: no further host is started, what runs is finished, nothing goes back.
@@ -161,6 +193,7 @@ def abort(campaign):
     return _call("wish", campaign, "abort", _who())
 
 
+@_strict
 def set_aside(campaign):
     """
     Move a campaign whose files are damaged out of the way, into ``campaigns/aside``: its hosts are free then.
@@ -177,6 +210,7 @@ def set_aside(campaign):
     return _call("set_aside", campaign, _who())
 
 
+@_strict
 def report(campaign=None, ask=None, folder=None, pillar=None):
     """
     Write how the whole fleet stands: JSON, CSV, metrics for Prometheus, one HTML page, OpenVEX; or report a campaign.
@@ -202,6 +236,7 @@ def report(campaign=None, ask=None, folder=None, pillar=None):
     return _call("report", campaign) if campaign else _call("fleet", ask, folder, pillar)
 
 
+@_strict
 def quarantined():
     """
     Return the live patches that no campaign installs, because a gate failed with them: as ``quarantine``.
@@ -213,6 +248,7 @@ def quarantined():
     return _call("quarantined")
 
 
+@_strict
 def release(package, edition):
     """
     Take a live patch out of quarantine: campaigns may install it again.
@@ -227,6 +263,7 @@ def release(package, edition):
     return _call("release", package, edition, _who())
 
 
+@_strict
 def audit(pillar=None):
     """
     Ask the hosts of pillar ``klp_campaign:target`` for the verdict of ``klp.verify``: as ``hosts``, with the reasons.

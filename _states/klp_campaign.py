@@ -71,7 +71,9 @@ def _campaign(name, kind):
 
 
 def _arguments(test, plan, kind):
-    return {"campaign": plan} if test else {"plan": plan, "kind": kind, "pillar": _pillar()}
+    if test:
+        return {"campaign": plan}
+    return {"kind": kind, **({"campaign": plan} if plan else {"pillar": _pillar()})}
 
 
 def _planned(name, found):

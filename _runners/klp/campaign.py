@@ -210,10 +210,15 @@ class Campaign:
             self._move(host, WAITING, "its run was cut off")
 
     def _on_unsent(self, entry):
-        """Runs that have not begun on their hosts, as when the master died with the order: they do not count."""
+        """
+        Runs that have not begun on their hosts, as when the master died with the order: they do not count.
+
+        ``denied``: Salt has refused the job, so nobody has ever got it.
+        """
         for host in reversed(entry["hosts"]):
             item = self.hosts[host]
-            item.attempt, item.met = item.attempt - 1, item.met + 1
+            item.attempt, item.met = item.attempt - 1, item.met + (not entry.get("denied"))
+            item.touched = item.attempt > 0 or item.met > 0
             self._answered(host, item.jid)
             self._move(host, WAITING, "its run had not begun")
 

@@ -28,6 +28,7 @@ class Commands(Standing):
     def __init__(self, opts, compare):
         super().__init__(opts)
         self.compare = compare
+        self.driving: list = []  # ids of the campaigns that are driven here and now
 
     # -- plan ----------------------------------------------------------------------------------------------------
 
@@ -125,9 +126,11 @@ class Commands(Standing):
 
     def run(self, name, kind, pillar, who):
         """Begin a plan, or go on with its campaign, and drive it."""
+        if name and pillar is not None:
+            raise SaltInvocationError(f"pillar is for a plan that is made here; plan {name} has its own")
         name = name or self.settings(pillar)["plan"]
         if not name:
-            made = self.plan(kind, pillar, who)
+            made = self.plan(kind or "patch", pillar, who)
             if not made["plan"]["hosts"]:
                 missing = any(item[0] in plans.MISSING for item in made["plan"]["left_out"].values())
                 return answer(RETCODES["incomplete" if missing else "done"], made["text"], plan=made["plan"])
@@ -135,11 +138,17 @@ class Commands(Standing):
                 text = made["text"] + "\n\nNothing was started: pillar klp_campaign:approve wants the id of a plan."
                 return answer(RETCODES["open"], text, plan=made["plan"])
             name = made["plan"]["id"]
-        self._begin(str(name), who)
+        self._begin(str(name), kind, who)
         return self._drive([str(name)], who)[0]
 
-    def _begin(self, name, who):
+    def _begin(self, name, kind, who):
         plan = self.store.plan(name)
+        if kind not in (None, plan["kind"]):
+            raise SaltInvocationError(
+                f"plan {name} is a {plan['kind']}, not a {kind:.60}; make another one with: salt-run klp.plan KIND"
+                if isinstance(kind, str)
+                else f"kind: wanted {' or '.join(plans.KINDS)}, found {schema.show(kind)}"
+            )
         with self.store.beginning():
             if not self.store.begun(name):
                 self._may_begin(plan)
@@ -213,13 +222,14 @@ class Commands(Standing):
 
     def _drive(self, names, who):
         """Drive campaigns, step by step in turn, until each is over or paused; return their answers."""
-        done, stacks = {}, {}
+        done, stacks, self.driving = {}, {}, list(names)
 
         def drop(driver, exc):
             name = driver.plan["id"]
             done[name] = unfinished(name, exc)
             progress(done[name]["text"])
             stacks[name].close()
+            self.driving.remove(name)
 
         with contextlib.ExitStack() as stack:
             for name in names:
@@ -230,6 +240,7 @@ class Commands(Standing):
             except turning.GoneError as exc:
                 text = f"{exc}\nNothing is lost; go on, as the scheduler does, with: salt-run klp.resume"
                 return [answer(RETCODES["interrupted"], text, error=str(exc), campaigns=names)]
+        self.driving = []
         for name in set(names) - set(done):
             self.overview(name)
         return [done.get(name) or self.answer(name) for name in names]

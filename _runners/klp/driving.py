@@ -9,6 +9,7 @@ import collections
 from . import answers
 from . import campaign as states
 from . import planning as plans
+from .turning import RefusedError
 
 SUMMARY = "klp_audit.state_summary"
 SLS = {"patch": "klp.patch", "rollback": "klp.rollback"}
@@ -60,7 +61,14 @@ class Base:
             self.misses.pop(host, None)
             self.alive.discard(host)
         pillar = plans.pillar(self.plan, hosts, self.plan["id"], by, back)
-        self.hands.send(jid, hosts, "state.apply", [sls], {"pillar": {"klp": pillar}})
+        try:
+            self.hands.send(jid, hosts, "state.apply", [sls], {"pillar": {"klp": pillar}})
+        except RefusedError:
+            if back:
+                self._write("again", hosts=hosts)
+            else:
+                self._write("unsent", hosts=hosts, denied=True)
+            raise
 
     def _ask(self, hosts, well=False):
         """

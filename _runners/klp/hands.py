@@ -15,9 +15,19 @@ import salt.client
 import salt.minion
 import salt.utils.event
 import salt.utils.jid
-from salt.exceptions import SaltClientError, SaltReqTimeoutError
+import salt.utils.user
+from salt.exceptions import (
+    AuthenticationError,
+    AuthorizationError,
+    EauthAuthenticationError,
+    SaltClientError,
+    SaltReqTimeoutError,
+    TokenAuthenticationError,
+)
 
-from .turning import GoneError
+from .turning import GoneError, RefusedError
+
+DENIED = (AuthenticationError, AuthorizationError, EauthAuthenticationError, TokenAuthenticationError)
 
 WISH = 5  # seconds after which it is looked at the latest what a person wants of a campaign
 PUBLISH = 30  # seconds that the master may take to accept a job
@@ -69,11 +79,17 @@ class Hands:
         return salt.utils.jid.gen_jid(self.opts)
 
     def send(self, jid, hosts, fun, arg, kwarg=None):
-        """Give a job with this id to hosts. Raises GoneError where the master does not take it."""
+        """Give a job with this id to hosts. Raises GoneError where the master takes none, RefusedError of this user."""
         try:
             # What the client prints (no minion matched) is found out by the answers that do not come.
             with contextlib.redirect_stdout(io.StringIO()), salt.client.LocalClient(mopts=self.opts) as client:
                 client.run_job(list(hosts), fun, arg=arg, kwarg=kwarg, tgt_type="list", jid=jid, timeout=PUBLISH)
+        except DENIED as exc:
+            who, more = salt.utils.user.get_specific_user(), f" and {len(hosts) - 1} more" if len(hosts) > 1 else ""
+            raise RefusedError(
+                f"Salt does not let user {who} run {fun} on {next(iter(hosts))}{more} ({exc}): the master options "
+                "publisher_acl, publisher_acl_blacklist, sudo_acl and external_auth say who may"
+            ) from exc
         except (SaltClientError, SaltReqTimeoutError, OSError) as exc:
             raise GoneError(f"the master does not take jobs ({exc}); is salt-master running?") from exc
 

@@ -53,7 +53,7 @@ class Standing:
         """Return how one campaign or all of them stand; ``watch`` seconds: again and again until it is over."""
         if not name:
             return self._all()
-        if watch and not (schema.whole(watch, 1, 3600) or isinstance(watch, float)):
+        if watch and not (schema.whole(watch, 1, 3600) or (isinstance(watch, float) and 0.1 <= watch <= 3600)):
             raise SaltInvocationError(f"watch: wanted seconds from 1 to 3600, found {schema.show(watch)}")
         found = self.answer(name)
         while watch and found["retcode"] == RETCODES["running"]:

@@ -16,6 +16,10 @@ class GoneError(CommandExecutionError):
     """The master does not answer."""
 
 
+class RefusedError(CommandExecutionError):
+    """Salt does not let this user give a job; nobody has got it."""
+
+
 def turn(drivers, say=lambda line: None, drop=None):
     """
     Let drivers do their steps in turn.

@@ -3,7 +3,13 @@
 from typing import Any
 
 import pytest
-from salt.exceptions import SaltClientError, SaltReqTimeoutError
+from salt.exceptions import (
+    AuthenticationError,
+    AuthorizationError,
+    EauthAuthenticationError,
+    SaltClientError,
+    SaltReqTimeoutError,
+)
 
 from _runners.klp import hands, turning
 
@@ -114,6 +120,15 @@ def test_a_master_that_takes_no_jobs_is_gone(salty, error):
     Client.error = error
     with pytest.raises(turning.GoneError, match="is salt-master running"):
         salty.send("J", ["web1"], "test.ping", [])
+
+
+@pytest.mark.parametrize("kind", [AuthenticationError, AuthorizationError, EauthAuthenticationError])
+def test_what_salt_lets_a_user_not_do_is_no_master_that_is_gone(salty, kind):
+    """As its client raises them (salt/client/__init__.py, pub and _check_pub_data)."""
+    Client.error = kind("Authorization error occurred.")
+    said = r"run state.apply on web1 and 2 more \(Authorization error occurred.\): the master options publisher_acl, "
+    with pytest.raises(turning.RefusedError, match=said):
+        salty.send("J", ["web1", "web2", "web3"], "state.apply", ["klp.patch"])
 
 
 def test_answers_are_those_of_the_hosts_that_are_asked_for(salty):

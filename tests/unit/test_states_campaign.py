@@ -51,7 +51,7 @@ def test_a_campaign_that_is_done(master):
         "changes": {"canary": {"old": "1 hosts", "new": "1 verified"}},
         "comment": "text",
     }
-    asked = {"plan": None, "kind": "patch", "pillar": {"klp_campaign": {"approve": False}}}
+    asked = {"kind": "patch", "pillar": {"klp_campaign": {"approve": False}}}
     assert master.calls == [("klp.run", asked)]
 
 
