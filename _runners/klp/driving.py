@@ -80,8 +80,11 @@ class Base:
         arg, timeout = [self.plan["id"], [], False], self.plan["settings"]["presence"]["timeout"]
         if well:
             arg = ["", self.plan["settings"]["soak"]["services"], True]
-            timeout += max((self._patience(host) for host in hosts), default=0)
-        got = self.hands.ask(hosts, SUMMARY, arg, timeout)
+            patience = max((self._patience(host) for host in hosts), default=0)
+            # A host that is gone is not given the time that commands of others may take.
+            there = self.hands.ask(hosts, "test.ping", [], timeout) if patience else hosts
+            hosts, timeout = [host for host in hosts if host in there], timeout + patience
+        got = self.hands.ask(hosts, SUMMARY, arg, timeout) if hosts else {}
         found = {}
         for host in hosts:
             if host in got:

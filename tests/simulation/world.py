@@ -297,6 +297,8 @@ class World:
         self.returns.setdefault(jid, {})[host.name] = {"return": value, "retcode": 0, "success": True}
 
     def _say(self, host, fun, arg):
+        if fun == "test.ping":
+            return True
         if fun == "saltutil.is_running":
             if "finds" in host.faults:
                 return host.faults["finds"]

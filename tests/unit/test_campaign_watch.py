@@ -69,6 +69,16 @@ def test_a_host_that_looks_at_its_application_for_long_is_waited_for(game):
     assert played.go().result == "done" and played.of("h1") == ("verified", None)
 
 
+def test_who_is_gone_is_not_given_the_time_that_commands_may_take(game):
+    played = game({"h1": {}, "h2": {"patience": 300}}, soak={"minutes": [1]}, presence={"timeout": 1})
+    with played.driver() as driver:
+        played.until(driver, "patched")
+        ended, played.world.hosts["h2"].down_until = played.world.time, 10.0**12
+    played.go()
+    (seen,) = [entry["at"] for entry in played.entries if entry["what"] == "checked"]
+    assert played.of("h2")[0] == "unreachable" and seen - ended < 70
+
+
 def test_a_host_that_says_nothing_of_its_application_is_not_well(game):
     played = game(1, soak={"minutes": [1]})
     with played.driver() as driver:
