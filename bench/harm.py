@@ -25,6 +25,7 @@ HARMS: dict[str, dict[str, Any]] = {
     "hurts": {"oops": True},
     "panics": {"crashes": 3, "down": 180.0},
     "hangs": {"dies": 3, "down": NEVER},
+    "sickens": {"ill": 240.0},  # its application, after four minutes; pillar klp:health asks it
 }
 LIMIT = 10 * 60  # seconds from the first host that fell ill to the last start, the patience with silent hosts apart
 
@@ -39,13 +40,19 @@ def hosts(harm: str) -> list[SimHost]:
     return found
 
 
+def fell_ill(host: SimHost) -> float:
+    """Return when a host was harmed: in the last quarter of its run, or so many seconds after the live patch came."""
+    after = host.faults.get("ill")
+    return host.started[0][0] + (host.seconds * 3 / 4 if after is None else host.seconds / 2 + after)
+
+
 def harm(name: str) -> dict[str, float]:
     """Return what one kind of harm did."""
     world = World(hosts(name))
     with tempfile.TemporaryDirectory(dir=simulated.MEMORY) as folder:
         found = simulated.whole(Path(folder), world, **SETTINGS)
     ill = [host for host in world.hosts.values() if host.faults and host.started]
-    first = min(host.started[0][0] + host.seconds * 3 / 4 for host in ill)
+    first = min(map(fell_ill, ill))
     begun = [at for host in world.hosts.values() for at, _, sls in host.started if sls == "klp.patch"]
     rest = [host for host in world.hosts.values() if host.name[4:] >= f"{CANARIES:04}"]
     return {
