@@ -21,7 +21,6 @@ WHY = {
     stages.REFUSED: "was refused",
     stages.UNREACHABLE: "does not answer",
     stages.ABSENT: "does not answer",
-    stages.VERIFIED: "was not looked at after its run",
 }
 
 
@@ -49,7 +48,7 @@ class Apart:
         if entry["what"] in ("returned", "stays") and not entry.get("apart"):
             self.stuck.update(host for host, why in entry["hosts"].items() if why)
         # What a look at all hosts of a wave, its end, or the end of all starts means for a host does not name it.
-        every = entry.get("last") or entry["what"] in ("passed", "gate", "abort")
+        every = entry.get("last") or entry["what"] in ("passed", "gate", "abort", "clock")
         parts = [self.values] if every else [entry.get(key) or () for key in ("hosts", "looked", "untouched")]
         for part in parts:
             for host in part:
@@ -79,9 +78,9 @@ class Apart:
             return ILL
         if item.stage in (stages.READY, stages.RUNNING) or (item.stage == stages.WAITING and item.touched):
             return BUSY
-        wave = self.campaign.waves[item.wave]
-        if item.stage == stages.VERIFIED and not self.campaign.stopped and any(host in hosts for hosts in wave.looks):
-            return BUSY if wave.closed is None else ILL
+        looks = self.campaign.waves[item.wave].looks
+        if item.stage == stages.VERIFIED and not self.campaign.stopped and any(host in hosts for hosts in looks):
+            return BUSY
         return None
 
     # -- what the decisions ask ------------------------------------------------------------------------------------

@@ -27,51 +27,11 @@ from .stages import (
     VERIFIED,
     WAITING,
     Host,
+    Job,
+    Wave,
 )
 
 LATE = "late"  # name of the wave of those that did not answer at their turn
-
-
-class Wave:
-    """One wave: whose turn is next, and how many hosts of it are where."""
-
-    def __init__(self, number, name, hosts, soak):
-        self.number, self.name, self.total = number, name, len(hosts)
-        self.queue = collections.OrderedDict.fromkeys(hosts)
-        self.counts = collections.Counter({WAITING: len(hosts)})
-        self.ready: dict = {}
-        self.cut: dict = {}  # those of the queue whose run was cut off
-        self.opened = self.patched = self.closed = None
-        self.silent = 0  # how many of those that run do not answer
-        self.soak = soak  # when a host is looked at, in minutes after its run
-        # For each look the verified hosts that wait for it, the first one first, with the end of their runs.
-        self.looks: list = [collections.OrderedDict() for _ in soak]
-        self.looked = None  # when hosts of it were looked at the last time
-        self.checked = False  # whether all of them were looked at together in the end
-
-    @property
-    def open_hosts(self):
-        """How many hosts of the wave have not come to an end."""
-        return sum(self.counts[stage] for stage in UNFINISHED)
-
-    @property
-    def failed(self):
-        """How many hosts count as failed."""
-        return self.counts[FAILED] + self.counts[REFUSED]
-
-    @property
-    def unreachable(self):
-        """How many hosts count as unreachable."""
-        return self.counts[UNREACHABLE] + self.counts[ABSENT]
-
-
-class Job:
-    """A job that was given to hosts, and those who have not answered."""
-
-    __slots__ = ("at", "back", "hosts", "jid")
-
-    def __init__(self, jid, hosts, at, back):
-        self.jid, self.hosts, self.at, self.back = jid, dict.fromkeys(hosts), at, back
 
 
 class Campaign:
@@ -89,6 +49,7 @@ class Campaign:
         self.result = None
         self.late_until = None
         self.looked = None  # when all hosts were looked at a last time
+        self.off = None  # since when the master's clock is seen to be off
         self.quarantined: list = []
         self.back_queue: collections.OrderedDict = collections.OrderedDict()
         self.back_counts: collections.Counter = collections.Counter()
@@ -104,10 +65,24 @@ class Campaign:
         return self.waves[self.current] if self.current < len(self.waves) else None
 
     @property
+    def reached(self):
+        """The waves whose turn has come."""
+        return self.waves[: self.current + 1]
+
+    @property
+    def started(self):
+        """How many hosts run that were started."""
+        return sum(wave.counts[RUNNING] for wave in self.reached)
+
+    @property
+    def silent(self):
+        """How many of those do not answer."""
+        return sum(wave.silent for wave in self.reached)
+
+    @property
     def running(self):
         """How many hosts run, the way back included."""
-        wave = self.wave
-        return (wave.counts[RUNNING] if wave else 0) + self.back_counts[BACK_RUNNING]
+        return self.started + self.back_counts[BACK_RUNNING]
 
     def counts(self):
         """Return how many hosts are where."""
@@ -165,10 +140,29 @@ class Campaign:
     def _on_begin(self, entry):
         self.begun = entry["at"]
 
+    def _on_clock(self, entry):
+        """The clock of the master has jumped: what is counted from an earlier moment is counted on as before."""
+        by = entry["by"]
+        for name in ("begun", "late_until"):
+            if getattr(self, name) is not None:
+                setattr(self, name, getattr(self, name) + by)
+        if self.stopped:
+            self.stopped["at"] += by
+        for item in (*self.hosts.values(), *self.jobs.values(), *self.waves):
+            item.shift(by)
+        for wave in self.reached:
+            for host in list(wave.ready):
+                self._move(host, WAITING)
+
+    def _on_off(self, entry):
+        """Most hosts have another time than the master: nobody is started until that is put right."""
+        self.off = entry["at"]
+
     def _on_open(self, entry):
         self.waves[entry["wave"]].opened = entry["at"]
 
     def _on_ready(self, entry):
+        self.off = None
         for host, base in entry["hosts"].items():
             item = self.hosts[host]
             item.base = item.base if item.attempt and item.base else base
@@ -271,15 +265,15 @@ class Campaign:
         wave = self.waves[entry["wave"]]
         wave.looked, wave.checked = self.at, entry["last"]
         for host in self.verified(wave) if entry["last"] else entry["looked"]:
-            self._looked(wave, host)
+            self._looked(wave, host, entry["last"])
         self._unwell(entry)
 
-    def _looked(self, wave, host):
+    def _looked(self, wave, host, last):
         self.hosts[host].looked = self.at
         for number, hosts in enumerate(wave.looks):
             if host in hosts:
                 ended = hosts.pop(host)
-                if number + 1 < len(wave.looks):
+                if number + 1 < len(wave.looks) and not last:
                     wave.looks[number + 1][host] = ended
                 return
 

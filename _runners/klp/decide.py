@@ -40,15 +40,28 @@ def step(campaign, now, ignored=()):
         return {"do": "begin"}
     if campaign.stopped:
         return _wind_down(campaign, now, ignored)
-    bad = next((wave for wave in campaign.waves[: campaign.current + 1] if exceeded(campaign, wave)), None)
+    bad = next((wave for wave in campaign.reached if exceeded(campaign, wave)), None)
     if bad:
         return gate(campaign, bad)
     expired = now - campaign.begun > 3600 * campaign.plan["settings"]["limits"]["duration"]
-    if campaign.wave is None:
-        return _late(campaign, now, expired)
+    wave = _turn(campaign)
+    todo = _look_at_others(campaign, wave, now)
+    if todo:
+        return todo
+    if wave is None:
+        return _sooner(campaign, _awaited(campaign, now) or _unwatched(campaign, now) or _late(campaign, now, expired))
     if expired and not campaign.running:
         return _last_look(campaign, now) or {"do": "end", "result": "expired"}
-    return _wave(campaign, campaign.wave, now, ignored, expired)
+    return _wave(campaign, wave, now, ignored, expired)
+
+
+def _turn(campaign):
+    """
+    Return the wave whose turn it is, or ``None`` after the last one.
+
+    A host that was silent when its wave passed, and whose run was cut off, is begun again before anything else.
+    """
+    return next((wave for wave in campaign.waves[: campaign.current] if wave.pending), campaign.wave)
 
 
 def wait(until, why):
@@ -79,16 +92,17 @@ def exceeded(campaign, wave):
     return None
 
 
-def silent(campaign, wave):
+def silent(campaign):
     """Return why hosts that are silent keep others from being started, or ``None``: they may have failed."""
-    failed, _ = limits(campaign, wave)
-    if not wave.silent or wave.failed + wave.counts[states.UNREACHABLE] + wave.silent <= failed:
-        return None
-    minutes = campaign.plan["settings"]["limits"]["silent"]
-    return (
-        f"{wave.silent} of its hosts were started and have not answered for {minutes} minutes; nothing further is "
-        "started until they do"
-    )
+    for wave in campaign.reached:
+        failed, _ = limits(campaign, wave)
+        if wave.silent and wave.failed + wave.counts[states.UNREACHABLE] + wave.silent > failed:
+            minutes = campaign.plan["settings"]["limits"]["silent"]
+            return (
+                f"wave {wave.name}: {wave.silent} of its hosts were started and have not answered for {minutes} "
+                "minutes; nothing further is started until they do"
+            )
+    return None
 
 
 def batch(campaign, wave):
@@ -103,17 +117,27 @@ def _wave(campaign, wave, now, ignored, expired):
     spared = campaign.apart.spared(wave)
     if spared:
         return {"do": "spared", "hosts": spared}
-    hosts = _due(campaign, wave, now)
-    if hosts and (wave.open_hosts or _left(wave) > len(hosts)):
+    hosts, quiet = _due(campaign, wave, now), silent(campaign)
+    patched = not wave.pending and not quiet
+    if hosts and not (patched and _left(wave) == len(hosts)):
         return {"do": "check", "wave": wave.number, "hosts": hosts, "last": False}
-    if not wave.open_hosts:
+    if patched:
         return _soak(campaign, wave, now)
-    blocked = _closed(campaign, now) or silent(campaign, wave) or ("its time is over" if expired else None)
+    blocked = _closed(campaign, now) or quiet or ("its time is over" if expired else None)
     if blocked:
         if wave.ready:
             return {"do": "waiting", "hosts": list(wave.ready)}
-        return _sooner(campaign, wave, wait(_reopens(campaign, now), blocked))
-    return _sooner(campaign, wave, _start(campaign, wave, now, ignored))
+        return _sooner(campaign, wait(_reopens(campaign, now), blocked))
+    return _sooner(campaign, _start(campaign, wave, now, ignored))
+
+
+def _look_at_others(campaign, wave, now):
+    """Return the look at hosts of other waves than the one whose turn it is, ``None`` where none is due."""
+    for other in campaign.reached:
+        hosts = _due(campaign, other, now) if other is not wave else []
+        if hosts:
+            return {"do": "check", "wave": other.number, "hosts": hosts, "last": False}
+    return None
 
 
 def _next_look(campaign, wave):
@@ -138,9 +162,11 @@ def _left(wave):
     return sum((len(wave.looks) - number) * len(hosts) for number, hosts in enumerate(wave.looks))
 
 
-def _sooner(campaign, wave, todo):
+def _sooner(campaign, todo):
     """Let no wait be longer than until the next look."""
-    return dict(todo, until=min(todo["until"], _next_look(campaign, wave))) if todo["do"] == "wait" else todo
+    if todo["do"] != "wait":
+        return todo
+    return dict(todo, until=min([todo["until"], *(_next_look(campaign, wave) for wave in campaign.reached)]))
 
 
 def _closed(campaign, now):
@@ -171,13 +197,14 @@ def _start(campaign, wave, now, ignored):
     worn = _worn(campaign, wave)
     if worn:
         return {"do": "failed", "hosts": worn}
-    free = batch(campaign, wave) - wave.counts[states.RUNNING]
+    # The place of a host that is silent is given on: it may be dead.
+    free = batch(campaign, wave) - campaign.started + campaign.silent
     there = campaign.apart.free(wave.queue, now, ignored)
     hosts = campaign.apart.pick(there, min(free, ASK)) if _refill(free, batch(campaign, wave)) else []
     if hosts:
         return {"do": "ask", "hosts": hosts, "wave": wave.number}
     soon = min((ignored[host] for host in ignored if ignored[host] > now), default=now + NAP)
-    if not wave.counts[states.RUNNING] and now >= (campaign.late_until or now + 1):
+    if wave.counts[states.RUNNING] == wave.silent and now >= (campaign.late_until or now + 1):
         given_up = list(campaign.apart.free(wave.queue, math.inf, {}))
         if given_up:
             return {"do": "absent", "hosts": dict.fromkeys(given_up, "it has not come back in time")}
@@ -263,15 +290,27 @@ def _wind_down(campaign, now, ignored):
     suspects = campaign.stopped["suspects"]
     if suspects and campaign.plan["settings"]["quarantine"] and not campaign.quarantined:
         return {"do": "quarantine", "items": suspects}
-    wave = campaign.wave
-    if wave and wave.ready:
-        return {"do": "waiting", "hosts": list(wave.ready)}
-    if wave and wave.counts[states.RUNNING]:
+    ready = [host for wave in campaign.reached for host in wave.ready]
+    if ready:
+        return {"do": "waiting", "hosts": ready}
+    if campaign.started > campaign.silent:
         return wait(now + NAP, "the hosts that still run")
-    if wave and wave.cut:
-        return {"do": "failed", "hosts": dict.fromkeys(wave.cut, CUT)}
+    cut = [host for one in campaign.reached for host in one.cut]
+    if cut:
+        return {"do": "failed", "hosts": dict.fromkeys(cut, CUT)}
     result = "aborted" if campaign.stopped["wave"] is None else "stopped"
-    return _go_back(campaign, now, ignored) or _last_look(campaign, now) or {"do": "end", "result": result}
+    return (
+        _go_back(campaign, now, ignored)
+        or _awaited(campaign, now)
+        or _last_look(campaign, now)
+        or {"do": "end", "result": result}
+    )
+
+
+def _awaited(campaign, now):
+    """Return the wait for the verdict on hosts that were started and are silent, ``None`` where there are none."""
+    names = ", ".join(wave.name for wave in campaign.reached if wave.silent)
+    return wait(now + NAP, f"hosts that are silent (wave {names})") if campaign.started else None
 
 
 def _go_back(campaign, now, ignored):
@@ -283,7 +322,9 @@ def _go_back(campaign, now, ignored):
         return {"do": "stays", "hosts": stays, "apart": True}
     wave = campaign.waves[campaign.stopped["wave"]]
     free = batch(campaign, wave) - campaign.back_counts[states.BACK_RUNNING]
+    # The run of a silent host may still go on; it goes back when it is known how that has ended.
     there = campaign.apart.returning(now, ignored)
+    there = (host for host in there if campaign.hosts[host].stage != states.RUNNING)
     hosts = campaign.apart.pick(there, min(free, ASK)) if _refill(free, batch(campaign, wave)) else []
     if hosts and not campaign.paused:
         return {"do": "ask_back", "hosts": hosts}
@@ -291,6 +332,12 @@ def _go_back(campaign, now, ignored):
     return wait(
         min(soon, now + NAP), f"paused by {campaign.paused['by']}" if campaign.paused else "the hosts that go back"
     )
+
+
+def _unwatched(campaign, now):
+    """Return the wait for the looks at hosts that have ended after their wave had passed, ``None``: all were done."""
+    due = min(_next_look(campaign, wave) for wave in campaign.reached)
+    return wait(min(due, now + NAP), "looks at hosts that were silent for a while") if due < math.inf else None
 
 
 def _late(campaign, now, expired):

@@ -26,6 +26,7 @@ class Driver(Looking, Watching, Returning):
         Returns how many seconds may pass before the next one (0: none), or ``None`` where there is nothing more to do
         now: the campaign is over, or it is paused and no host runs.
         """
+        self._watch_clock()
         if self.campaign.begun:  # its first entry says who has approved it, whatever somebody wants by now
             self._wish()
         self._look()
@@ -81,7 +82,10 @@ class Driver(Looking, Watching, Returning):
         }
 
     def _do_ask(self, todo):
-        asked, got = self.hands.now(), self._ask(todo["hosts"])
+        found = self._ask_in_time(todo["hosts"])
+        if found is None:
+            return
+        asked, got = found
         news: dict = {"absent": {}, "refused": {}, "ready": {}}
         for host in todo["hosts"]:
             what, value = self._judge(host, got.get(host), asked)

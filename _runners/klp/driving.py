@@ -33,6 +33,7 @@ class Base:
         self.heard: dict = {}  # host -> when it answered the last time that it was asked whether it runs
         self.next_look = 0.0  # when hosts are asked again whether they run
         self.quiet: set = set()  # jids of which nobody runs any more
+        self.clock: tuple | None = None  # (now, ticks) of the last step
 
     def _write(self, what, **fields):
         entry = self.journal.append({"what": what, "at": int(self.hands.now()), **fields})

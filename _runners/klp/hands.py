@@ -74,6 +74,10 @@ class Hands:
         """Return the time in seconds since 1970."""
         return time.time()
 
+    def ticks(self):
+        """Return the seconds of a clock that nobody sets."""
+        return time.monotonic()
+
     def new_jid(self):
         """Return a job id that nobody has."""
         return salt.utils.jid.gen_jid(self.opts)

@@ -47,6 +47,7 @@ def make(facts, settings, now):
 
     Raises CommandExecutionError where the settings do not let a plan be made of that.
     """
+    _refuse_clock(facts, now)
     offers, hosts, skipped, hooks = {}, {}, {}, {}
     judged, left_out, unclear = _judged(facts, settings, now)
     for host, found in judged.items():
@@ -145,6 +146,19 @@ def identified(plan):
     whole = digest({key: plan[key] for key in plan if key not in ("hash", "id")})
     # A letter in front: Salt's command line would make a number of an id of digits.
     return dict(plan, hash=whole, id="c" + whole[: LENGTH - 1])
+
+
+def _refuse_clock(facts, now):
+    """Where most hosts have another time it is the master that is off, and refusing each host would hide that."""
+    said = [
+        one for one in facts["answers"].values() if isinstance(one, dict) and schema.whole(one.get("time"), 0, 2**62)
+    ]
+    off = sum(answers.clock(one, facts["asked"], now) is not None for one in said)
+    if len(said) > 1 and 2 * off > len(said):
+        raise CommandExecutionError(
+            f"no plan: {off} of {len(said)} hosts have another time than this master; set its clock right first "
+            "(chronyc makestep, on the master)"
+        )
 
 
 def _refuse_absent(left_out, settings):

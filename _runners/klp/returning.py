@@ -5,10 +5,11 @@ When a gate has failed: the quarantine, and the way back.
 from __future__ import annotations
 
 from . import answers
-from .driving import SLS, Base
+from .clocks import Clocks
+from .driving import SLS
 
 
-class Returning(Base):
+class Returning(Clocks):
     """The part of a driver that takes hosts back."""
 
     def _do_quarantine(self, todo):
@@ -16,9 +17,14 @@ class Returning(Base):
         self._write("quarantine", **todo)
 
     def _do_ask_back(self, todo):
-        got, stays, go = self._ask(todo["hosts"]), {}, []
+        found = self._ask_in_time(todo["hosts"])
+        if found is None:
+            return
+        asked, got = found
+        stays: dict = {}
+        go = []
         for host in todo["hosts"]:
-            what, why = self._back(host, got.get(host))
+            what, why = self._back(host, got.get(host), asked)
             if what == "later":
                 self.ignored[host] = self.hands.now() + self.limits["look"]
             elif what == "stays":
@@ -34,16 +40,25 @@ class Returning(Base):
                 self._write("back", jid=jid, hosts=go, by=by)
                 self._send(jid, SLS["rollback"], go, by, back=True)
 
-    def _back(self, host, got):
+    def _back(self, host, got, asked):
         """Return whether a host goes back to what the plan has as ``before``: ``(stays, later or goes, why)``."""
-        waited = self.hands.now() - self.campaign.stopped["at"]
-        if got is None or (not isinstance(got, answers.NonsenseError) and got["busy"]):
-            if waited <= self.limits["host_timeout"]:
-                return "later", None
-            return "stays", "it does not answer" if got is None else "it is busy with something else"
         if isinstance(got, answers.NonsenseError):
             return "stays", str(got)
+        now = self.hands.now()
+        not_now = _not_now(got, asked, now)
+        if not_now:
+            waited = now - self.campaign.stopped["at"]
+            return ("later", None) if waited <= self.limits["host_timeout"] else ("stays", not_now)
         begun = self.campaign.hosts[host].backs  # then it is begun again, and verified, even if it has gone back
         if got["live_patch"] != self.plan["hosts"][host]["target"] and not got["unfinished"] and not begun:
             return "stays", None
         return "goes", None
+
+
+def _not_now(got, asked, now):
+    """Return why a host cannot go back now, which may change, or ``None``."""
+    if got is None:
+        return "it does not answer"
+    if got["busy"]:
+        return "it is busy with something else"
+    return answers.clock(got, asked, now)  # it would refuse a run that was to begin earlier

@@ -19,6 +19,9 @@ BAR = 24  # characters of a progress bar
 
 TEXTS = {
     "begin": "the campaign begins",
+    "clock": "the clock of this master was set by {by} seconds: hosts are asked again before anything is started",
+    "off": "the clock of this master is off: most hosts have another time; nothing is started until it is set right "
+    "(chronyc makestep)",
     "open": "wave {wave}: its turn",
     "ready": "{hosts}: ready",
     "start": "wave {wave}: started {hosts}, job {jid}",
@@ -289,6 +292,8 @@ def state(campaign, driven):
         return f"stopping, paused by {campaign.paused['by']}" if campaign.paused and campaign.back_queue else "stopping"
     if campaign.paused:
         return f"paused by {campaign.paused['by']}"
+    if driven and campaign.off:
+        return "waiting until the clock of this master is set right (chronyc makestep)"
     return "running" if driven else "interrupted, no process drives it"
 
 

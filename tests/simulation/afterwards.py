@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.simulation.oracle import inside
+from tests.simulation.hours import inside
 from tests.simulation.world import NEW
 
 

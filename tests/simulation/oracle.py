@@ -6,42 +6,15 @@ simulated hosts truly do.
 from __future__ import annotations
 
 import collections
-import datetime
 import math
-import zoneinfo
 from typing import Any
 
+from tests.simulation.hours import inside
 from tests.simulation.kin import Kin
 from tests.simulation.world import PACKAGE
 
-ZONES = {
-    "Europe/Berlin": 2027,
-    "America/New_York": 2027,
-    "Australia/Lord_Howe": 2027,
-    "UTC": 2027,
-    "Pacific/Apia": 2011,
-}
-DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+SKEW = 60  # seconds that a clock may be off
 ENDS = ("verified", "failed", "refused", "unreachable", "absent", "spared")
-
-
-def _clock(text):
-    return datetime.time(int(text[:2]), int(text[3:]))
-
-
-def inside(rules, moment):
-    """Return whether the wall clock of the zone is inside a declared window; a window may end on the next day."""
-    wall = datetime.datetime.fromtimestamp(moment, zoneinfo.ZoneInfo(rules["zone"]))
-    today, yesterday = DAYS[wall.weekday()], DAYS[wall.weekday() - 1]
-    for item in rules["open"]:
-        opens, closes, days = _clock(item["from"]), _clock(item["to"]), item.get("days", DAYS)
-        now = wall.time()
-        if opens < closes:
-            if today in days and opens <= now < closes:
-                return True
-        elif (today in days and opens <= now) or (yesterday in days and now < closes):
-            return True
-    return not rules["open"]
 
 
 def most(share, total):
@@ -49,21 +22,6 @@ def most(share, total):
     if isinstance(share, str):
         return max(1, min(total, math.ceil(total * int(share.rstrip("%")) / 100)))
     return max(1, min(share, total))
-
-
-def offset(zone, moment):
-    """Return what a zone's clocks are ahead of UTC."""
-    return datetime.datetime.fromtimestamp(moment, zoneinfo.ZoneInfo(zone)).utcoffset()
-
-
-def changes(zone, year):
-    """Return the moments of a year at which the clocks of a zone change, found by looking at them every half hour."""
-    first = int(datetime.datetime(year, 1, 1, tzinfo=datetime.timezone.utc).timestamp())
-    moments = range(first, first + 366 * 86400, 1800)
-    return [moment for moment in moments if offset(zone, moment) != offset(zone, moment - 1800)]
-
-
-CHANGES = {zone: changes(zone, year) or [1_800_000_000] for zone, year in ZONES.items()}
 
 
 class Watcher:
@@ -86,6 +44,7 @@ class Watcher:
         self.back: dict = {}
         self.entries: list = []
         self.silent: set = set()  # hosts that run and do not answer
+        self.owed: set = set()  # hosts whose wave has passed before they had ended
         self.looks: dict = {host: [] for host in self.stage}  # when it was looked at
         self.since: dict = {}  # when it was verified
         self.boots: dict = {}  # boot id when it was asked before its first run
@@ -101,9 +60,18 @@ class Watcher:
         getattr(self, "_" + entry["what"], lambda entry: None)(entry)
         self.asks = self.world.asks
 
-    def spec(self, key):
-        """Return a key of the wave whose turn it is."""
-        return self.plan["waves"][min(self.wave, len(self.plan["waves"]) - 1)][key]
+    def spec(self, key, number):
+        """Return a key of a wave."""
+        return self.plan["waves"][min(number, len(self.plan["waves"]) - 1)][key]
+
+    def quiet(self, number):
+        """Return the hosts of a wave that run and are silent."""
+        return {host for host in self.waves[number] if self.stage[host] == "running"} & self.silent
+
+    def _in_turn(self, number, hosts):
+        assert number == self.wave or (number < self.wave and set(hosts) <= self.owed), (
+            "it is not the turn of this wave"
+        )
 
     def _open(self, entry):
         assert not self.stopped
@@ -116,6 +84,13 @@ class Watcher:
                 self.boots[host], self.logs[host] = self.world.hosts[host].boot, self.world.hosts[host].log
         self._set(entry["hosts"], "ready")
 
+    def _clock(self, entry):
+        """The master's clock has jumped: times are counted on, and who was ready is asked again."""
+        by = entry["by"]
+        self.since = {host: at + by for host, at in self.since.items()}
+        self.looks = {host: [at + by for at in moments] for host, moments in self.looks.items()}
+        self._set([host for host, stage in self.stage.items() if stage == "ready"], "waiting")
+
     def _waiting(self, entry):
         self._set(entry["hosts"], "waiting")
 
@@ -124,17 +99,23 @@ class Watcher:
             self.stage[host] = stage
 
     def _start(self, entry):
-        hosts, total = entry["hosts"], len(self.waves[self.wave])
+        hosts, number = entry["hosts"], entry["wave"]
         assert not self.stopped, "a host is started after the campaign was stopped"
         assert not self.paused, "a host is started while the campaign is paused"
-        assert inside(self.plan["settings"]["windows"], self.world.time), "a host is started outside of the windows"
-        assert entry["wave"] == self.wave and set(hosts) <= set(self.waves[self.wave])
+        assert inside(self.plan["settings"]["windows"], self.world.now()), "a host is started outside of the windows"
+        self._in_turn(number, hosts)
+        assert abs(self.world.skew) <= SKEW, "a host is started, and most hosts have another time than the master"
+        assert set(hosts) <= set(self.waves[number])
         assert not self.exceeded(), "a host is started after a limit was exceeded"
-        running = {host for host in self.waves[self.wave] if self.stage[host] == "running"}
-        assert not self.silent & running or self.failed(self.wave)[0] + len(self.silent & running) <= 0
+        for one in range(self.wave + 1):
+            quiet = self.quiet(one)
+            assert not quiet or self.failed(one)[0] + len(quiet) <= 0, (
+                "a host is started, and silent ones may have failed"
+            )
         assert entry["at"] <= entry["by"] <= entry["at"] + self.plan["settings"]["limits"]["start_within"]
         self.kin.start(hosts)
         self._in_time(entry)
+        running = [host for host, stage in self.stage.items() if stage == "running"]
         unread = [host for host in running if host in self.world.returns.get(self.jids[host], ())]
         assert not unread, f"hosts are started before the answer of {unread[0]} is read"
         self.jids.update(dict.fromkeys(hosts, entry["jid"]))
@@ -148,8 +129,10 @@ class Watcher:
             self.starts[host] += 1
             assert self.starts[host] <= self.plan["settings"]["limits"]["attempts"]
         self._set(hosts, "running")
-        running = {host for host in self.waves[self.wave] if self.stage[host] == "running"}
-        assert len(running) <= most(self.spec("batch"), total), "more hosts run than the batch has"
+        running = {host for host, stage in self.stage.items() if stage == "running"} - self.silent
+        assert len(running) <= most(self.spec("batch", number), len(self.waves[number])), (
+            "more hosts run than the batch has"
+        )
 
     def _in_time(self, entry):
         """A host that begins at the last moment allowed begins in the window as well."""
@@ -185,6 +168,8 @@ class Watcher:
             assert self.starts[host], f"{host} has ended and was never started"
             self.stage[host] = "failed" if why else "verified"
             self.since[host] = entry["at"]
+            if host in (one for hosts in self.waves[: self.passed + 1] for one in hosts):
+                self.owed.add(host)  # it was given up, and has answered late
         refused = {host for host, why in entry["hosts"].items() if why and (entry["jid"], host) in self.world.unchanged}
         assert set(entry.get("untouched", ())) == refused, "a run that was refused before its first change says so"
         for host in refused:
@@ -195,7 +180,7 @@ class Watcher:
         patience = 60 * self.plan["settings"]["limits"]["silent"]
         for host in entry["hosts"]:
             begun = max(at for at, _, _ in self.world.hosts[host].started) if self.world.hosts[host].started else 0
-            assert self.stage[host] == "running" and entry["at"] - begun >= patience - 1
+            assert self.stage[host] == "running" and self.world.time - begun >= patience - 1
         self.silent |= set(entry["hosts"])
 
     def _spoke(self, entry):
@@ -203,13 +188,15 @@ class Watcher:
         self.silent -= set(entry["hosts"])
 
     def _checked(self, entry):
-        hosts = [host for host in self.waves[self.wave] if self.stage[host] == "verified"]
-        assert entry["wave"] == self.wave and self.spec("soak"), "nobody is to be looked at"
-        assert not entry["last"] or not [host for host in self.waves[self.wave] if self.stage[host] not in ENDS]
+        number, soak = entry["wave"], self.spec("soak", entry["wave"])
+        hosts = [host for host in self.waves[number] if self.stage[host] == "verified"]
+        self._in_turn(number, entry["looked"])
+        assert soak, "nobody is to be looked at"
+        left = {host for host in self.waves[number] if self.stage[host] not in ENDS}
+        assert not entry["last"] or (number == self.wave and left <= self.quiet(number))
         for host in hosts if entry["last"] else entry["looked"]:
             assert host in hosts, "only a host that was verified can be looked at"
             done = len(self.looks[host])
-            soak = self.spec("soak")
             if done < len(soak):
                 assert entry["at"] >= self.since[host] + 60 * soak[done] - 1, "a host is looked at too early"
             else:
@@ -289,11 +276,18 @@ class Watcher:
 
     def _passed(self, entry):
         assert entry["wave"] == self.wave
-        assert all(self.stage[host] in ENDS for host in self.waves[self.wave])
+        quiet = self.quiet(self.wave)
+        assert {host for host in self.waves[self.wave] if self.stage[host] not in ENDS} <= quiet
+        assert not quiet or self.failed(self.wave)[0] + len(quiet) <= 0, (
+            "a wave has passed, and silent hosts may have failed"
+        )
+        self.owed |= quiet
         assert not self.exceeded(), "a wave has passed with more failed hosts than are allowed"
         for host in self.waves[self.wave]:
-            if self.stage[host] == "verified" and self.spec("soak"):
-                assert len(self.looks[host]) >= len(self.spec("soak")), f"{host} was not looked at as often as declared"
+            if self.stage[host] == "verified":
+                assert len(self.looks[host]) >= len(self.spec("soak", self.wave)), (
+                    f"{host} was not looked at as often as declared"
+                )
         self.passed = self.wave
 
     def _late(self, entry):
@@ -331,6 +325,7 @@ class Watcher:
 
     def _back(self, entry):
         assert not self.paused, "a host goes back while the campaign is paused"
+        assert abs(self.world.skew) <= SKEW, "a host goes back, and most hosts have another time than the master"
         assert not self.gone, "a host goes back after the campaign was aborted"
         self.kin.back(entry["hosts"])
         for host in entry["hosts"]:

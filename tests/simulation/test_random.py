@@ -14,7 +14,8 @@ from _runners.klp import campaign as states
 from _runners.klp import decide, drive, files, journal, turning
 from tests.simulation import campaign
 from tests.simulation.afterwards import alone, gone_back
-from tests.simulation.oracle import CHANGES, Watcher
+from tests.simulation.hours import CHANGES
+from tests.simulation.oracle import Watcher
 from tests.simulation.world import NEW, OLDER, SimHost, World
 
 STEPS = 4000  # no campaign of these needs more, naps not counted
@@ -62,6 +63,7 @@ EVENTS = [
     *[("gone", seconds) for seconds in (5, 40, 400)],
     ("unsure", 1),
     ("second", 0),
+    *[("clock", seconds) for seconds in (-9000, -40, 40, 100, 4000, 90000)],
 ]
 SHARES = [1, 2, 3, 5, 12, "1%", "10%", "25%", "50%", "100%"]
 SOAKS = [[], [1], [0, 2], [1, 5, 15]]
@@ -128,6 +130,7 @@ def some_case(dice):
     }
     last = dice.choice([40, 150])
     plot = [(dice.randint(0, last), dice.choice(EVENTS)) for _ in range(dice.choice([0, 0, 2, 5, 10]))]
+    plot.append((last + dice.randint(1, 50), ("clock", 0)))  # somebody sets it right
     return hosts, chosen, sorted(plot, key=lambda item: item[0])
 
 
@@ -146,12 +149,14 @@ class Play:
         while self.plot and self.plot[0][0] <= self.steps:
             what, much = self.plot.pop(0)[1]
             if what in ("pause", "resume", "abort"):
-                self.store.wish(self.plan["id"], what, "somebody", self.world.time)
+                self.store.wish(self.plan["id"], what, "somebody", self.world.now())
             elif what == "kill":
                 host = self.world.hosts[sorted(self.world.hosts)[much % len(self.world.hosts)]]
                 self.world.kill(host, 30.0)
             elif what == "gone":
                 self.world.gone_until = self.world.time + much
+            elif what == "clock":
+                self.world.skew = float(much)
             elif what == "unsure":
                 self.world.unsure = much
             elif what == "second":
@@ -175,7 +180,7 @@ class Play:
                 if self.drive(driver):
                     return driver.campaign
             if not self.restart:
-                self.store.wish(self.plan["id"], "resume", "somebody", self.world.time)
+                self.store.wish(self.plan["id"], "resume", "somebody", self.world.now())
             self.restart = False
 
     def drive(self, driver):

@@ -82,11 +82,15 @@ class World:
         self.asks = 0  # how often hosts were asked how they stand
         self.heard: dict = {}  # host -> (the last ask that named it, its health if it answered with sense)
         self.unchanged: set = set()  # (jid, host) of the runs that were refused before their first change
+        self.skew = 0.0  # what the clock of the master is ahead of that of the hosts
         self.unsure = 0  # so many runs are taken by the master, and it does not say so
 
     # -- the interface of the driver -------------------------------------------------------------------------------
 
     def now(self):
+        return self.time + self.skew
+
+    def ticks(self):
         return self.time
 
     def new_jid(self):

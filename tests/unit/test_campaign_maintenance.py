@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from _runners.klp import maintenance
-from tests.simulation.oracle import CHANGES, inside, offset
+from tests.simulation.hours import CHANGES, inside, offset
 
 DAY, MINUTE = 86400, 60
 CLOCK = st.builds(

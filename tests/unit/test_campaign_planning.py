@@ -369,3 +369,13 @@ def test_of_any_answers_a_plan_is_made_and_every_host_is_somewhere(said):
 def test_ids_that_no_minion_can_have():
     good, bad = planning.host_ids(["b", "a", "a", "../x", "a b", "", "h\n", 7, "x" * 301, "-x", "\x1b[0m"])
     assert good == ["a", "b"] and bad == sorted(["../x", "a b", "", "h", "7", "x" * 297 + "...", "-x", "[0m"])
+
+
+def test_where_most_hosts_have_another_time_it_is_the_master_that_is_off():
+    hosts = {name: answer(name, time=int(START) - 900) for name in ("h1", "h2")}
+    with pytest.raises(
+        CommandExecutionError, match="^no plan: 2 of 3 hosts have another time than this master; set its"
+    ):
+        make({**hosts, "h3": answer("h3"), "h4": "no", "h5": answer("h5", time=2**63), "h6": answer("h6", time="0")})
+    found = make({"h1": hosts["h1"], "h2": answer("h2"), "h3": "no"})
+    assert list(found["left_out"]) == ["h1", "h3"], "half of them are not most of them"

@@ -303,6 +303,8 @@ def test_what_is_said_while_a_campaign_runs(tmp_path):
 
 EVERY: dict[str, dict] = {
     "begin": {},
+    "clock": {"by": -7200},
+    "off": {},
     "open": {"wave": 0},
     "ready": {"hosts": {"h00": BASE}},
     "start": {"wave": 0, "hosts": ["h00"], "jid": "1"},
