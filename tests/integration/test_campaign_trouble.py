@@ -4,9 +4,11 @@ come back late, hosts that answer nonsense, people who pause, abort, and begin a
 """
 
 import json
+import signal
 import time
 
 import pytest
+import salt.utils.user
 
 from tests.functional.conftest import FIRST, LP, THIRD, VERIFY, VERIFY_SCRIPT
 from tests.integration.crew import CAMPAIGN, HOSTS, Crew
@@ -152,10 +154,55 @@ def test_hosts_that_answer_nonsense_fail_alone(crew, resumed):
     }
 
 
-def test_an_aborted_campaign_starts_nothing_and_is_over(crew, resumed):
+@pytest.fixture(scope="module")
+def waiting(crew, resumed):
+    """A campaign that runs and waits for its maintenance window, and the process that drives it."""
     made = crew.plan(waves=[{"name": "all"}], windows={"open": [never()]})
-    driver = crew.start("klp.run", made["id"])
+    return made, drive(crew, "klp.run", made)
+
+
+def drive(crew, command, made):
+    """Drive a campaign until it runs."""
+    driver = crew.start(command, made["id"])
     wait_until(lambda: crew.run("klp.status", made["id"])[0] == 6, 120, "the campaign to wait for its window")
+    return driver
+
+
+def test_a_damaged_journal_beside_a_running_campaign_stops_its_own_only(crew, stopped, waiting):
+    """As a broken disk leaves it: half of the journal, and nothing that says that it is over."""
+    ill, made = stopped[0]["id"], waiting[0]["id"]
+    folder = crew.folder() / "campaigns" / ill
+    data = (folder / "journal").read_bytes()
+    (folder / "journal").write_bytes(data[: len(data) // 2] + b"\n")
+    (folder / "summary.json").unlink()
+    code, found, _ = crew.run("klp.status")
+    assert (code, list(found["damaged"])) == (0, [ill])
+    assert "journal: line " in found["damaged"][ill] and "its hosts stay taken" in found["damaged"][ill]
+    assert {row["id"]: row["state"] for row in found["campaigns"]}[made] == "begun"
+    code, found, _ = crew.run("klp.resume")
+    assert (code, found["campaigns"], list(found["damaged"])) == (1, [], [ill]), "the other one is driven"
+    assert waiting[1].poll() is None, "and its process goes on"
+    code, found, _ = crew.run("klp.set_aside", ill)
+    assert (code, found["hosts"]) == (0, sorted(HOSTS))
+    assert not folder.exists() and found["text"].startswith(f"campaign {ill} is in {folder.parent / 'aside' / ill}-")
+    assert crew.run("klp.status")[1]["damaged"] == {}
+
+
+def test_ctrl_c_is_a_sentence_and_the_campaign_goes_on(crew, waiting):
+    made, driver = waiting
+    driver.send_signal(signal.SIGINT)
+    said, told = driver.communicate(timeout=60)
+    assert driver.returncode == 9, (said, told)
+    text = json.loads(said)["text"]
+    assert text.startswith("stopped by a signal: ") and text.endswith(f"go on with: salt-run klp.resume {made['id']}")
+    assert "Traceback" not in said + told
+    code, found, _ = crew.run("klp.resume", f"id={made['id']}")
+    assert (code, found["error"]) == (1, "klp.resume does not know the argument id; it takes: campaign")
+
+
+def test_an_aborted_campaign_starts_nothing_and_is_over(crew, waiting):
+    made, _ = waiting
+    driver = drive(crew, "klp.resume", made)
     assert crew.run("klp.abort", made["id"])[0] == 0
     driver.communicate(timeout=120)
     assert driver.returncode == 4
@@ -163,6 +210,9 @@ def test_an_aborted_campaign_starts_nothing_and_is_over(crew, resumed):
     assert made["id"] not in json.dumps(crew.backups())
     code, found, _ = crew.run("klp.abort", made["id"])
     assert (code, found["error"]) == (1, f"campaign {made['id']} is over (aborted)")
+    persons = crew.run("klp.report", made["id"])[1]["report"]["persons"]
+    assert [item["what"] for item in persons] == ["plan", "begin", "resume", "abort"]
+    assert {item["by"] for item in persons} == {salt.utils.user.get_specific_user()}
 
 
 def never():
