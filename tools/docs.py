@@ -185,7 +185,12 @@ def own_schemas(module):
         "unreachable": whole(0, 1000000),
     }
     days = {"type": "array", "minItems": 1, "items": {"enum": list(module.maintenance.DAYS)}}
-    window = {"days": days, "from": clock, "to": clock}
+    midnight = {"anyOf": [clock, {"const": module.maintenance.MIDNIGHT}]}
+    date = matching("(?:19[7-9][0-9]|20[0-9]{2})-?[0-9]{2}-?[0-9]{2}")
+    rule = {"type": "string", "maxLength": module.maintenance.recurrence.LENGTH}
+    window = {"days": days, "rrule": rule, "since": date, "from": clock, "to": midnight}
+    apart = {"not": {"required": ["days", "rrule"]}, "dependentRequired": {"since": ["rrule"]}}
+    freeze = {"anyOf": [date, closed({"from": date, "to": date}, "from", "to")]}
     return {
         "target expression": matching(module.EXPRESSION),
         "grain or klp:group": matching(module.GRAIN),
@@ -193,7 +198,9 @@ def own_schemas(module):
         "number or percentage": share,
         "list of minutes": minutes,
         "time zone": {"type": "string", "minLength": 1},
-        "list of maintenance windows": {"type": "array", "items": closed(window, "from", "to")},
+        "list of maintenance windows": {"type": "array", "items": closed(window, "from", "to") | apart},
+        "list of days": {"type": "array", "items": freeze},
+        "line of text": {"type": "string", "maxLength": 200, "pattern": "^[^\\x00-\\x1f\\x7f]*$(?!\\n)"},
         "list of waves": {
             "type": "array",
             "minItems": 1,

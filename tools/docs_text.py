@@ -83,14 +83,29 @@ rest. A wave that finds no host is passed over. The keys of a wave:
 
 ## Maintenance windows
 
-A maintenance window has `from` and `to`, times of day such as `'22:00'` (quoted: YAML reads 22:00 as a number), and
-perhaps `days`, those on which it opens. With a `to` before `from` it closes on the next day. Those that touch or
-overlap are one.
+A maintenance window has `from` and `to`, times of day such as `'22:00'` (quoted: YAML reads 22:00 as a number). With
+a `to` before `from` it closes on the next day; `'24:00'` is the end of the day. Those that touch or overlap are one.
+It opens on the days of one of these keys, without any on every day:
+
+* `days`: days of the week, `mon` to `sun`.
+* `rrule`: a rule as RFC 5545 has it, such as `FREQ=MONTHLY;BYDAY=3SU`, each third Sunday. FREQ is DAILY, WEEKLY,
+  MONTHLY or YEARLY; INTERVAL, COUNT, UNTIL, BYDAY, BYMONTHDAY, BYMONTH, BYYEARDAY, BYWEEKNO, BYSETPOS and WKST may
+  follow. `since` is the day from which on it is counted, such as `'2027-01-03'`; a rule with INTERVAL or COUNT needs
+  it, and one that names no day.
+
+`calendar` is an iCalendar file (RFC 5545) on the master: hosts may be started during its events, or during those that
+`event` names. It is read when a plan is made, and the plan has the times that follow from it for at least 400 days; a
+later change of the file needs a new plan. Series with exceptions, moved and cancelled events, whole days and time
+zones are understood, also those that have their names from Windows. If anything of an event is not understood, the
+plan is refused, and nothing is guessed. This needs the Python library `icalendar` on the master.
+
+On days in `freeze` nothing is started, whatever is open. A plan for which no maintenance window opens within 400 days
+is refused.
 
 They are given in the local time of `klp_campaign:windows:zone`. Where a clock change makes a time of day ambiguous or
-impossible, a maintenance window opens at the later and closes at the earlier of the possible moments: it is never open
-when the wall clock is outside of it. One from 02:00 to 03:00 is open for an hour in the night that has this hour twice,
-and not at all in the night that lacks it.
+impossible, a maintenance window opens at the later and closes at the earlier of the possible moments: it is never
+open when the wall clock is outside of it. A freeze begins at the earlier and ends at the later one. A window from
+02:00 to 03:00 is open for an hour in the night that has this hour twice, and not at all in the night that lacks it.
 
 Outside of the maintenance windows no host is started; what runs is finished. A host refuses a run that reaches it after
 the maintenance window has closed. The *support window* of a kernel is something else: the time in which live patches

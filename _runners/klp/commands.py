@@ -14,7 +14,7 @@ import salt.utils.minions
 import salt.utils.user
 from salt.exceptions import CommandExecutionError, SaltInvocationError
 
-from . import answers, apart, decide, drive, files, hands, schema, show, store, targets, turning
+from . import answers, apart, calendars, decide, drive, files, hands, schema, show, store, targets, turning
 from . import planning as plans
 from .outcome import REFUSED, RETCODES, answer, progress
 from .standing import Standing, summary
@@ -71,7 +71,7 @@ class Commands(Standing):
         """Ask the hosts and return their plan, written down."""
         if kind not in plans.KINDS:
             raise SaltInvocationError(f"kind: wanted {' or '.join(plans.KINDS)}, found {schema.show(kind)}")
-        settings = self.settings(pillar)
+        settings = calendars.prepared(self.settings(pillar), time.time())
         hosts, members, strange = self._members(settings)
         reach = self.hands("plan")
         try:

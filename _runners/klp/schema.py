@@ -67,6 +67,18 @@ def _expression_problem(value):
     return f"wanted a target expression in one line, found {show(value)}"
 
 
+def _path_problem(value):
+    if isinstance(value, str) and re.match(r"(?:/[^\x00-\x1f\x7f]{0,4095})?\Z", value):
+        return None
+    return f"wanted an absolute path, found {show(value)}"
+
+
+def _name_problem(value):
+    if isinstance(value, str) and re.match(r"[^\x00-\x1f\x7f]{0,200}\Z", value):
+        return None
+    return f"wanted a text in one line, found {show(value)}"
+
+
 def _minutes_problem(value):
     if isinstance(value, list) and all(whole(item, 0, 10080) for item in value):
         return None
@@ -248,8 +260,26 @@ SCHEMA: dict[str, dict] = {
                 [],
                 maintenance.problem,
                 "list of maintenance windows",
-                "When they are open: days (list of mon to sun; all if left out), from and to (HH:MM, to may be on the "
-                "next day); none: always.",
+                "When they are open: days (list of mon to sun; all if left out) or rrule (and since), from and to "
+                "(HH:MM, to may be on the next day); none, and no calendar: always.",
+            ),
+            "calendar": own(
+                "",
+                _path_problem,
+                "absolute path",
+                "An iCalendar file on the master: hosts are started during its events, too. Read when a plan is made.",
+            ),
+            "event": own(
+                "",
+                _name_problem,
+                "line of text",
+                "Only events of the calendar with this name (SUMMARY); empty: all of them.",
+            ),
+            "freeze": own(
+                [],
+                maintenance.freeze_problem,
+                "list of days",
+                "Days on which no host is started, whatever is open: '2027-12-24', or from and to with such days.",
             ),
         },
     },
@@ -285,6 +315,8 @@ def settings(given, compare):
     found, problems = compare({} if given is None else given, SCHEMA, "klp_campaign")
     if problems:
         return found, problems
+    if found["windows"]["event"] and not found["windows"]["calendar"]:
+        return found, ["klp_campaign:windows:event: names events of a calendar, and there is no windows:calendar"]
     found["waves"] = [_filled(wave, found) for wave in found["waves"]]
     return found, []
 

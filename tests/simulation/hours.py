@@ -1,9 +1,12 @@
-"""Clocks on the wall: when a maintenance window is open, and when a zone changes its clocks, found out by looking."""
+"""When maintenance windows are open, as the clock on the wall of a time zone says, and when such clocks are changed."""
 
 from __future__ import annotations
 
 import datetime
+import functools
 import zoneinfo
+
+from dateutil import rrule
 
 ZONES = {
     "Europe/Berlin": 2027,
@@ -19,19 +22,46 @@ def _clock(text):
     return datetime.time(int(text[:2]), int(text[3:]))
 
 
+@functools.lru_cache(maxsize=4096)
+def _by_rule(text, since, day):
+    """Return whether a day is one of a rule, as dateutil says that is given all of it."""
+    begin = datetime.datetime.fromisoformat(since or "1970-01-01")
+    noon = datetime.datetime.combine(day, datetime.time(12))
+    return rrule.rrulestr(text, dtstart=begin).before(noon, inc=True) == noon.replace(hour=0)
+
+
+def _opens_on(item, day):
+    if "rrule" in item:
+        return _by_rule(item["rrule"], item.get("since"), day)
+    return DAYS[day.weekday()] in item.get("days", DAYS)
+
+
+def _frozen(rules, day):
+    for item in rules.get("freeze", ()):
+        first, last = (item["from"], item["to"]) if isinstance(item, dict) else (item, item)
+        if first <= day.isoformat() <= last:
+            return True
+    return False
+
+
 def inside(rules, moment):
     """Return whether the wall clock of the zone is inside a declared window; a window may end on the next day."""
     wall = datetime.datetime.fromtimestamp(moment, zoneinfo.ZoneInfo(rules["zone"]))
-    today, yesterday = DAYS[wall.weekday()], DAYS[wall.weekday() - 1]
+    today, now = wall.date(), wall.time()
+    yesterday = today - datetime.timedelta(days=1)
+    if _frozen(rules, today):
+        return False
     for item in rules["open"]:
-        opens, closes, days = _clock(item["from"]), _clock(item["to"]), item.get("days", DAYS)
-        now = wall.time()
+        opens, midnight = _clock(item["from"]), item["to"] == "24:00"
+        closes = datetime.time.max if midnight else _clock(item["to"])
         if opens < closes:
-            if today in days and opens <= now < closes:
+            if opens <= now and (now < closes or midnight) and _opens_on(item, today):
                 return True
-        elif (today in days and opens <= now) or (yesterday in days and now < closes):
+        elif (opens <= now and _opens_on(item, today)) or (now < closes and _opens_on(item, yesterday)):
             return True
-    return not rules["open"]
+    if any(begin <= moment < end for begin, end in rules.get("spans", ())):
+        return True
+    return not rules["open"] and not rules.get("calendar")
 
 
 def offset(zone, moment):

@@ -67,6 +67,7 @@ EVENTS = [
 ]
 SHARES = [1, 2, 3, 5, 12, "1%", "10%", "25%", "50%", "100%"]
 SOAKS = [[], [1], [0, 2], [1, 5, 15]]
+RULES = ["FREQ=DAILY;INTERVAL=2", "FREQ=WEEKLY;BYDAY=FR,SA,MO", "FREQ=MONTHLY;BYMONTHDAY=-3,15,16,20,25"]
 DAYS = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
 
 
@@ -90,7 +91,10 @@ def some_windows(dice):
         found.append({"from": opens, "to": closes})
         if dice.random() < 0.5:
             found[-1]["days"] = dice.sample(DAYS, dice.randint(4, 7))
-    return {"zone": dice.choice(["UTC", "Europe/Berlin", "America/New_York"]), "open": found}
+        elif dice.random() < 0.3:
+            found[-1].update(rrule=dice.choice(RULES), since="2027-01-13", to=dice.choice([closes, "24:00"]))
+    freeze = dice.choice([[], [], ["2027-01-16", {"from": "2027-01-18", "to": "2027-01-19"}]])
+    return {"freeze": freeze, "zone": dice.choice(["UTC", "Europe/Berlin", "America/New_York"]), "open": found}
 
 
 def some_case(dice):

@@ -50,7 +50,7 @@ def test_an_empty_pillar_is_three_careful_waves(empty):
         "stop",
         True,
     )
-    assert found["windows"] == {"zone": "UTC", "open": []}
+    assert found["windows"] == {"zone": "UTC", "open": [], "calendar": "", "event": "", "freeze": []}
 
 
 def test_defaults_are_copies():

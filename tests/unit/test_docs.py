@@ -66,6 +66,15 @@ WRONG_CAMPAIGNS = [
     {"windows": {"open": [{"from": "22:00"}]}},
     {"windows": {"open": [{"from": 1320, "to": "05:00"}]}},
     {"windows": {"open": [{"from": "24:00", "to": "05:00"}]}},
+    {"windows": {"open": [{"from": "22:00", "to": "05:00", "days": ["mon"], "rrule": "FREQ=DAILY"}]}},
+    {"windows": {"open": [{"from": "22:00", "to": "05:00", "since": "2027-01-01"}]}},
+    {"windows": {"open": [{"from": "22:00", "to": "05:00", "rrule": 5}]}},
+    {"windows": {"calendar": "maintenance.ics"}},
+    {"windows": {"calendar": ["/x.ics"]}},
+    {"windows": {"calendar": "/x.ics", "event": "a\nb"}},
+    {"windows": {"freeze": "2027-12-24"}},
+    {"windows": {"freeze": ["24.12.2027"]}},
+    {"windows": {"freeze": [{"from": "2027-12-24"}]}},
     {"windows": {"open": [{"from": "22:00\n", "to": "05:00"}]}},
     {"windows": {"open": [{"from": "22:00", "to": "05:00", "day": ["mon"]}]}},
     {"windows": {"open": [{"from": "22:00", "to": "05:00", "days": []}]}},
@@ -94,6 +103,11 @@ WRONG_CAMPAIGNS = [
 ALONE = [
     {"windows": {"zone": "Europe/Nowhere"}},
     {"windows": {"open": [{"from": "22:00", "to": "22:00"}]}},
+    {"windows": {"open": [{"from": "22:00", "to": "05:00", "rrule": "FREQ=HOURLY"}]}},
+    {"windows": {"open": [{"from": "22:00", "to": "05:00", "rrule": "FREQ=WEEKLY"}]}},
+    {"windows": {"freeze": ["2027-02-30"]}},
+    {"windows": {"freeze": [{"from": "2027-12-24", "to": "2027-12-23"}]}},
+    {"windows": {"event": "SAP"}},
     {"waves": [{"name": "a"}, {"name": "a", "take": 1}]},
 ]
 
