@@ -47,8 +47,8 @@ class Apart:
             return
         if entry["what"] in ("returned", "stays") and not entry.get("apart"):
             self.stuck.update(host for host, why in entry["hosts"].items() if why)
-        # What a look at all hosts of a wave, its end, or the end of all starts means for a host does not name it.
-        every = entry.get("last") or entry["what"] in ("passed", "gate", "abort", "clock")
+        # These do not name the hosts that they are about: a look at a whole wave, the end of all starts, another clock.
+        every = entry.get("last") or entry["what"] in ("gate", "abort", "clock")
         parts = [self.values] if every else [entry.get(key) or () for key in ("hosts", "looked", "untouched")]
         for part in parts:
             for host in part:

@@ -1,13 +1,16 @@
 """
 Campaigns of a real master over six real minions that see harm in time: an application that is ill before or falls ill
-after the live patch.
+after the live patch; and two nodes of a cluster.
 """
+
+import json
 
 import pytest
 
 from tests.functional.conftest import FIRST, LP, THIRD
 from tests.integration.crew import CAMPAIGN, HOSTS, Crew
 
+RUNS = "/var/lib/salt-klp/runs.json"
 SHOP = "/usr/local/bin/shop"
 TOKEN = "TOKEN-nobody-may-see-this-51c0"
 ONE_WAVE = {**CAMPAIGN, "waves": [{"name": "all"}], "batch": 2, "soak": {"minutes": [0]}, "on_failure": "rollback"}
@@ -71,3 +74,26 @@ def test_an_application_that_falls_ill_stops_the_wave_and_takes_it_back(crew, il
     assert {item["back"] for item in report["hosts"].values()} == {None, "back"} and web2["back"] == "back"
     assert crew.editions(LP) == dict.fromkeys(HOSTS, [FIRST])
     assert "no answer from the shop" in told and TOKEN not in told + str(report)
+
+
+# -- hosts that are kept apart ---------------------------------------------------------------------------------------
+
+
+def test_two_nodes_of_a_cluster_are_never_changed_at_once(crew, ill):
+    """As their own records say. The two that the campaign before this one has not touched are the nodes."""
+    nodes = ["web5", "web6"]
+    crew.hosts["web6"].write(SHOP, "#!/bin/sh\n", mode=0o755)
+    assert crew.run("klp.release", LP, THIRD)[0] == 0
+    cli = crew.master.salt_cli(timeout=60)
+    assert cli.run("-L", "grains.set", "cluster", "billing", minion_tgt=",".join(nodes)).returncode == 0
+    made = crew.plan(
+        **{**ONE_WAVE, "target": ",".join(nodes), "target_type": "list", "apart": "cluster", "sync": False}
+    )
+    assert [made["hosts"][name]["apart"] for name in nodes] == [["billing"]] * 2 and made["waves"][0]["batch"] == 2
+    code, _, told = crew.run("klp.run", made["id"])
+    assert code == 0, told
+    (first,), (second,) = (json.loads(crew.hosts[name].read(RUNS))[-1:] for name in nodes)
+    assert first["run"] == second["run"] == made["id"]
+    assert first["opened"] < first["finished"] <= second["opened"] < second["finished"]
+    looked = told.index("wave all, a look at web5: all is well")
+    assert looked < told.index("wave all: started web6"), "it was found well before the other one had its turn"

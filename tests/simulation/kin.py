@@ -47,12 +47,11 @@ class Kin:
         """Whether a host is being changed, or has not been looked at as often as declared since."""
         stage = self.watch.stage[host]
         if stage == "verified":
-            return not self._watched(host) and self._number(host) > self.watch.passed
+            return not self._watched(host)
         return stage in ("ready", "running") or (stage == "waiting" and host in self.watch.touched)
 
     def _bad(self, host):
-        stage = self.watch.stage[host]
-        return stage in BAD or (stage == "verified" and not self._watched(host))
+        return self.watch.stage[host] in BAD
 
     def spared(self, hosts):
         """A host is left alone only because of one that is not well."""

@@ -197,6 +197,13 @@ def test_hosts_go_back_one_at_a_time_and_those_that_failed_first():
     assert back(book) == "ad"
 
 
+def test_a_host_whose_way_back_was_cut_off_goes_on_with_it_first():
+    book = stopped(d="ill")
+    assert back(book) == "ad"
+    book.add("back", hosts=["a", "d"], jid="3").add("again", hosts=["a"]).add("returned", hosts={"d": None}, jid="3")
+    assert back(book) == "ca", "b is well, and waits"
+
+
 def test_a_host_that_is_well_stays_where_another_one_does_not_come_back():
     book = stopped(b="ill")
     book.add("back", hosts=["b", "c"], jid="3").add("returned", hosts={"b": "no way back", "c": "no way back"}, jid="3")
