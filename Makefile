@@ -16,6 +16,7 @@ MINUTES ?= 10
 SEED ?=
 KILLS ?= 300
 KILL_SEED ?= 1
+FAULTS ?=
 
 VENV := $(CURDIR)/build/venv/$(SALT)
 PY := $(VENV)/bin/python
@@ -36,8 +37,8 @@ FORMULAS := $(DESTDIR)$(PREFIX)/share/salt-formulas
 DOCS := $(DESTDIR)$(PREFIX)/share/doc/packages/salt-klp
 
 .PHONY: help setup setup-lint setup-system setup-browser demo bench bench-host bench-fleet bench-real pictures \
-	check lint-python lint-types lint-py36 lint-yaml lint-shell lint-house lint-docs setup-docs docs \
-	test fuzz test-unit test-simulation test-browser test-functional test-integration test-kill test-system test-minions test-matrix coverage install clean
+	check lint-python lint-types lint-py36 lint-yaml lint-shell lint-house lint-faults lint-docs setup-docs docs \
+	test fuzz test-unit test-simulation test-faults test-browser test-functional test-integration test-kill test-system test-minions test-matrix coverage install clean
 
 help: ## this list
 	@echo "make TARGET [SALT=3006|3007|3008] [PYTEST_ARGS=...]      SALT is $(SALT) unless it is named"
@@ -67,7 +68,7 @@ bench-fleet: setup ## what campaigns cost, over up to 100,000 simulated hosts; f
 bench-real: setup ## what a campaign adds on a real master with real minions
 	@$(PY) -m bench real
 
-check: lint-python lint-types lint-py36 lint-yaml lint-shell lint-house lint-docs docs ## all linters, and the documentation
+check: lint-python lint-types lint-py36 lint-yaml lint-shell lint-house lint-faults lint-docs docs ## all linters, and the documentation
 
 lint-python: setup-lint
 	@echo "== ruff: $$($(LINT)/ruff --version)"
@@ -98,6 +99,10 @@ lint-yaml: setup-lint
 lint-shell: setup-lint
 	@echo "== shellcheck: $(SCRIPTS)"
 	@$(LINT)/shellcheck $(SCRIPTS)
+
+lint-faults: setup-lint
+	@echo "== planted faults"
+	@$(LINT)/python tools/faults.py --check
 
 lint-docs: setup-lint
 	@echo "== generated pages"
@@ -135,6 +140,9 @@ test-unit: setup ## parsers and decisions, without any host; measures coverage
 
 test-simulation: setup ## campaigns over simulated hosts, killed at every step
 	$(PYTEST) tests/simulation -s
+
+test-faults: setup ## plant each fault of tests/simulation/faults, and see whether the tests find it: FAULTS="NAME ..."
+	@$(PY) tools/faults.py $(FAULTS)
 
 fuzz: setup ## every parser and pillar with new texts, for MINUTES; SEED=... repeats a round
 	@$(PY) tools/fuzz.py --minutes $(MINUTES) $(if $(SEED),--seed $(SEED))

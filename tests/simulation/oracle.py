@@ -180,6 +180,7 @@ class Watcher:
         patience = 60 * self.plan["settings"]["limits"]["silent"]
         for host in entry["hosts"]:
             begun = max(at for at, _, _ in self.world.hosts[host].started) if self.world.hosts[host].started else 0
+            begun = max(begun, self.world.spoke.get(host, 0))
             assert self.stage[host] == "running" and self.world.time - begun >= patience - 1
         self.silent |= set(entry["hosts"])
 

@@ -102,6 +102,13 @@ def test_a_host_whose_kernel_crashes_at_each_run_crashes_once(tmp_path, phase):
     assert not [entry for entry in watch.entries if entry["what"] == "start" and entry["n"] > gate]
 
 
+def test_a_host_that_is_slow_and_speaks_is_not_silent(tmp_path):
+    hosts = [SimHost(f"h{number}", 3000.0 if number == 0 else 60.0) for number in range(6)]
+    _, watch, found = driven(tmp_path, hosts, batch=2, soak={"minutes": []}, limits={"look": LOOK, "silent": 10})
+    whats = [entry["what"] for entry in watch.entries]
+    assert found.result == "done" and "silent" not in whats and "spoke" not in whats
+
+
 def test_nobody_begins_after_the_end_of_the_window(tmp_path):
     """Hosts take longer than what is left of the window: each job says when it is too late for them to begin."""
     rules = {"zone": "UTC", "open": [{"from": "08:00", "to": "08:20"}]}  # the world begins at 08:00

@@ -80,6 +80,7 @@ class World:
         self._jid = itertools.count(20270101000000000000)
         self.gone_until = 0.0  # the master takes no jobs until then, and answers are lost
         self.asks = 0  # how often hosts were asked how they stand
+        self.spoke: dict = {}  # host -> when it said the last time what it runs
         self.heard: dict = {}  # host -> (the last ask that named it, its health if it answered with sense)
         self.unchanged: set = set()  # (jid, host) of the runs that were refused before their first change
         self.skew = 0.0  # what the clock of the master is ahead of that of the hosts
@@ -131,6 +132,8 @@ class World:
         said = {name: self._say(host, fun, arg) for name, host in there.items()}
         if fun == "klp_audit.state_summary":
             self._remember(hosts, there, said)
+        if fun == "saltutil.is_running":
+            self.spoke.update(dict.fromkeys(said, self.time))
         return said
 
     def _remember(self, hosts, there, said):

@@ -103,6 +103,22 @@ def test_at_the_end_all_hosts_are_looked_at_a_last_time():
     assert book.add("looked", hosts={}).next() == {"do": "end", "result": "done"}
 
 
+def test_the_wave_that_has_not_passed_goes_back_with_an_earlier_one_that_fails_at_the_last_look():
+    book = Book(on_failure="rollback", limits={"duration": 1}).begin().pass_wave("abcd")
+    book.now += 4000
+    book.add("open", wave=1).start("ef", "2").end("ef", "2")
+    book.now += 200
+    assert book.next() == {"do": "look", "hosts": list("abcdef")}, "its time is over"
+    found = book.add("looked", hosts={"b": ["failed", "it crawls"]}).next()
+    assert found["why"] == "wave one: 1 of 4 hosts failed, 0 may" and found["back"] == list("abcdef")
+
+
+def test_a_run_that_could_not_begin_does_not_undo_an_earlier_one_of_that_host():
+    book = Book(on_failure="rollback").begin().start("ab", "1").add("lost", hosts=["a"])
+    book.start("a", "2").add("unbegun", hosts={"a": "busy"}).end("b", "1", "no")
+    assert book.next()["back"] == ["a", "b"], "what was cut off may have installed it"
+
+
 def test_a_host_that_is_silent_keeps_others_from_being_started_until_it_speaks():
     book = Book(batch=2).begin().start("ab", "1").end("a", "1").add("silent", hosts=["b"])
     found = book.next()

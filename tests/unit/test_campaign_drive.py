@@ -4,6 +4,7 @@ import itertools
 
 import pytest
 
+from _runners.klp import decide
 from tests.simulation import campaign
 from tests.simulation.game import ONE, Game
 from tests.simulation.world import NEW, OLD, PACKAGE, START, SimHost, World
@@ -51,6 +52,26 @@ def test_naps_end_when_hosts_have_to_be_looked_after(game):
         assert driver.step() == 30
         played.until(driver, "patched")
         assert driver.step() == 300
+
+
+@pytest.mark.parametrize("want", ["pause", "abort"])
+def test_a_wish_of_the_last_moment_starts_nobody(game, monkeypatch, want):
+    """It comes after the decision to start hosts, and before the lock in which they are started."""
+    played = game(2)
+    with played.driver() as driver:
+        played.until(driver, "ready")
+        decided, decide_step = [], decide.step
+
+        def step(*args):
+            todo = decide_step(*args)
+            if todo["do"] == "start" and not decided:
+                decided.append(todo)
+                played.wish(want)
+            return todo
+
+        monkeypatch.setattr(decide, "step", step)
+        driver.step()
+    assert decided and played.whats()[-1] == want and not played.world.sent
 
 
 # -- before a run -------------------------------------------------------------------------------------------------
