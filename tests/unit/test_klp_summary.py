@@ -82,7 +82,7 @@ def systemd(monkeypatch):
 
 # -- state_summary -----------------------------------------------------------------------------------------------------
 
-STATE = {
+STATE: dict = {
     "version": 3,
     "host": "sles1",
     "time": NOW,

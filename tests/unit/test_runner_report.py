@@ -189,11 +189,12 @@ def test_wrong_input_is_refused_in_one_sentence_and_writes_nothing(hosts, tmp_pa
 def test_the_audit_waits_for_hosts_that_are_there(master, monkeypatch):  # noqa: F811
     asked: list = []
     ask = master.fleet.ask
-    monkeypatch.setattr(
-        master.fleet,
-        "ask",
-        lambda hosts, fun, arg, timeout: asked.append((fun, len(hosts), timeout)) or ask(hosts, fun, arg, timeout),
-    )
+
+    def counted(hosts, fun, arg, timeout):
+        asked.append((fun, len(hosts), timeout))
+        return ask(hosts, fun, arg, timeout)
+
+    monkeypatch.setattr(master.fleet, "ask", counted)
     master.fleet.hosts["web3"].down_until = 1e12
     master.run("audit")
     assert asked == [("test.ping", 4, 30), ("klp.verify", 3, 300)]
