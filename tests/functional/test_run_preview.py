@@ -89,6 +89,8 @@ def test_a_host_says_how_it_stands_without_zypper(sles, golden, edition, missing
         "errors": [],
         "tainted": one.read("/proc/sys/kernel/tainted").strip(),
         "services": {},
+        "application": None,
+        "patience": 0,
     }
     refusals = [DISABLED.format(", ".join(missing))] if missing else []
     assert preview(one) == offer({}, None if missing else THIRD, *refusals)
