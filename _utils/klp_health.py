@@ -186,9 +186,13 @@ def before(host, idle=lambda: False):
 
 
 def _cut_off(host):
-    """Return whether a run was begun here and has not come to its verification, nor is given up for its age."""
+    """
+    Return whether a run was begun here and has not come to its verification, nor is given up for its age.
+
+    Where a hook is due, that run has asked before it drained the host, which cannot be well as long as it is.
+    """
     limit = time.time() - 3600 * host.settings["backup"]["max_age"]
     due = klp_hooks.due()
-    return bool(zypp_begun.unfinished(host) or (due and due["stage"] == "changing")) or any(
+    return bool(zypp_begun.unfinished(host) or (due and due["since"] >= limit)) or any(
         item["finished"] is None and not item.get("judged") and item["opened"] >= limit for item in klp_runs.runs()
     )

@@ -216,11 +216,13 @@ def test_a_package_that_was_begun_is_finished_though_the_application_is_ill(mini
     assert klp_health.before(minion.host) == []
 
 
-@pytest.mark.parametrize(("stage", "goes_on"), [("before", False), ("changing", True), ("after", False)])
-def test_a_run_that_was_cut_off_between_its_hooks_goes_on(minion, app, stage, goes_on):
-    """Its record is the only one where there is no backup."""
+@pytest.mark.parametrize("stage", ["before", "changing", "after"])
+@pytest.mark.parametrize(("age", "goes_on"), [(60, True), (25 * 3600, False)])
+def test_a_run_that_was_cut_off_between_its_hooks_goes_on(minion, app, stage, age, goes_on):
+    """It has asked before it drained the host, and a host that is drained cannot be well."""
     app.says["curl"] = (1, "")
-    due = {"around": "klp.patch", "run": None, "since": 1, "stage": stage, "after": ["site.undrain"]}
+    since = int(minion.clock.now) - age
+    due = {"around": "klp.patch", "run": None, "since": since, "stage": stage, "after": ["site.undrain"]}
     remembers(minion, "hooks", due)
     assert bool(klp_health.before(minion.host)) is not goes_on
 
