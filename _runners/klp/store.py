@@ -40,6 +40,11 @@ def fitting(there, name):
         raise there.cured(files.DamagedError(f"{path}: does not fit its plan ({exc!r:.80})"), name) from exc
 
 
+def _sealed(summary):
+    """Return a summary as it is kept: with its hash, and the version that has made it."""
+    return {"summary": summary, "hash": plans.digest(summary), "program": klp_version.VERSION}
+
+
 class Store(Quarantine):
     """All that belongs to the campaigns of this master."""
 
@@ -205,13 +210,15 @@ class Store(Quarantine):
             return False
 
     def finished(self, name):
-        """Return how a campaign ended, ``None`` where that was not summed up yet, or is damaged."""
+        """Return how a campaign ended, ``None`` where this version has not summed it up yet, or it is damaged."""
         try:
             found = files.read(self.path(name, "summary.json"), None)
         except files.DamagedError:
             return None
-        good = isinstance(found, dict) and found.get("id") == name and found.get("format") == journals.FORMAT
-        return found if good and isinstance(found.get("over"), int) else None
+        found = found if isinstance(found, dict) else {}
+        summary = found.get("summary")
+        good = isinstance(summary, dict) and summary.get("id") == name and found == _sealed(summary)
+        return summary if good else None
 
     def set_aside(self, name, who, now, master=None):
         """
@@ -231,7 +238,7 @@ class Store(Quarantine):
 
     def finish(self, name, summary):
         """Sum up a campaign that is over, so that nobody has to read its journal for that again."""
-        files.write(self.path(name, "summary.json"), {**summary, "format": journals.FORMAT})
+        files.write(self.path(name, "summary.json"), _sealed(summary))
 
     def taken(self, but=""):
         """Return the hosts of all campaigns that are not over, with the id of theirs."""

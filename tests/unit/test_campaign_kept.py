@@ -6,7 +6,7 @@ import shutil
 import pytest
 from salt.exceptions import CommandExecutionError
 
-from _runners.klp import commands, files, journal, shelf
+from _runners.klp import commands, files, journal, shelf, store
 from tests.simulation.world import NEW, PACKAGE
 from tests.unit import damage
 from tests.unit.damage import JOURNAL, PLAN
@@ -152,6 +152,24 @@ def test_a_summary_that_is_damaged_or_missing_is_made_again(master, there, over,
     if kind is not damage.a_folder:  # nothing can take the place of a folder
         assert [row["state"] for row in master.run("status")["campaigns"]] == ["done"]
         assert there.finished(over) == wanted
+
+
+def test_no_damaged_byte_of_a_summary_is_believed(there, over):
+    wanted, path = there.finished(over), there.path(over, "summary.json")
+    data = open(path, "rb").read()
+    for at in range(len(data)):
+        for bit in (1, 4, 32, 128):
+            with open(path, "wb") as handle:
+                handle.write(data[:at] + bytes([data[at] ^ bit]) + data[at + 1 :])
+            assert there.finished(over) in (None, wanted), (at, bit)
+
+
+def test_a_summary_of_another_version_is_made_again(master, there, over, monkeypatch):
+    """It may have to say more by now."""
+    monkeypatch.setattr(store.klp_version, "VERSION", "9.0.0")
+    assert there.finished(over) is None
+    assert [row["state"] for row in master.run("status")["campaigns"]] == ["done"]
+    assert there.finished(over)["state"] == "done"
 
 
 def test_a_full_disk_does_not_keep_a_campaign_that_is_over_from_being_shown(master, there, over, monkeypatch):

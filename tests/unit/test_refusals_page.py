@@ -10,7 +10,7 @@ import klp_kernel
 import klp_register
 import klp_snapper
 import klp_sys
-from _runners.klp import answers
+from _runners.klp import answers, commands, files, journal, outcome, quarantine
 from tests.unit.loader import ROOT
 
 PAGE = (ROOT / "docs" / "how-to" / "refusals.md").read_text(encoding="utf-8")
@@ -31,6 +31,17 @@ SAID = [
     (klp_snapper.problem({}, "root"), "snapper has no configuration "),
     (klp_register.refusal(["--status"], FAILED), "SUSEConnect --status: "),
     (klp_register.refusal(["--product", "x"], FAILED, code=False), "; if this product needs a registration code: "),
+    (
+        str(files.unreadable("x", PermissionError(13, "Permission denied"))),
+        "cannot be read (Permission denied, as user ",
+    ),
+    (str(files.unwritable("x", OSError(28, "No space left on device"))), "; make room"),
+    (journal.EMPTY, " is empty"),
+    (quarantine.CURE, "no campaign starts a host before it is repaired"),
+    (commands.unowned("c", "x"), "nobody knows which hosts campaign "),
+    (commands.unfinished("c", "x")["text"], "has to wait"),
+    (outcome.stopped([])["text"], "stopped by a signal"),
+    (outcome.misuse("run", {}, (), {"id": 1}), " does not know the argument "),
 ]
 
 
