@@ -193,11 +193,11 @@ def run_preview(kind="patch", level="previous", apart=""):
     Returns what ``klp_audit.state_summary`` does, and ``"group"`` (pillar ``klp:group``, or None), ``"apart"`` (values
     of that grain), ``"changes"`` (``{package: new edition}``), ``"target"`` (edition of the live patch afterwards),
     ``"skipped"`` (what it would leave out, ``[{"reason", "advisories", "packages", "more" (number of names that are not
-    told)}]``), ``"refusals"`` (sentences; none is the go-ahead) and ``"seconds"`` (that the last run took, or None).
-    Where something would change, pillar ``klp:health`` is asked, too.
+    told)}]``), ``"refusals"`` (sentences; none is the go-ahead), ``"seconds"`` (that the last run took, or None) and
+    ``"code"`` (digest of salt-klp on this host). Where something would change, pillar ``klp:health`` is asked, too.
 
     CLI Example::
 
         salt '*' klp_audit.run_preview
     """
-    return klp_summary.run_preview(_host(), kind, level, apart)
+    return dict(klp_summary.run_preview(_host(), kind, level, apart), code=klp_version.code(__opts__["hash_type"]))

@@ -2,6 +2,14 @@
 The version of what is below ``_utils``; each file of ``_modules`` and ``_states`` has one of its own to compare.
 """
 
+import hashlib
+import os
+import re
+
+import salt.utils.hashutils
+
+FOLDERS = ("beacons", "grains", "modules", "states", "utils")  # of what a minion is sent
+OURS = r"(?:klp|zypp|root_backup)\w*\.py"
 VERSION = "0.2.0"
 
 
@@ -22,3 +30,26 @@ def cure(path):
     if "/saltext/" in path.replace("\\", "/"):
         return "install it again with: pip install --force-reinstall salt-klp"
     return "run: salt-run saltutil.sync_all" if "runners/" in path else "run saltutil.sync_all"
+
+
+def code(hash_type):
+    """
+    Return a digest of all files of salt-klp on this host, ``None`` where they are not in folders as Salt syncs them.
+
+    hash_type
+        option of the minion, the same as the master's.
+    """
+    base = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+    sums = []
+    for folder in FOLDERS:
+        place = os.path.join(base, folder)
+        names = sorted(os.listdir(place)) if os.path.isdir(place) else []
+        for name in names:
+            if re.match(OURS + r"\Z", name):
+                sums.append((f"{folder}/{name}", salt.utils.hashutils.get_hash(os.path.join(place, name), hash_type)))
+    return digest(sums) if sums else None
+
+
+def digest(sums):
+    """Return one digest of ``[(file, its digest)]``."""
+    return hashlib.sha256("".join(f"{name} {one}\n" for name, one in sums).encode()).hexdigest()

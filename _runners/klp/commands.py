@@ -14,12 +14,10 @@ import salt.utils.minions
 import salt.utils.user
 from salt.exceptions import CommandExecutionError, SaltInvocationError
 
-from . import answers, apart, calendars, decide, drive, files, hands, schema, show, store, targets, turning
+from . import answers, apart, asking, calendars, decide, drive, files, hands, schema, show, store, targets, turning
 from . import planning as plans
 from .outcome import REFUSED, RETCODES, answer, progress
 from .standing import Standing, summary
-
-PREVIEW = "klp_audit.run_preview"
 
 
 class Commands(Standing):
@@ -98,18 +96,10 @@ class Commands(Standing):
         return answer(0, "\n".join([show.plan_text(made), *map(unowned, lost, lost.values())]), plan=made)
 
     def _previews(self, reach, settings, hosts, kind):
-        """Ask hosts, many at once, what they would get: first whether they answer at all, since some never do."""
-        previews, asked, patience = {}, time.time(), settings["presence"]
+        """Ask hosts, many at once, what they would get; return that and when the first one was asked."""
         by = "" if settings["apart"] == apart.GROUP else settings["apart"]
-        for first in range(0, len(hosts), decide.ASK):
-            part = hosts[first : first + decide.ASK]
-            progress(f"asking {part[0]} to {part[-1]}: {first + len(part)} of {len(hosts)} hosts")
-            present = sorted(reach.ask(part, "test.ping", [], patience["timeout"]))
-            if settings["sync"] and present:
-                reach.ask(present, "saltutil.sync_all", [], patience["outlook"])
-            if present:
-                previews.update(reach.ask(present, PREVIEW, [kind, settings["level"], by], patience["outlook"]))
-        return previews, asked
+        mine, asked = asking.code(self.opts) if settings["sync"] else None, time.time()
+        return asking.Asking(reach, settings, kind, by, mine, progress).ask(hosts), asked
 
     def _known(self, name, hosts):
         """Return what the master knows by itself: by what hosts are kept apart from others."""

@@ -50,6 +50,35 @@ def usable(opts):
     return None
 
 
+class Question:
+    """
+    A question to many hosts.
+
+    ``found`` are the answers so far, ``jids`` its jobs, ``until`` the moment (monotonic) when it is looked at again.
+    """
+
+    def __init__(self, hands, hosts, fun, arg, timeout):
+        self._hands, self._what = hands, (fun, arg)
+        self.jids, self._left, self.found = [hands.publish(hosts, fun, arg)], set(hosts), {}
+        self._deadline = time.monotonic() + timeout
+        self.until = self._deadline - timeout / 2 if fun in LIGHT else self._deadline
+
+    def over(self):
+        """Take the answers that have come; return whether all have, or the time is over."""
+        for jid in self.jids:
+            for host, answer in self._hands.answers(jid, self._left).items():
+                self.found[host] = answer["return"] if isinstance(answer, dict) and "return" in answer else answer
+                self._left.discard(host)
+        now = time.monotonic()
+        if self._left and self.until <= now < self._deadline:
+            self.jids.append(self._hands.publish(sorted(self._left), *self._what))
+            self.until = self._deadline
+        over = not self._left or now >= self._deadline
+        if over:
+            self._hands.forget(self.jids)
+        return over
+
+
 class Hands:
     """Salt's side of a campaign; ``close`` it in the end."""
 
@@ -113,26 +142,29 @@ class Hands:
 
         Who is silent at half time is asked once more if the question is a light one.
         """
-        jids, left, found = [self._question(hosts, fun, arg)], set(hosts), {}
-        deadline = time.monotonic() + timeout
-        half = deadline - timeout / 2 if fun in LIGHT else deadline
-        while left and time.monotonic() < deadline:
-            for jid in jids:
-                for host, answer in self.answers(jid, left).items():
-                    found[host] = answer["return"] if isinstance(answer, dict) and "return" in answer else answer
-                    left.discard(host)
-            if left and time.monotonic() >= half:
-                jids, half = [*jids, self._question(sorted(left), fun, arg)], deadline
-            if left:
-                self._listen(max(0.02, min(1.0, deadline - time.monotonic())), jids)
-        for jid in jids:
-            self._next.pop(jid, None)
-        return found
+        question = self.question(hosts, fun, arg, timeout)
+        while not question.over():
+            self.listen(question.until, question.jids)
+        return question.found
 
-    def _question(self, hosts, fun, arg):
+    def question(self, hosts, fun, arg, timeout):
+        """Ask hosts without waiting for their answers; ``over`` of what is returned takes those that have come."""
+        return Question(self, hosts, fun, arg, timeout)
+
+    def listen(self, until, jids):
+        """Wait for an answer to one of these jobs, at most until a moment of the monotonic clock or for a second."""
+        self._listen(max(0.02, min(1.0, until - time.monotonic())), jids)
+
+    def publish(self, hosts, fun, arg):
+        """Give a new job to hosts; return its id."""
         jid = self.new_jid()
         self.send(jid, hosts, fun, arg)
         return jid
+
+    def forget(self, jids):
+        """Nobody reads the answers to these jobs any more."""
+        for jid in jids:
+            self._next.pop(jid, None)
 
     def wait(self, seconds):
         """Wait until something has come from a host, or so many seconds; a person is never kept waiting for longer."""

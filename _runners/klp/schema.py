@@ -150,7 +150,7 @@ SCHEMA: dict[str, dict] = {
         "default": "",
         "about": "Id of the plan to run, one that was shown; empty: a new one is made.",
     },
-    "sync": flag(True, "Send the modules of the file root to the hosts before they are asked for the plan."),
+    "sync": flag(True, "Send the modules of the file root to the hosts that have other ones, before the plan."),
     "approve": flag(True, "A plan runs only when its id is given, after somebody has seen it; false: at once."),
     "max_age": integer(24, 1, 8760, "hours", "How old a plan may be when it begins."),
     "keep": integer(400, 1, 36500, "days", "How long campaigns are kept that are over; a new plan deletes older ones."),

@@ -129,8 +129,8 @@ class Watcher:
             self.starts[host] += 1
             assert self.starts[host] <= self.plan["settings"]["limits"]["attempts"]
         self._set(hosts, "running")
-        running = {host for host, stage in self.stage.items() if stage == "running"} - self.silent
-        assert len(running) <= most(self.spec("batch", number), len(self.waves[number])), (
+        there = {host for host, stage in self.stage.items() if stage == "running"} - self.silent
+        assert len(there) <= most(self.spec("batch", number), len(self.waves[number])), (
             "more hosts run than the batch has"
         )
 

@@ -106,7 +106,7 @@ class Minion:
         self.root = root
         self.pillar: dict = {}
         self.context: dict = {}
-        self.opts, self.grains = {"test": False}, {"id": "sles1"}
+        self.opts, self.grains = {"test": False, "hash_type": "sha256"}, {"id": "sles1"}
         self.programs = Programs(self.changed)
         self.asks_for_reboot()
         self.clock = Clock()

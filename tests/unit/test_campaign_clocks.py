@@ -103,7 +103,7 @@ def test_many_hosts_with_another_time_mean_that_it_is_the_master(game):
 
 def test_one_host_with_another_time_is_off_itself_and_others_are_asked_for_the_time(game):
     played = game(6, batch=1)
-    said = {}
+    said: dict = {}
     played.after_ask = lambda fun: None
     ask = played.ask
 

@@ -50,7 +50,8 @@ def fleet(sizes):
 
 def spread(order, groups):
     """Return by how much a group has more hosts than its share at the most, at the beginnings of a list."""
-    sizes, seen, worst = collections.Counter(groups[host] for host in order), collections.Counter(), 0.0
+    sizes, worst = collections.Counter(groups[host] for host in order), 0.0
+    seen: collections.Counter = collections.Counter()
     for number, host in enumerate(order, 1):
         seen[groups[host]] += 1
         worst = max(worst, seen[groups[host]] - number * sizes[groups[host]] / len(order))
@@ -76,7 +77,7 @@ def test_every_wave_with_room_for_it_has_a_host_of_each_group_that_is_left(sizes
 
     found, left = waves.split([*specs, {"take": "rest"}], sorted(groups), [None] * (len(specs) + 1), ordered)
     assert not left and sorted(host for wave in found for host in wave) == sorted(groups)
-    free, there = set(groups), set()
+    free, there = set(groups), set[str]()
     for wave in found:
         kinds = {groups[host] for host in free}
         assert len({groups[host] for host in wave}) == min(len(kinds), len(wave))

@@ -9,7 +9,15 @@ from salt.exceptions import CommandExecutionError, SaltInvocationError
 import klp_paths
 
 OOPS = "BUG: unable to handle page fault"
-WELL = {"boot": "b1", "log": 0, "errors": [], "tainted": "32768", "services": {}, "application": [], "patience": 0}
+WELL: dict = {
+    "boot": "b1",
+    "log": 0,
+    "errors": [],
+    "tainted": "32768",
+    "services": {},
+    "application": [],
+    "patience": 0,
+}
 
 
 @pytest.fixture

@@ -267,7 +267,7 @@ def test_a_host_that_may_be_drained_is_not_verified(hooked, monkeypatch):
     has(minion, ONE)
     monkeypatch.setattr(klp_verify, "_kernel_checks", lambda *args: [])
     monkeypatch.setattr(klp_verify, "_package_checks", lambda *args: [])
-    sources = {"patches": {"value": []}}
+    sources: dict = {"patches": {"value": []}}
     monkeypatch.setattr(klp_verify.klp_live, "sources", lambda host: sources)
     assert minion.salt["klp.verify"]()["verdict"] == "ok"
     remembers(minion, "hooks", LATE)

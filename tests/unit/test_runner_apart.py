@@ -41,7 +41,12 @@ def test_what_the_master_knows_without_asking(cache, name, grains, pillar, wante
 def test_hosts_are_asked_for_the_grain(master, monkeypatch, name, arg):  # noqa: F811
     asked: list = []
     say = master.fleet._say
-    monkeypatch.setattr(master.fleet, "_say", lambda host, fun, arg: asked.append((fun, arg)) or say(host, fun, arg))
+
+    def answer(host, fun, arg):
+        asked.append((fun, arg))
+        return say(host, fun, arg)
+
+    monkeypatch.setattr(master.fleet, "_say", answer)
     master.plan(apart=name)
     assert {tuple(arg) for fun, arg in asked if fun == "klp_audit.run_preview"} == {("patch", "previous", arg)}
 

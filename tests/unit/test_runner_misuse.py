@@ -151,6 +151,7 @@ def denied(master, monkeypatch):
 @pytest.mark.parametrize("function", ["test.ping", "saltutil.sync_all", "klp_audit.run_preview"])
 def test_a_plan_that_salt_refuses_is_a_sentence(master, there, denied, function):
     denied.append(function)
+    master.fleet.hosts["web1"].faults["code"] = "other"
     assert master.refused("plan") == f"Salt does not let user anna run {function}"
     assert there.ids() == []
 
