@@ -212,8 +212,9 @@ SCHEMA: dict[str, dict] = {
                 [1, 5, 15],
                 _minutes_problem,
                 "list of minutes",
-                "When each host is looked at, after its own run: kernel log, taint, boot, services; all of them once "
-                "more at the end of their wave (transition, too) and of the campaign. Empty: never.",
+                "When each host is looked at, after its own run: kernel log, taint, boot, services, application "
+                "(its own pillar klp:health); all of them once more at the end of their wave (transition, too) and of "
+                "the campaign. Empty: never.",
             ),
             "services": listing("service", [], "Services that have to run on every host then."),
         },
