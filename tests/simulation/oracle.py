@@ -9,11 +9,11 @@ import collections
 import math
 from typing import Any
 
+from tests.simulation.afterwards import SKEW
 from tests.simulation.hours import inside
 from tests.simulation.kin import Kin
 from tests.simulation.world import PACKAGE
 
-SKEW = 60  # seconds that a clock may be off
 ENDS = ("verified", "failed", "refused", "unreachable", "absent", "spared")
 
 
@@ -231,7 +231,9 @@ class Watcher:
     def _looked(self, entry):
         assert not self.last, "a last look is the last one"
         self.last = True
-        self._seen([host for host in self._watched() if self._unseen(host, entry)], entry)
+        # It has to ask those that nobody has looked at for ten minutes, and may ask others.
+        asked = {host for host in self._watched() if host in entry["hosts"] or self._unseen(host, entry)}
+        self._seen(asked, entry)
         self._bad(entry)
 
     def _watched(self):

@@ -161,6 +161,7 @@ class Play:
                 self.world.gone_until = self.world.time + much
             elif what == "clock":
                 self.world.skew = float(much)
+                self.world.skews.add(self.world.skew)
             elif what == "unsure":
                 self.world.unsure = much
             elif what == "second":

@@ -84,6 +84,7 @@ class World:
         self.heard: dict = {}  # host -> (the last ask that named it, its health if it answered with sense)
         self.unchanged: set = set()  # (jid, host) of the runs that were refused before their first change
         self.skew = 0.0  # what the clock of the master is ahead of that of the hosts
+        self.skews: set = {0.0}  # all that it ever was
         self.unsure = 0  # so many runs are taken by the master, and it does not say so
 
     # -- the interface of the driver -------------------------------------------------------------------------------
