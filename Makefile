@@ -112,9 +112,9 @@ lint-docs: setup-lint
 	@$(LINT)/python tools/ledger.py
 
 docs/reference/pillar.md docs/reference/campaign.md docs/reference/report.md pillar/schema.yaml \
-    pillar/campaign-schema.yaml pillar/report-schema.yaml: \
+    pillar/campaign-schema.yaml pillar/report-schema.yaml docs/reference/host.schema.json: \
     _utils/klp_schema.py _utils/klp_pillar.py _utils/klp_checks.py _runners/klp.py _runners/klp/schema.py \
-    _runners/klp/reporting.py tools/docs.py tools/docs_text.py | setup-lint
+    _runners/klp/reporting.py _runners/klp/documents.py _runners/klp/answers.py _runners/klp/shape.py tools/docs.py tools/docs_text.py | setup-lint
 	@$(LINT)/python tools/docs.py
 
 setup-docs:

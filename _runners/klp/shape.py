@@ -184,7 +184,7 @@ class Word(Form):
         self.match = re.compile(f"(?:{pattern})\\Z", re.ASCII).match
 
     def take(self, value):
-        return value if isinstance(value, str) and self.match(value) else self.wrong(value)
+        return sys.intern(str(value)) if isinstance(value, str) and self.match(value) else self.wrong(value)
 
     def _json(self):
         # In Python a dollar sign also stands before a line feed at the end.
@@ -345,6 +345,6 @@ class Plain(Form):
 
 
 MOMENT = Whole(0, LATEST)
-NAME = Word(r"[A-Za-z0-9][A-Za-z0-9._+~:/-]{0,255}", "a name or an edition")
+NAME = Word(r"[A-Za-z0-9_][A-Za-z0-9._+~^:/-]{0,255}", "a name or an edition")
 SENTENCE = Line()
 SENTENCES = Each(SENTENCE, 20000, kept=LINES)

@@ -10,6 +10,9 @@ import time
 
 from . import updates
 
+FORMULA = tuple(
+    "=+-@\uff1d\uff0b\uff0d\uff20"
+)  # also as wide ones, which some take for the same (OWASP: CSV injection)
 COLUMNS = (
     "host",
     "group",
@@ -48,7 +51,7 @@ def cell(value):
     if value is None:
         return ""
     text = str(value)
-    formula = text.lstrip().startswith(("=", "+", "-", "@")) and not isinstance(value, int)
+    formula = text.lstrip().startswith(FORMULA) and not isinstance(value, int)
     return f"'{text}" if formula else text
 
 

@@ -7,6 +7,7 @@ from unittest.mock import create_autospec
 
 import pytest
 import salt.modules.cmdmod
+import salt.state  # starts a program where it is first read
 import salt.utils.path
 import salt.utils.systemd
 from hypothesis import settings

@@ -164,7 +164,7 @@ def words(text, heading):
 def test_the_verdicts_are_the_same_everywhere():
     assert tuple(words(docs.CAMPAIGN_PAGE.read_text(), "Verdicts")) == klp_checks.VERDICTS
     shipped = json.loads(docs.HOST_SCHEMA.read_text())
-    assert tuple(shipped["$defs"]["verdict"]["enum"]) == klp_checks.VERDICTS
+    assert tuple(shipped["properties"]["verdict"]["enum"]) == klp_checks.VERDICTS
     verify = reference.functions("klp")["klp", "verify"]
     assert [word for word in klp_checks.VERDICTS if f"``{word}``" not in (ast.get_docstring(verify) or "")] == []
 

@@ -187,7 +187,7 @@ def test_the_command_fits_the_case(words, changes):
 def test_days_are_counted_from_today_and_not_from_the_day_of_the_document():
     found = only(window__last=day(100), window__days=140, time=NOW - 40 * 86400)
     assert found["window"] == {"state": "open", "last": day(100), "days": 100, "estimate": None}
-    broken = only(window__state="unknown", window__last=None, window__estimate={"last": "soon", "days": 3})
+    broken = only(window__state="unknown", window__last=None, window__estimate={"last": "2026-02-30", "days": 3})
     assert broken["window"]["estimate"] is None
 
 

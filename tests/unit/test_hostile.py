@@ -2,8 +2,10 @@
 
 import pytest
 
-from _runners.klp import answers, planning, schema
+from _runners.klp import answers, documents, planning, schema
+from tests import fleet
 from tests.simulation.world import SimHost, World, run_preview, state_summary
+from tests.unit import foreign
 from tests.unit.loader import utils
 
 COMPARE = utils()["klp_pillar"].compare
@@ -52,6 +54,11 @@ def test_a_package_without_a_name_is_in_no_plan():
 def test_the_id_of_a_boot_is_no_book():
     with pytest.raises(answers.NonsenseError, match=f"^{NOT_UNDERSTOOD}health:boot: "):
         answers.state_summary("h1", unhealthy(boot="b" * 900_000))
+
+
+def test_a_document_of_a_time_that_no_calendar_has_is_in_no_report():
+    with pytest.raises(answers.NonsenseError, match=f"^{NOT_UNDERSTOOD}time: "):
+        foreign.report({"h1": documents.document("h1", fleet.document("h1", time=2**62))})
 
 
 @pytest.mark.parametrize(

@@ -10,9 +10,11 @@ from hypothesis import strategies as st
 
 from _runners.klp import answers, documents, shape
 from tests import fleet
+from tests.unit import foreign
 from tests.unit.loader import ROOT
 
 SCHEMA = json.loads((ROOT / "docs" / "reference" / "host.schema.json").read_text())
+VALID = jsonschema.Draft202012Validator(SCHEMA)
 GOOD = fleet.document("web1")
 
 
@@ -30,8 +32,8 @@ def paths(value, path=()):
             yield from paths(value[key], (*path, key))
 
 
-def changed(path, value):
-    found = copy.deepcopy(GOOD)
+def changed(path, value, document=GOOD):
+    found = copy.deepcopy(document)
     place = found
     for key in path[:-1]:
         place = place[key]
@@ -39,10 +41,15 @@ def changed(path, value):
     return found
 
 
+def test_the_schema_of_the_documentation_is_that_of_the_form():
+    VALID.check_schema(SCHEMA)
+    assert documents.schema() == SCHEMA
+
+
 def test_honest_documents_are_taken_as_they_are():
     some, _ = fleet.one_of_each()
     for host, document in {**some, **fleet.documents(50, seed=1)}.items():
-        jsonschema.validate(document, SCHEMA)
+        VALID.validate(document)
         assert documents.document(host, json.loads(json.dumps(document))) == document
 
 
@@ -77,22 +84,89 @@ def test_a_missing_key_and_an_unknown_one_are_refused(path):
         ({"schema": "other"}, "its answer is no document: {'schema': 'other'}"),
         (dict(GOOD, version=1), "its document has version 1, wanted 3; bring both to one version"),
         (dict(GOOD, host="web2"), "its document is of another host: web2"),
-        (dict(GOOD, verdict="fine"), "document:verdict: found fine"),
-        (changed(("window", "last"), "tomorrow"), "document:window:last: found tomorrow"),
-        (changed(("window", "estimate"), {"last": "x", "days": 1}), "document:window:estimate:last: found x"),
-        (changed(("cves", "reboot"), ["CVE-1"]), "document:cves:reboot: found CVE-1"),
-        (changed(("cves", "reboot"), ["CVE-2023-0001"] * 2), "document:cves:reboot: found one CVE twice"),
-        (changed(("cves", "severity"), {"CVE-2023-0001": "x"}), "document:cves:severity: found CVE-2023-0001: x"),
-        (changed(("cves", "severity"), {7: "low"}), "document:cves:severity: found 7: low"),
-        (changed(("cves", "severity"), []), "document:cves:severity: found []"),
-        (
-            dict(GOOD, problems="x" * 2000000),
-            "its answer is not understood: it is too large (more than 1000000 characters)",
-        ),
     ],
 )
-def test_nonsense_is_named(value, said):
+def test_what_is_no_document_of_the_host_is_named(value, said):
     assert refused(value) == said
+
+
+WRONG: list = [
+    ("verdict", "fine", "verdict: wanted one of ok, blocked, "),
+    ("time", 2**62, "time: wanted a whole number from 0 to 253402300799, found 4611686018427387904"),
+    ("time", -1, "time: wanted a whole number from 0 to "),
+    ("time", True, "time: wanted a whole number from 0 to "),
+    ("boot", "b" * 900_000, "boot: wanted the id of a boot, found bbb"),
+    ("kernel", "5.14\n-default", "kernel: wanted a name or an edition, found '5.14\\n-default'"),
+    ("kernel", None, "kernel: wanted a name or an edition, found None"),
+    ("live_patch:level", 10**9, "live_patch:level: wanted a whole number from 0 to 1000000, found 1000000000"),
+    ("live_patch:level", 10**5000, "it is too large"),
+    ("live_patch:newest", "1" * 300, "live_patch:newest: wanted a name or an edition, found 111"),
+    ("window:last", "tomorrow", "window:last: wanted a day (YYYY-MM-DD), found tomorrow"),
+    ("window:last", "\u0662\u0660\u0662\u0666-01-01", "window:last: wanted a day (YYYY-MM-DD), found "),
+    ("window:days", 2**40, "window:days: wanted a whole number from -4000000 to 4000000, found "),
+    ("window:estimate", {"last": "x", "days": 1}, "window:estimate:last: wanted a day (YYYY-MM-DD), found x"),
+    ("window:limit", {"max_level": 1}, "window:limit:reached: it is missing"),
+    ("window", {None: 1}, "window:state: it is missing"),
+    ("cves:reboot", ["CVE-1"], "cves:reboot:1: wanted a CVE, found CVE-1"),
+    ("cves:reboot", ["CVE-2023-0001"] * 2, "cves:reboot: wanted each value once"),
+    ("cves:severity", {"CVE-2023-0001": "x"}, "cves:severity:CVE-2023-0001: wanted one of critical, "),
+    ("cves:severity", {7: "low"}, "cves:severity: a key: wanted a CVE, found 7"),
+    ("cves:severity", {None: "low"}, "cves:severity: a key: wanted a CVE, found None"),
+    ("cves:severity", [], "cves:severity: wanted a mapping of at most 80000 keys, found a list of 0 values"),
+    ("cves:fixed_kernel", 2**63, "cves:fixed_kernel: wanted a whole number from 0 to 1000000, found "),
+    ("updates:pending:low", -1, "updates:pending:low: wanted a whole number from 0 to 1000000, found -1"),
+    ("updates:pending:nil", 1, "updates:pending: unknown key nil"),
+    ("updates:repositories", [{"alias": "a", "time": 2**62, "frozen": None}], "updates:repositories:1:time: "),
+    ("problems", "x" * 2_000_000, "it is too large (more than 1000000 characters)"),
+    ("problems", [["x"]], "problems:1: wanted a text, found a list of 1 values"),
+]
+
+
+@pytest.mark.parametrize(("path", "value", "said"), WRONG, ids=[f"{row[0]}-{n}" for n, row in enumerate(WRONG)])
+def test_what_is_wrong_with_a_document_is_said_with_its_path(path, value, said):
+    found = refused(changed(path.split(":"), value))
+    assert found.startswith(f"its answer is not understood: {said}") and len(found) < 400
+
+
+def test_an_unknown_key_and_a_deep_value_are_refused():
+    assert refused({**GOOD, None: 1}) == "its answer is not understood: unknown key None"
+    assert refused({**GOOD, "x" * 10**5: 1}).startswith("its answer is not understood: unknown key xxx")
+    deep: list = []
+    for _ in range(100_000):
+        deep = [deep]
+    sentence = "its answer is not understood: it is nested too deeply (more than 40 levels)"
+    assert refused(changed(["problems"], deep)) == refused(deep) == sentence
+
+
+def leaves(form, path=()):
+    """Yield the path and the form of every value in a document that is no mapping of certain keys itself."""
+    for key, inner in form.forms.items():
+        if isinstance(inner, shape.Record):
+            yield from leaves(inner, (*path, key))
+        elif path + (key,) not in (("schema",), ("version",), ("host",)):
+            yield (*path, key), inner
+
+
+@pytest.mark.parametrize("place", list(leaves(documents.DOCUMENT)), ids=lambda place: ":".join(place[0]))
+def test_a_report_can_be_made_of_all_that_the_form_admits(place):
+    """One host for each value at its ends, and for each kind of host that has the rest of the document."""
+    path, form = place
+    some, _ = fleet.one_of_each()
+    found = {}
+    for value in foreign.ends(form) + foreign.many(form):
+        for base in list(some.values())[::4]:
+            host = f"h{len(found):03}"
+            one = changed(path, value, dict(base, host=host))
+            one["cves"].update({key: [] for key in documents.STATES if path[0] == "cves" and key != path[-1]})
+            found[host] = documents.document(host, one)
+    foreign.report(found, {"lost": "no answer"})
+
+
+def test_a_report_can_be_made_of_documents_that_are_at_all_ends_at_once():
+    ends = foreign.ends(documents.DOCUMENT)
+    for one in ends:
+        one["cves"] = dict(one["cves"], fixed_live=[], reboot=[], unknown=[])
+    foreign.report({f"h{n}": documents.document(f"h{n}", dict(one, host=f"h{n}")) for n, one in enumerate(ends)})
 
 
 def test_one_cve_in_two_states_is_refused():
@@ -113,7 +187,7 @@ def test_checks_are_cleaned_and_bounded():
     found = documents.document("web1", changed(("checks",), [one] * 300))["checks"]
     assert found == [dict(one, detail="a [31m b")] * documents.LINES
     for wrong in (dict(one, verdict="skipped"), dict(one, more=1), {"check": "initrd"}, "initrd", 7):
-        assert "document:checks" in refused(changed(("checks",), [wrong]))
+        assert "checks:1" in refused(changed(("checks",), [wrong]))
 
 
 def test_no_advisory_is_dropped_that_a_host_leaves_out():
@@ -122,12 +196,14 @@ def test_no_advisory_is_dropped_that_a_host_leaves_out():
     many = [one] * 300 + [dict(one, severity="critical")]
     found = documents.document("web1", changed(("updates", "left_out"), many))["updates"]
     assert found["left_out"] == many
-    assert "document:updates:left_out" in refused(changed(("updates", "left_out"), [one] * (documents.LONGEST + 1)))
+    assert "updates:left_out: wanted a list of at most" in refused(
+        changed(("updates", "left_out"), [one] * (documents.LONGEST + 1))
+    )
 
 
 def test_too_many_cves_are_refused():
     many = [f"CVE-2023-{number:05}" for number in range(documents.LONGEST + 1)]
-    assert "document:cves:reboot" in refused(changed(("cves", "reboot"), many))
+    assert "cves:reboot: wanted a list of at most" in refused(changed(("cves", "reboot"), many))
 
 
 ANYTHING = st.recursive(
@@ -143,10 +219,10 @@ def test_nothing_but_a_refusal_or_a_document_of_the_schema_comes_out(path, value
         found = documents.document("web1", changed(path, value))
     except answers.NonsenseError:
         return
-    jsonschema.validate(json.loads(json.dumps(found)), SCHEMA)
+    VALID.validate(json.loads(json.dumps(found)))
 
 
 def test_the_example_of_the_documentation_is_one():
     example = json.loads((ROOT / "docs" / "reference" / "host.example.json").read_text())
-    jsonschema.validate(example, SCHEMA)
+    VALID.validate(example)
     assert documents.document("web1", example) == example
