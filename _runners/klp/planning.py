@@ -13,7 +13,7 @@ import json
 
 from salt.exceptions import CommandExecutionError
 
-from . import answers, apart, files, schema, waves
+from . import answers, apart, files, records, schema, waves
 
 VERSION = 2  # of a plan; 1 had no soak by host
 KINDS = ("patch", "rollback")
@@ -255,6 +255,9 @@ def check(plan, name):
     if version != VERSION or identified(plan) != plan or plan["id"] != name:
         cure = "make a new plan, or restore its file from a backup"
         raise files.DamagedError(f"plan {name} is not what was shown: its hash is another one", cure)
+    problem = records.plan_problem(plan)
+    if problem:
+        raise files.DamagedError(f"plan {name} cannot be used: {problem}", "make a new plan")
     return plan
 
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import os
 
-from . import files
+from . import files, records
 from . import journal as journals
 
 CURE = (
@@ -14,13 +14,6 @@ CURE = (
     "quarantine then (salt-run klp.report says of each campaign what it has put there)"
 )
 KEYS = ("package", "edition", "campaign", "why")
-
-
-def _good(items):
-    """Return whether this is a quarantine: a list of live patches."""
-    return isinstance(items, list) and all(
-        isinstance(item, dict) and all(isinstance(item.get(key), str) for key in KEYS) for item in items
-    )
 
 
 class Quarantine:
@@ -43,8 +36,9 @@ class Quarantine:
             found = files.read(path, [])
         except files.DamagedError as exc:
             raise files.DamagedError(exc.why, CURE if exc.aside else exc.cure, aside=False) from exc
-        if not _good(found):
-            raise files.DamagedError(f"{path}: is damaged", CURE, aside=False)
+        problem = records.quarantine_problem(found)
+        if problem:
+            raise files.DamagedError(f"{path}: is damaged: {problem}", CURE, aside=False)
         return found
 
     def _changing(self):

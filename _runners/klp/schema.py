@@ -106,16 +106,7 @@ def _wave_problem(wave):
         return f"{show(unknown[0])}: unknown key; known here: {', '.join(sorted(WAVE_KEYS))}"
     if not isinstance(wave.get("name"), str) or not NAME.match(wave["name"]):
         return f"name: wanted a word of letters, digits, dots and dashes, found {show(wave.get('name'))}"
-    checks = {
-        "take": lambda value: share_problem(value, ("rest",)),
-        "batch": share_problem,
-        "soak": _minutes_problem,
-        "target": _expression_problem,
-        "hosts": _hosts_problem,
-        "failed": _count_problem,
-        "unreachable": _count_problem,
-    }
-    found = ((key, check(wave[key])) for key, check in checks.items() if key in wave)
+    found = ((key, check(wave[key])) for key, check in WAVE.items() if key in wave)
     wrong = next((f"{key}: {problem}" for key, problem in found if problem), None)
     both = "hosts" in wave and "target" in wave
     return wrong or ("hosts and target exclude each other" if both else None)
@@ -136,6 +127,17 @@ def _apart_problem(value):
 def _count_problem(value):
     return None if whole(value) else f"wanted a number of hosts from 0, found {show(value)}"
 
+
+# How a wave is checked, besides its name.
+WAVE = {
+    "take": lambda value: share_problem(value, ("rest",)),
+    "batch": share_problem,
+    "soak": _minutes_problem,
+    "target": _expression_problem,
+    "hosts": _hosts_problem,
+    "failed": _count_problem,
+    "unreachable": _count_problem,
+}
 
 SCHEMA: dict[str, dict] = {
     "target": own("*", _expression_problem, "target expression", "The hosts of the campaign, as Salt targets them."),

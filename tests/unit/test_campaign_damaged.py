@@ -160,6 +160,28 @@ def test_without_a_quarantine_that_can_be_read_nothing_starts(master, there, tex
     assert not there.begun(name) and master.fleet.sent == {}
 
 
+BANNED: dict = {"package": "p", "edition": "1-1", "campaign": "c1", "since": 1, "why": "w"}
+
+
+@pytest.mark.parametrize(
+    ("item", "said"),
+    [
+        (dict(BANNED, since=2**62), "2:since: wanted a whole number from 0 to 253402300799, found 4611686018427387904"),
+        (dict(BANNED, edition=None), "2:edition: wanted a name or an edition, found None"),
+        (dict(BANNED, why=["x"]), "2:why: wanted a text, found a list of 1 values"),
+        ({key: BANNED[key] for key in BANNED if key != "campaign"}, "2:campaign: it is missing"),
+        ([], "2: wanted a mapping of certain keys, found a list of 0 values"),
+    ],
+)
+def test_what_is_wrong_with_the_quarantine_is_said_with_its_path(there, item, said):
+    files.write(os.path.join(there.folder, "quarantine.json"), [BANNED])
+    assert there.quarantine() == [BANNED]
+    files.write(os.path.join(there.folder, "quarantine.json"), [BANNED, item])
+    with pytest.raises(files.DamagedError, match="no campaign starts a host before it is repaired") as raised:
+        there.quarantine()
+    assert f"quarantine.json: is damaged: {said}; " in str(raised.value)
+
+
 def test_the_way_back_needs_no_quarantine(master, there):
     """Hosts that are ill must not wait for a file that no rollback looks into."""
     damage.a_list(os.path.join(there.folder, "quarantine.json"))

@@ -8,14 +8,46 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from salt.exceptions import CommandExecutionError
 
-from _runners.klp import files, journal, planning, store
+from _runners.klp import files, journal, planning, schema, store
+from tests.unit.loader import utils
 
 ID = "0123456789ab"
 
 
+SETTINGS, _ = schema.settings({"waves": [{"name": "all"}]}, utils()["klp_pillar"].compare)
+OFFER = {"package": "kernel-livepatch", "target": "2-1", "changes": {"curl": "1-1"}}
+PLANNED = {
+    "kernel": "6.4",
+    "package": "kernel-livepatch",
+    "before": None,
+    "target": "2-1",
+    "offer": "0" * 12,
+    "seconds": None,
+    "note": None,
+    "group": None,
+    "apart": [],
+}
+
+
 def made(number=0, hosts=()):
     """Return a plan; the number makes it another one."""
-    plan = {"version": 2, "created": 1_800_000_000 + number, "hosts": dict.fromkeys(hosts, {}), "settings": {}}
+    wave = {key: SETTINGS["waves"][0][key] for key in ("name", "batch", "soak", "failed", "unreachable")}
+    plan = {
+        "version": planning.VERSION,
+        "kind": "patch",
+        "created": 1_800_000_000 + number,
+        "master": "m",
+        "by": None,
+        "settings": SETTINGS,
+        "seed": "a" * 12,
+        "waves": [dict(wave, hosts=sorted(hosts), groups={"": len(hosts)}, seconds=0)],
+        "offers": {"0" * 12: OFFER},
+        "hosts": dict.fromkeys(hosts, PLANNED),
+        "left_out": {"h9": ["unreachable", "no answer"]},
+        "skipped": [],
+        "hooks": [],
+        "unclear": [],
+    }
     return planning.identified(plan)
 
 
