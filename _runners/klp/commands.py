@@ -279,6 +279,7 @@ class Commands(Standing):
         raise CommandExecutionError(f"nothing is wrong with the files of campaign {name}; {cure}")
 
     def _moved(self, name, exc, who):
+        brought = self._brought(name)
         try:
             where, hosts = self.store.set_aside(name, who, time.time(), self.opts["id"])
         except files.BusyError as busy:
@@ -291,7 +292,22 @@ class Commands(Standing):
             f"free are its hosts: {named}. What was started on them goes on, and they refuse another run until it has "
             "ended; none of them goes back by itself. A new plan finds out what they have: salt-run klp.plan"
         )
+        if brought:
+            text += (
+                f"\nnobody knows whether they are well with {', '.join(brought)}, which is not in quarantine: look at "
+                "them before another plan brings that to others (salt-run klp.audit)"
+            )
         return answer(0, text, campaign=name, folder=where, hosts=hosts)
+
+    def _brought(self, name):
+        """Return the live patches of a plan that are not in quarantine, as far as anybody knows."""
+        try:
+            plan, banned = self.store.plan(name), self.store.quarantine()
+        except files.DamagedError:
+            return []
+        known = {(item["package"], item["edition"]) for item in banned}
+        found = {(item["package"], item["target"]) for item in plan["hosts"].values() if decide.changed(item)}
+        return sorted(" ".join(pair) for pair in found - known) if plan["kind"] == "patch" else []
 
     def release(self, package, edition, who):
         """Take a live patch out of quarantine."""

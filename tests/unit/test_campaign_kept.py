@@ -39,6 +39,7 @@ def test_a_damaged_campaign_is_set_aside_and_its_hosts_are_free(master, there, i
     assert os.path.exists(os.path.join(answer["folder"], PLAN))
     assert (there.ids(), there.occupied()) == ([], ({}, {}))
     assert answer["hosts"] == ["web0"] and "free are its hosts: 1 (web0). What was started" in answer["text"]
+    assert f"nobody knows whether they are well with {PACKAGE} {NEW}, which is not in quarantine: " in answer["text"]
     (noted,) = there.history()
     assert (noted["what"], noted["campaign"], noted["by"], noted["hosts"]) == (
         "set_aside",
@@ -48,6 +49,16 @@ def test_a_damaged_campaign_is_set_aside_and_its_hosts_are_free(master, there, i
     )
     assert master.refused("set_aside", ill) == f"there is no campaign {ill}; look with: salt-run klp.status"
     assert master.run("run", master.plan())["retcode"] == 0
+
+
+@pytest.mark.parametrize("kind", ["patch", "rollback"])
+def test_what_is_in_quarantine_or_goes_back_is_not_warned_of(master, there, kind):
+    name = master.run("plan", kind)["plan"]["id"]
+    there.begin(name)
+    there.ban([{"package": PACKAGE, "edition": NEW}], name, "why", 1)
+    with open(there.path(name, JOURNAL), "w") as handle:
+        handle.write("garbage\n")
+    assert "nobody knows whether" not in master.run("set_aside", name)["text"]
 
 
 def test_the_same_id_may_be_set_aside_twice(there, ill):
