@@ -99,8 +99,8 @@ later change of the file needs a new plan. Series with exceptions, moved and can
 zones are understood, also those that have their names from Windows. If anything of an event is not understood, the
 plan is refused, and nothing is guessed. This needs the Python library `icalendar` on the master.
 
-On days in `freeze` nothing is started, whatever is open. A plan for which no maintenance window opens within 400 days
-is refused.
+On days in `freeze` nothing is started, whatever is open. A plan shows the next three maintenance windows. A plan for
+which no maintenance window opens within 400 days is refused.
 
 They are given in the local time of `klp_campaign:windows:zone`. Where a clock change makes a time of day ambiguous or
 impossible, a maintenance window opens at the later and closes at the earlier of the possible moments: it is never

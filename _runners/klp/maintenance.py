@@ -235,6 +235,20 @@ def opening(windows, now):
     return None
 
 
+def ahead(windows, now, count):
+    """Return the next maintenance windows, at most so many, one that is open now included: ``[(opens, closes)]``."""
+    found: list = []
+    while len(found) < count:
+        opens = opening(windows, now)
+        if opens is None:
+            break
+        now = until(windows, opens)
+        found.append((opens, now))
+        if now == float("inf"):
+            break
+    return found
+
+
 def local(windows, now):
     """Return a moment as the people of that time zone write it."""
     zone = zoneinfo.ZoneInfo(windows["zone"])

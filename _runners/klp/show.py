@@ -5,16 +5,19 @@ How plans, campaigns and reports look as text; the same facts as the documents, 
 from __future__ import annotations
 
 import collections
+import functools
+import math
 
 import klp_checks
 
 from . import campaign as states
-from . import decide
+from . import decide, maintenance
 from . import planning as plans
 from .words import moment
 
 NAMES = 6  # hosts that a line names
 ROWS = 20  # hosts of one kind that have a line of their own
+OPENINGS = 3  # maintenance windows that a plan shows
 BAR = 24  # characters of a progress bar
 
 TEXTS = {
@@ -134,7 +137,7 @@ def plan_text(plan):
         "",
         *table(["wave", "hosts", "at once", "expected", "watched after (min)"], rows),
     ]
-    lines += _apart_lines(plan)
+    lines += _window_lines(plan) + _apart_lines(plan)
     for wave in plan["waves"]:
         lines += _wave_lines(plan, wave)
     lines += _hooks(plan) + _left_out(plan["left_out"]) + _skipped(plan)
@@ -142,6 +145,20 @@ def plan_text(plan):
     if total:
         lines.append(f"To run what is shown here: salt-run klp.run {plan['id']}")
     return "\n".join(lines)
+
+
+def _window_lines(plan):
+    """Return when hosts may be started next, nothing where that is always."""
+    windows, now = plan["settings"]["windows"], plan["created"]
+    if maintenance.until(windows, now) == math.inf:
+        return []
+    local = functools.partial(maintenance.local, windows)
+    # A freeze may lie ahead, and nothing behind it: what is open then has no end.
+    rows = [
+        f"  {local(opens)} - {local(closes) if closes < math.inf else 'open end'}"
+        for opens, closes in maintenance.ahead(windows, now, OPENINGS)
+    ]
+    return ["", "hosts are started in maintenance windows only, the next ones:", *rows] if rows else []
 
 
 def _at_once(wave):

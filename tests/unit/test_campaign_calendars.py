@@ -2,6 +2,7 @@
 
 import datetime
 import sys
+import textwrap
 import zoneinfo
 
 import pytest
@@ -9,8 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from salt.exceptions import CommandExecutionError
 
-from _runners.klp import calendars, maintenance
+from _runners.klp import calendars, maintenance, show
+from tests.simulation import campaign
 from tests.simulation.hours import CHANGES, offset
+from tests.simulation.world import SimHost, World
 
 BERLIN = "Europe/Berlin"
 FIRST, LAST = datetime.date(2027, 1, 1), datetime.date(2027, 12, 31)
@@ -111,6 +114,8 @@ def test_one_of_a_series_that_was_moved_or_cancelled(read):
     cancelled = event(place, *WEEKLY, "STATUS:CANCELLED")
     assert [text[:10] for text in shown(read(series, cancelled))] == ["2027-01-02", "2027-01-16"]
     assert len(read(series, event(place, *WEEKLY, "STATUS:CANCELLED", uid="2"))) == 3, "that of another series"
+    alone = event("DTSTART:20270801T000000Z", "DURATION:PT1H", "STATUS:Cancelled", uid="3")
+    assert len(read(ONE, alone)) == 1 and read(ONE, alone) == read(ONE)
     renamed = event(place, f"DTSTART;TZID={BERLIN}:20270110T220000", "DURATION:PT1H", name="not any more")
     assert [text[:10] for text in shown(read(series, renamed, name="SAP"))] == ["2027-01-02", "2027-01-16"]
     with pytest.raises(CommandExecutionError, match="RANGE of its RECURRENCE-ID is not known here"):
@@ -325,3 +330,24 @@ def test_a_plan_without_any_opening_is_refused(windows):
     assert str(caught.value) == (
         "no plan: no maintenance window opens within 400 days; look at pillar klp_campaign:windows"
     )
+
+
+def test_a_plan_shows_the_next_maintenance_windows():
+    world = World([SimHost("h1"), SimHost("h2")])
+    third = {"rrule": "FREQ=MONTHLY;BYDAY=3SU", "from": "22:00", "to": "24:00"}
+    windows = {"zone": "Europe/Berlin", "open": [third], "freeze": ["2027-02-21"]}
+    found = show.plan_text(campaign.plan(world, windows=windows))
+    assert (
+        textwrap.dedent("""
+        hosts are started in maintenance windows only, the next ones:
+          2027-01-17 22:00 CET - 2027-01-18 00:00 CET
+          2027-03-21 22:00 CET - 2027-03-22 00:00 CET
+          2027-04-18 22:00 CEST - 2027-04-19 00:00 CEST
+    """)
+        in found
+    )
+    frozen = show.plan_text(campaign.plan(world, windows={"freeze": ["2027-01-15", "2027-01-17"]}))
+    assert "  2027-01-16 00:00 UTC - 2027-01-17 00:00 UTC\n  2027-01-18 00:00 UTC - open end\n" in frozen
+    past = {"open": [{"rrule": "FREQ=DAILY;UNTIL=20261231", "from": "10:00", "to": "11:00"}]}
+    for never in ({}, past):
+        assert "maintenance windows" not in show.plan_text(campaign.plan(world, windows=never))

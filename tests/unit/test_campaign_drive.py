@@ -60,7 +60,8 @@ def test_a_wish_of_the_last_moment_starts_nobody(game, monkeypatch, want):
     played = game(2)
     with played.driver() as driver:
         played.until(driver, "ready")
-        decided, decide_step = [], decide.step
+        decided: list = []
+        decide_step = decide.step
 
         def step(*args):
             todo = decide_step(*args)
