@@ -206,6 +206,16 @@ def test_too_many_cves_are_refused():
     assert "cves:reboot: wanted a list of at most" in refused(changed(("cves", "reboot"), many))
 
 
+@given(foreign.any_of(documents.DOCUMENT))
+def test_a_report_can_be_made_of_anything_that_the_form_admits(found):
+    found["host"] = "web1"
+    seen: set = set()
+    for state in documents.STATES:
+        found["cves"][state] = [cve for cve in found["cves"][state] if cve not in seen]
+        seen.update(found["cves"][state])
+    foreign.report({"web1": documents.document("web1", found), "web2": fleet.document("web2")})
+
+
 ANYTHING = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
