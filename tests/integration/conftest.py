@@ -36,8 +36,8 @@ def salt_factories_config():
 class Pillar:
     """The pillar of the fleet: the same for all, until ``only`` says something else for one minion."""
 
-    def __init__(self, folder):
-        self.folder = folder
+    def __init__(self, folder, files):
+        self.folder, self.files = folder, files  # files: a file root beside that of the checkout, for SLS of a site
         self._write("top", {"base": {"*": ["{{ grains['id'] }}"]}}, head="")
 
     def _write(self, name, data, head="#!json\n"):
@@ -51,7 +51,7 @@ class Pillar:
 @pytest.fixture(scope="session")
 def pillar(tmp_path_factory):
     """The pillar, which the master reads."""
-    found = Pillar(tmp_path_factory.mktemp("pillar"))
+    found = Pillar(tmp_path_factory.mktemp("pillar"), tmp_path_factory.mktemp("files"))
     for name in (*GOLDEN, "mortal"):
         found.only(name)
     return found
@@ -60,7 +60,7 @@ def pillar(tmp_path_factory):
 def new_master(salt_factories, pillar, **settings):
     """Make a master with the checkout's file root, this pillar, and settings of its own; it lets every minion in."""
     roots = {
-        "file_roots": {"base": [str(CHECKOUT / "salt")]},
+        "file_roots": {"base": [str(CHECKOUT / "salt"), str(pillar.files)]},
         "pillar_roots": {"base": [str(pillar.folder)]},
         "worker_threads": 3,
         # A host that one file of tests leaves and the next one sets up anew has the same name and another key.

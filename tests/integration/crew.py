@@ -56,12 +56,15 @@ class Crew:
         assert cli.run("-L", "saltutil.sync_all", minion_tgt=",".join(names)).returncode == 0
         assert cli.run("-L", "state.apply", "klp", minion_tgt=",".join(names)).returncode == 0
 
-    def declare(self, name, **klp):
-        """Give a host keys of the pillar beside those that all hosts have."""
-        self.pillar.only(name, {**PILLAR["klp"], "product": {"regcode": SECRET}, **klp})
-        if name in self.minions:
-            refreshed = self.master.salt_cli(timeout=60).run("saltutil.refresh_pillar", "wait=True", minion_tgt=name)
-            assert refreshed.data is True, refreshed
+    def declare(self, *names, **klp):
+        """Give hosts keys of the pillar beside those that all hosts have."""
+        for name in names:
+            self.pillar.only(name, {**PILLAR["klp"], "product": {"regcode": SECRET}, **klp})
+        there = [name for name in names if name in self.minions]
+        if there:
+            cli = self.master.salt_cli(timeout=60)
+            refreshed = cli.run("-L", "saltutil.refresh_pillar", "wait=True", minion_tgt=",".join(there))
+            assert refreshed.data == (dict.fromkeys(there, True) if len(there) > 1 else True), refreshed
 
     def _host(self, name, golden):
         host = self.hosts[name] = Host(self.lab, name, golden, bind=[Path(self.root)]).start()

@@ -1,14 +1,18 @@
 """
 Campaigns of a real master over six real minions that see harm in time: an application that is ill before or falls ill
-after the live patch; and two nodes of a cluster.
+after the live patch; two nodes of a cluster; and hooks around each host, also around those that are killed between them.
 """
 
 import json
+import os
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from tests.functional.conftest import FIRST, LP, THIRD
+from tests.functional.conftest import FIRST, LP, THIRD, VERIFY
+from tests.functional.gate import STOP, close_gate, open_gate, stop_in, wait_at_gate
 from tests.integration.crew import CAMPAIGN, HOSTS, Crew
+from tests.integration.test_killed import kill_minion
 
 RUNS = "/var/lib/salt-klp/runs.json"
 SHOP = "/usr/local/bin/shop"
@@ -76,14 +80,19 @@ def test_an_application_that_falls_ill_stops_the_wave_and_takes_it_back(crew, il
     assert "no answer from the shop" in told and TOKEN not in told + str(report)
 
 
+@pytest.fixture(scope="module")
+def released(crew, ill):
+    """The live patch that web2 fell ill by may be installed again."""
+    assert crew.run("klp.release", LP, THIRD)[0] == 0
+
+
 # -- hosts that are kept apart ---------------------------------------------------------------------------------------
 
 
-def test_two_nodes_of_a_cluster_are_never_changed_at_once(crew, ill):
+def test_two_nodes_of_a_cluster_are_never_changed_at_once(crew, released):
     """As their own records say. The two that the campaign before this one has not touched are the nodes."""
     nodes = ["web5", "web6"]
     crew.hosts["web6"].write(SHOP, "#!/bin/sh\n", mode=0o755)
-    assert crew.run("klp.release", LP, THIRD)[0] == 0
     cli = crew.master.salt_cli(timeout=60)
     assert cli.run("-L", "grains.set", "cluster", "billing", minion_tgt=",".join(nodes)).returncode == 0
     made = crew.plan(
@@ -97,3 +106,79 @@ def test_two_nodes_of_a_cluster_are_never_changed_at_once(crew, ill):
     assert first["opened"] < first["finished"] <= second["opened"] < second["finished"]
     looked = told.index("wave all, a look at web5: all is well")
     assert looked < told.index("wave all: started web6"), "it was found well before the other one had its turn"
+
+
+# -- hooks -----------------------------------------------------------------------------------------------------------
+
+AROUND = HOSTS[:4]  # those that went back
+HOOK, LOG = "/usr/local/bin/hook", "/var/lib/hooks"
+HOOKS = {"before": "site.drain", "after": "site.undrain"}
+# Where the minion of a host is killed -> what its hooks tell in the end: the program that was killed tells nothing.
+KILLED = {
+    "web1": ("drained", ["drained", "undrained"]),
+    "web2": (VERIFY, ["drained", "drained", "undrained"]),
+    "web3": ("undrained", ["drained", "undrained"]),
+}
+
+
+def stop_hook(word):
+    """Return the program of the hooks, which stops at the gate before it tells this word."""
+    gate = f'[ "$1" != {word} ] || {STOP.strip()}' if word else "true"
+    return f"#!/bin/sh\n{gate}\necho $1 >>{LOG}\n"
+
+
+def due(host):
+    """Return what a host has written down of the hook that is due."""
+    return json.loads(host.read("/var/lib/salt-klp/hooks.json"))
+
+
+@pytest.fixture(scope="module")
+def around(crew, released):
+    """A campaign over hosts with hooks, three of which lose their minions in mid-run, each in another phase."""
+    for word, sls in (("drained", HOOKS["before"]), ("undrained", HOOKS["after"])):
+        path = crew.pillar.files / f"{sls.replace('.', '/')}.sls"
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(f"{word}:\n  cmd.run:\n    - name: {HOOK} {word}\n")
+    assert crew.run("fileserver.clear_file_list_cache")[0] == 0
+    for name in AROUND:
+        host = crew.hosts[name]
+        where = KILLED.get(name, [None])[0]
+        host.write(HOOK, stop_hook(where if where != VERIFY else None), mode=0o755)
+        if where:
+            close_gate(host)
+    crew.declare(*AROUND, hooks=HOOKS)
+    stop_in(crew.hosts["web2"], VERIFY)
+    cli, targets = crew.master.salt_cli(timeout=120), ",".join(AROUND)
+    assert cli.run("-L", "klp.unhold", minion_tgt=targets).returncode == 0
+
+    settings = {"batch": 4, "soak": {"minutes": []}, "target": targets, "target_type": "list", "sync": False}
+    made = crew.plan(**{**ONE_WAVE, **settings})
+    run = crew.start("klp.run", made["id"])
+    for name in KILLED:
+        wait_at_gate(crew.hosts[name])
+    stages = {name: due(crew.hosts[name])["stage"] for name in KILLED}
+    for name in KILLED:
+        assert kill_minion(crew.minions[name]) > 1
+        crew.minions[name].terminate()
+        os.close(open_gate(crew.hosts[name]))
+    with ThreadPoolExecutor() as pool:
+        list(pool.map(lambda name: crew.minions[name].start(), KILLED))
+    out, told = run.communicate(timeout=300)
+    assert run.returncode == 0, (out, told)
+    return made, stages
+
+
+def test_the_plan_shows_the_hooks(crew, around):
+    made, _ = around
+    assert made["hooks"] == [
+        {"before": ["site.drain"], "after": ["site.undrain"], "on_failure": [], "hosts": list(AROUND)}
+    ]
+
+
+def test_each_host_is_drained_and_undrained_also_after_a_kill(crew, around):
+    _, stages = around
+    assert stages == {"web1": "before", "web2": "changing", "web3": "after"}
+    told = {name: crew.hosts[name].read(LOG).split() for name in AROUND}
+    assert told == {name: KILLED.get(name, (None, ["drained", "undrained"]))[1] for name in AROUND}
+    assert {name: crew.hosts[name].editions(LP) for name in AROUND} == dict.fromkeys(AROUND, [THIRD])
+    assert {name: due(crew.hosts[name]) for name in AROUND} == dict.fromkeys(AROUND, {})
