@@ -63,3 +63,9 @@ def gone_back(world, watch):
     """Return the hosts of which the campaign says that they went back, and which do not have what they had."""
     there = [world.hosts[host] for host, state in watch.back.items() if state == "back"]
     return [(host.name, host.edition, host.held, host.before) for host in there if host.edition != host.before]
+
+
+def drained(world, watch):
+    """Return the hosts that are still drained although the campaign has nothing against them."""
+    found = [name for name, host in world.hosts.items() if host.drained and watch.stage.get(name) == "verified"]
+    return [name for name in found if watch.back.get(name) in (None, "back")]

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from _runners.klp import campaign as states
 from _runners.klp import decide, drive, files, journal, turning
 from tests.simulation import campaign
-from tests.simulation.afterwards import alone, gone_back
+from tests.simulation.afterwards import alone, drained, gone_back
 from tests.simulation.hours import CHANGES
 from tests.simulation.oracle import Watcher
 from tests.simulation.world import NEW, OLDER, SimHost, World
@@ -108,7 +108,7 @@ def some_case(dice):
     clusters, many = [f"c{number}" for number in range(dice.choice([1, 3, 20]))], dice.choice([[1], [1], [0, 1, 2]])
     for name, (seconds, fault) in hosts.items():
         more = {"group": dice.choice([None, "db", "web"]), "apart": dice.choices(clusters, k=dice.choice(many))}
-        hosts[name] = (seconds, {**fault, **more})
+        hosts[name] = (seconds, {**fault, **more, "hooks": name[-1] in "13579"})
     chosen = {
         "waves": some_waves(dice, names),
         "order": dice.choice(["mixed", "mixed", "name"]),
@@ -243,7 +243,7 @@ def judge(case):
         assert +wave.counts == there
     wanted = watch.stopped.get("suspects", []) if watch.stopped and made["settings"]["quarantine"] else []
     assert [{key: item[key] for key in ("package", "edition")} for item in quarantine] == wanted
-    assert gone_back(world, watch) == []
+    assert (gone_back(world, watch), drained(world, watch)) == ([], [])
     if made["settings"]["on_restart"] == "fail":
         assert not [name for name, host in world.hosts.items() if host.restarts and watch.stage.get(name) == "verified"]
     return found

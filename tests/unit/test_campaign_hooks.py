@@ -127,6 +127,19 @@ def test_a_host_that_was_drained_before_the_campaign_is_undrained_by_it(game):
     assert played.go().result == "done" and played.world.hosts["h1"].drained is None
 
 
+def test_a_host_that_has_nothing_else_to_do_is_undrained_too(game, monkeypatch):
+    start = SimHost.__init__
+
+    def drained(host, *args, **kwargs):
+        start(host, *args, **kwargs)
+        host.edition, host.updated, host.drained = NEW, True, int(START)
+
+    monkeypatch.setattr(SimHost, "__init__", drained)
+    played = game({"h1": {}})
+    assert played.plan["hosts"]["h1"]["after"] is True
+    assert played.go().result == "done" and played.world.hosts["h1"].drained is None
+
+
 def test_a_host_that_restarted_in_mid_run_and_is_drained_still_says_so(game):
     played = game({"h1": {"dies": 3}})
     with played.driver() as driver:
