@@ -1,6 +1,6 @@
 """
 Campaigns of a real master over six real minions that see harm in time: an application that is ill before or falls ill
-after the live patch; two nodes of a cluster; and hooks around each host, also around those that are killed between them.
+after the live patch; two nodes of a cluster; hooks around each host, also around those that are killed between them.
 """
 
 import json
