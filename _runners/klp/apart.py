@@ -110,8 +110,11 @@ class Apart:
                 yield host
 
     def _blocked(self, host, waits):
-        waiting = any(value in waits for value in self.values.get(host, ()))
-        return waiting or next(self._others(host, BUSY), None) is not None
+        for value in self.values.get(host, ()):
+            busy = self.hosts[BUSY].get(value, ())
+            if value in waits or len(busy) > (host in busy):
+                return True
+        return False
 
     def pick(self, hosts, count):
         """Return the first hosts, at most so many, of which no two are kept apart."""
