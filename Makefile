@@ -25,8 +25,8 @@ DOCS_PY := $(CURDIR)/build/venv/docs/bin/python
 PYTEST := $(PY) -m pytest $(PYTEST_ARGS)
 
 # What Salt loads (SYNCED), and of it what a minion loads and so has to run on Python 3.6 (MINION).
-SYNCED := $(wildcard _modules _states _utils _grains _beacons _runners _output)
-MINION := $(filter-out _runners _output,$(SYNCED))
+SYNCED := $(wildcard _modules _states _utils _grains _beacons _runners _output _engines)
+MINION := $(filter-out _runners _output _engines,$(SYNCED))
 TOOLS := $(wildcard tools tests demo bench install)
 SCRIPTS := $(wildcard .ci/run tests/lab/nshost tests/lab/vm/guest/init tests/lab/vm/guest/*initrd tests/lab/vm/guest/install-* \
 	pillar/examples/*-root-snapshot tools/*.sh)

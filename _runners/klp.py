@@ -108,7 +108,7 @@ def plan(kind="patch", pillar=None):
 
 
 @_strict
-def run(campaign=None, kind=None, pillar=None):
+def run(campaign=None, kind=None, pillar=None, wait=True):
     """
     Run a plan that was shown, wave by wave, until it is over; the same command again goes on where it was interrupted.
 
@@ -116,6 +116,9 @@ def run(campaign=None, kind=None, pillar=None):
         id of a plan. Without one a plan is made, and run only if pillar ``klp_campaign:approve`` is false.
     kind, pillar
         as for ``klp.plan``, for a plan that is made; a plan that was shown has its own, and another kind is refused.
+    wait
+        ``False``: begin the campaign, leave it to the engine ``klp_campaign`` of this master and return at once, with
+        exit code 6. Refused where no such engine runs.
 
     Returns how the campaign stands as ``campaign``. Refused while another campaign has one of its hosts, for a plan
     that is too old, or whose file is not what was shown.
@@ -123,8 +126,9 @@ def run(campaign=None, kind=None, pillar=None):
     CLI Example::
 
         salt-run klp.run c3f2a9c01d4e
+        salt-run klp.run c3f2a9c01d4e wait=False
     """
-    return _call("run", campaign, kind, pillar, _who())
+    return _call("run", campaign, kind, pillar, _who(), wait)
 
 
 @_strict
@@ -161,12 +165,15 @@ def pause(campaign):
 
 
 @_strict
-def resume(campaign=None):
+def resume(campaign=None, wait=True):
     """
     Go on with a campaign that was paused or interrupted, and drive it until it is over.
 
     campaign
-        id; without one all that are not over, not paused and driven by nobody: what the master's scheduler runs.
+        id; without one all that are not over, not paused and driven by nobody, also those that become so meanwhile:
+        what the master's scheduler runs.
+    wait
+        ``False``: leave it to the engine ``klp_campaign`` of this master and return at once, with exit code 6.
 
     Jobs that still run on hosts are waited for, answers that nobody heard are looked up; no step is done twice.
 
@@ -175,7 +182,7 @@ def resume(campaign=None):
         salt-run klp.resume c3f2a9c01d4e
         salt-run klp.resume
     """
-    return _call("resume", campaign, _who())
+    return _call("resume", campaign, _who(), wait)
 
 
 @_strict

@@ -12,7 +12,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-ABOVE = ("_modules", "_states", "_runners")  # what Salt's loader loads; nothing imports it
+ABOVE = ("_modules", "_states", "_runners", "_engines")  # what Salt's loader loads; nothing imports it
 UTILS = "_utils"
 CALLS = {"__salt__", "__utils__", "salt", "utils"}  # __salt__["klp.status"] calls by name, and so does host.salt[...]
 

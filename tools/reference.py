@@ -24,6 +24,7 @@ PAGES = {
     "zypper": ("Execution module zypper", "Packages, locks and repositories of one host.", ["_modules"]),
     "states": ("State modules", "What an SLS can declare. The formula is made of these.", ["_states"]),
     "runner": ("Runner klp", "Campaigns and reports: commands of the master.", ["_runners"]),
+    "engine": ("Engine klp_campaign", "Campaigns that go on by themselves.", ["_engines"]),
     "beacon_and_grain": (
         "Beacon klp and grain klp",
         "Alarms as events, and facts for targets.",

@@ -14,19 +14,19 @@ import salt.utils.minions
 import salt.utils.user
 from salt.exceptions import CommandExecutionError, SaltInvocationError
 
-from . import answers, apart, asking, calendars, decide, drive, files, hands, schema, show, store, targets, turning
+from . import answers, apart, asking, calendars, decide, files, schema, show, targets
 from . import planning as plans
-from .outcome import REFUSED, RETCODES, answer, progress
-from .standing import Standing, summary
+from .outcome import RETCODES, answer, progress
+from .standing import summary
+from .steering import Steering
 
 
-class Commands(Standing):
+class Commands(Steering):
     """The campaigns of one master; ``compare`` is ``klp_pillar.compare``."""
 
     def __init__(self, opts, compare):
         super().__init__(opts)
         self.compare = compare
-        self.driving: list = []  # ids of the campaigns that are driven here and now
 
     # -- plan ----------------------------------------------------------------------------------------------------
 
@@ -105,17 +105,11 @@ class Commands(Standing):
         """Return what the master knows by itself: by what hosts are kept apart from others."""
         return {host: targets.kept_apart(self.opts, host, name) for host in hosts} if name else {}
 
-    def hands(self, campaign):
-        """Return what reaches the hosts."""
-        wrong = hands.usable(self.opts)
-        if wrong:
-            raise CommandExecutionError(wrong)
-        return hands.Hands(self.opts, campaign)
-
     # -- run -----------------------------------------------------------------------------------------------------
 
-    def run(self, name, kind, pillar, who):
-        """Begin a plan, or go on with its campaign, and drive it."""
+    def run(self, name, kind, pillar, who, wait=True):
+        """Begin a plan, or go on with its campaign, and drive it, or leave it to the engine."""
+        self._check_wait(wait)
         if name and pillar is not None:
             raise SaltInvocationError(f"pillar is for a plan that is made here; plan {name} has its own")
         name = name or self.settings(pillar)["plan"]
@@ -128,8 +122,30 @@ class Commands(Standing):
                 text = made["text"] + "\n\nNothing was started: pillar klp_campaign:approve wants the id of a plan."
                 return answer(RETCODES["open"], text, plan=made["plan"])
             name = made["plan"]["id"]
-        self._begin(str(name), kind, who)
-        return self._drive([str(name)], who)[0]
+        name = str(name)
+        return self._drive_or_leave(name, who, wait, lambda: self._begin(name, kind, who))
+
+    def _check_wait(self, wait):
+        """Refuse to leave a campaign to an engine that is not there."""
+        if not isinstance(wait, bool):
+            raise SaltInvocationError(f"wait: wanted true or false, found {schema.show(wait)}")
+        if not wait and not self.store.attended():
+            raise CommandExecutionError(
+                "no engine klp_campaign runs on this master, so nobody would drive the campaign: add it to the option "
+                "engines of the master and restart salt-master, or leave out wait=False"
+            )
+
+    def _drive_or_leave(self, name, who, wait, first):
+        """Do what comes before the driving while nobody else can drive, and then drive, or leave it to the engine."""
+        if wait:
+            return self.drive([name], who, first)[0]
+        try:
+            with self.store.alone(name):
+                first()
+        except files.BusyError:
+            first()
+        text = f"the engine of this master drives campaign {name}; watch it with: salt-run klp.status {name} watch=5"
+        return answer(RETCODES["running"], text, campaign=summary(self._campaign(name), "running"))
 
     def _begin(self, name, kind, who):
         plan = self.store.plan(name)
@@ -181,75 +197,25 @@ class Commands(Standing):
                 "first, or make a new plan"
             )
 
-    def resume(self, name, who):
+    def resume(self, name, who, wait=True):
         """Go on with a campaign, or with all that are not over, not paused and driven by nobody."""
-        if name:
-            campaign = self._campaign(name)
-            if not campaign.begun and not self.store.begun(name):
-                raise CommandExecutionError(f"plan {name} has not begun; begin it with: salt-run klp.run {name}")
-            wish = self.store.wished(name) or {"number": 0}
-            unread = wish["number"] > campaign.wish and wish["want"] == "pause"
-            if (campaign.paused or unread) and not campaign.over:
-                self.store.wish(name, "resume", who, time.time(), self.opts["id"])
-            return self._drive([name], who)[0]
-        names, damaged = self._resumable()
-        done = self._drive(names, who)
-        texts = [item["text"] for item in done] or ["nothing to resume"]
-        texts += [f"campaign {name} is not driven: {why}" for name, why in damaged.items()]
-        code = max([item["retcode"] for item in done] + [REFUSED] * bool(damaged), default=0)
-        return answer(code, "\n\n".join(texts), campaigns=names, damaged=damaged)
-
-    def _resumable(self):
-        """Return the campaigns that wait to be driven, and those that cannot be: ``([id], {id: why})``."""
-        names, damaged = [], {}
-        for name in self.store.open_campaigns():
-            try:
-                if not self._campaign(name).paused and not self.store.driven(name):
-                    names.append(name)
-            except CommandExecutionError as exc:
-                damaged[name] = str(exc)
-        return names, damaged
-
-    def _drive(self, names, who):
-        """Drive campaigns, step by step in turn, until each is over or paused; return their answers."""
-        done, stacks, self.driving = {}, {}, list(names)
-
-        def drop(driver, exc):
-            name = driver.plan["id"]
-            done[name] = unfinished(name, exc)
-            progress(done[name]["text"])
-            stacks[name].close()
-            self.driving.remove(name)
-
-        with contextlib.ExitStack() as stack:
-            for name in names:
-                stacks[name] = stack.enter_context(contextlib.ExitStack())
-            drivers = [self._driver(name, own, who) for name, own in stacks.items()]
-            try:
-                turning.turn(drivers, progress, drop)
-            except turning.GoneError as exc:
-                text = f"{exc}\nNothing is lost; go on, as the scheduler does, with: salt-run klp.resume"
-                return [answer(RETCODES["interrupted"], text, error=str(exc), campaigns=names)]
-        self.driving = []
-        for name in set(names) - set(done):
-            self.overview(name)
-        return [done.get(name) or self.answer(name) for name in names]
-
-    def _driver(self, name, stack, who):
-        """Return what drives a campaign; it is let go when the stack is left."""
+        self._check_wait(wait)
+        if not name:
+            return self.drive_all(who) if wait else answer(0, "the engine of this master drives all that waits")
+        if not self._campaign(name).begun and not self.store.begun(name):
+            raise CommandExecutionError(f"plan {name} has not begun; begin it with: salt-run klp.run {name}")
         try:
-            journal = stack.enter_context(self.store.driving(name))
-        except files.BusyError as exc:
-            raise CommandExecutionError(
-                f"another process drives campaign {name}; watch it with: salt-run klp.status {name} watch=5"
-            ) from exc
-        reach = self.hands(name)
-        stack.callback(reach.close)
-        plan = self.store.plan(name)
-        with store.fitting(self.store, name):
-            driver = drive.Driver(self.store, plan, journal, reach, say=teller(plan))
-        driver.taken_up(who, self.opts["id"])
-        return driver
+            return self._drive_or_leave(name, who, wait, lambda: self._go_on(name, who))
+        except files.BusyError:
+            self._go_on(name, who)
+            raise
+
+    def _go_on(self, name, who):
+        """Write down that a person wants a campaign to go on that was paused."""
+        campaign, wish = self._campaign(name), self.store.wished(name) or {"number": 0}
+        unread = wish["number"] > campaign.wish and wish["want"] == "pause"
+        if (campaign.paused or unread) and not campaign.over:
+            self.store.wish(name, "resume", who, time.time(), self.opts["id"])
 
     # -- wishing -----------------------------------------------------------------------------------------------
 
@@ -262,7 +228,8 @@ class Commands(Standing):
             raise CommandExecutionError(f"plan {name} has not begun: there is nothing to {want}")
         self.store.wish(name, want, who, time.time(), self.opts["id"])
         if want == "abort" and not self.store.driven(name):
-            return self._drive([name], who)[0]
+            with contextlib.suppress(files.BusyError):  # the engine was quicker
+                return self.drive([name], who)[0]
         how = "the process that drives it" if self.store.driven(name) else f"salt-run klp.resume {name}"
         text = f"campaign {name}: {want} is written down, no further host is started; {how} does the rest"
         return answer(0, text, campaign=summary(campaign, None))
@@ -320,28 +287,9 @@ class Commands(Standing):
         return answer(0, f"{package} {edition} may be installed again", quarantine=self.store.quarantine())
 
 
-def unfinished(name, exc):
-    """Return the answer of a campaign that nobody can drive on: what it has done stays written down."""
-    text = (
-        f"campaign {name} has to wait: {exc}\nIts journal has all that was done, and hosts that run finish; "
-        f"go on with: salt-run klp.resume {name}"
-    )
-    return answer(RETCODES["interrupted"], text, error=str(exc), campaigns=[name])
-
-
 def unowned(name, exc):
     """Return the sentence about a campaign of which nobody knows the hosts."""
     return f"nobody knows which hosts campaign {name} has, and no other one begins until that is known: {exc}"
-
-
-def teller(plan):
-    """Return what tells of each entry of a campaign's journal."""
-
-    def tell(entry):
-        for line in show.line(plan, entry):
-            progress(line)
-
-    return tell
 
 
 def user(known):

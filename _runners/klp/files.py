@@ -83,6 +83,15 @@ def exists(path):
     return True
 
 
+def seen(path):
+    """Return what changes with a file; ``None`` where there is none, or nobody can say."""
+    try:
+        found = os.stat(path)
+    except OSError:
+        return None
+    return found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
+
+
 def content(path, most=LARGE):
     """Return the bytes of a file, ``None`` where there is none. Raises DamagedError."""
     with _opened(path, most) as handle:
@@ -161,8 +170,8 @@ def flush(folder):
 
 
 @contextlib.contextmanager
-def locked(path, wait):
-    """Hold a lock. Raises BusyError, DamagedError and DiskError."""
+def locked(path, wait, moment=MOMENT):
+    """Hold a lock, waited for a moment (seconds) at least. Raises BusyError, DamagedError and DiskError."""
     try:
         handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NONBLOCK, 0o600)
     except OSError as exc:
@@ -172,7 +181,7 @@ def locked(path, wait):
         cure = "remove it, it is only a lock" if found.aside else found.cure
         raise DamagedError(found.why, cure, aside=False) from exc
     try:
-        deadline = time.monotonic() + (PATIENCE if wait else MOMENT)
+        deadline = time.monotonic() + (PATIENCE if wait else moment)
         while not _taken(handle):
             if time.monotonic() > deadline:
                 raise BusyError(f"{path} is held by another process")

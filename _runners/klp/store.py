@@ -268,18 +268,29 @@ class Store(Quarantine):
             raise exc
 
     @contextlib.contextmanager
-    def driving(self, name):
-        """Be the one process that drives a campaign, with its journal; raises BusyError where there is one."""
+    def alone(self, name):
+        """Keep every other process from driving a campaign; raises BusyError where one does."""
         self.plan(name)
         with files.locked(self.path(name, "driver"), wait=False):
-            found = self._opened(name)
-            files.flush(self.path(name))
-            try:
-                if found.entries:
-                    self.started(name)
-                yield found
-            finally:
-                found.close()
+            yield
+
+    @contextlib.contextmanager
+    def opened(self, name):
+        """Open the journal of a campaign, for who drives it alone."""
+        found = self._opened(name)
+        files.flush(self.path(name))
+        try:
+            if found.entries:
+                self.started(name)
+            yield found
+        finally:
+            found.close()
+
+    @contextlib.contextmanager
+    def driving(self, name):
+        """Be the one process that drives a campaign, with its journal; raises BusyError where there is one."""
+        with self.alone(name), self.opened(name) as found:
+            yield found
 
     def _opened(self, name):
         path = self.path(name, "journal")
@@ -290,10 +301,22 @@ class Store(Quarantine):
         except files.DamagedError as exc:
             raise self.cured(exc, name) from exc
 
-    def driven(self, name):
-        """Return whether a process drives a campaign now."""
+    def driven(self, name, moment=files.MOMENT):
+        """Return whether a process drives a campaign now; within a moment (seconds) who only looks is gone again."""
         try:
-            with files.locked(self.path(name, "driver"), wait=False):
+            with files.locked(self.path(name, "driver"), wait=False, moment=moment):
+                return False
+        except files.BusyError:
+            return True
+
+    def engine(self):
+        """Return the context of the one engine that drives what waits; raises BusyError where there is one."""
+        return files.locked(os.path.join(self.folder, "engine"), wait=False)
+
+    def attended(self):
+        """Return whether an engine of this master runs."""
+        try:
+            with self.engine():
                 return False
         except files.BusyError:
             return True

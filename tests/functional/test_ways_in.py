@@ -25,6 +25,16 @@ BASE = {key: setting for key, setting in MINION.items() if key != "file_roots"}
 ENV = {**os.environ, "GIT_CONFIG_GLOBAL": "/dev/null", "GIT_AUTHOR_NAME": "a", "GIT_AUTHOR_EMAIL": "a@example.com"}
 ENV.update(GIT_COMMITTER_NAME="a", GIT_COMMITTER_EMAIL="a@example.com")
 
+# What a master does that is configured with the engine, and what the engine does first.
+ENGINE = """
+import sys, salt.config, salt.loader
+opts = salt.config.master_config(sys.argv[1])
+utils = salt.loader.utils(opts)
+runners = salt.loader.runner(opts, utils=utils)
+engines = salt.loader.engines(opts, salt.loader.minion_mods(opts, utils=utils), runners, utils)
+print("klp_campaign.start" in engines, bool(engines["klp_campaign.start"].__globals__["_found"]()[0]))
+"""
+
 
 def do(*argv, **kwargs):
     """Run a program of this machine and return what it printed; it must succeed."""
@@ -143,6 +153,7 @@ def test_pip_into_the_python_of_a_master(python, tmp_path):
     answer = json.loads(do(*run, "klp.status"))
     assert (answer["retcode"], answer["campaigns"]) == (0, [])
     assert "klp/patch.sls" in json.loads(do(*run, "fileserver.file_list"))
+    assert do(python, "-c", ENGINE, root / "etc/master").strip() == "True True"
 
 
 def test_the_wheel_holds_all_that_is_needed_and_nothing_else(source, tmp_path):
@@ -151,7 +162,7 @@ def test_the_wheel_holds_all_that_is_needed_and_nothing_else(source, tmp_path):
     names = set(do(sys.executable, "-m", "zipfile", "-l", wheel).split())
     found = {name.removeprefix("saltext/klp/") for name in names if name.startswith("saltext/klp/")}
     wanted = {"__main__.py"}
-    for kind in ("modules", "states", "grains", "beacons", "runners", "output"):
+    for kind in ("modules", "states", "grains", "beacons", "runners", "output", "engines"):
         folder = source / f"_{kind}"
         wanted |= {f"{kind}/{path.relative_to(folder)}" for path in folder.rglob("*.py")}
     formula = source / "salt"
@@ -186,7 +197,7 @@ def test_an_rpm_that_zypper_installs(newcomer, source, tmp_path):
 def test_gitfs(newcomer, source):
     url = f"file://{source}"
     parts = [{url: [{"name": "sls"}, {"root": "salt"}]}]
-    for kind in ("modules", "states", "utils", "grains", "beacons", "runners", "output"):
+    for kind in ("modules", "states", "utils", "grains", "beacons", "runners", "output", "engines"):
         parts.append({url: [{"name": kind}, {"root": f"_{kind}"}, {"mountpoint": f"salt://_{kind}"}]})
     one = newcomer(bind=[source])
     one.configure(

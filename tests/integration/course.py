@@ -25,6 +25,7 @@ HOST_TUTORIAL, CAMPAIGN_TUTORIAL = "docs/tutorial/first-host.md", "docs/tutorial
 CAMPAIGN_PILLAR = "/srv/pillar/klp_campaign.sls"
 # What no test runs as it stands, and why; with its page where that is only so there.
 WAYS_IN = "With other names and paths, by tests/functional/test_ways_in.py."
+ENGINE = "It wants a master with the engine: tests/{integration,unit}/test_campaign_engine.py."
 NO_PACKAGES = "The packages and units of SUSE are not there: the tests start Salt's daemons themselves."
 EXCEPTIONS: dict[str | tuple[str, str], str] = {
     "zypper install salt-master": NO_PACKAGES,
@@ -46,6 +47,8 @@ EXCEPTIONS: dict[str | tuple[str, str], str] = {
     "salt-ssh web1 state.apply klp test=True": WAYS_IN,
     "salt sles1 service.restart UNIT": "The unit is the one that klp.blockers names.",
     "salt sles1 system.reboot": "In a virtual machine, by tests/system.",
+    "salt-run klp.run c3f2a9c01d4e wait=False": ENGINE,
+    "salt-run klp.resume c3f2a9c01d4e wait=False": ENGINE,
     ("README.md", "salt-run klp.release"): "The name of a command that wants two words.",
 }
 # What Python says of Salt's own code in the middle of an output: Salt 3007 does not run without it on Python 3.11.

@@ -6,7 +6,7 @@ import shutil
 import pytest
 from salt.exceptions import CommandExecutionError
 
-from _runners.klp import commands, files, journal, shelf, store
+from _runners.klp import files, journal, shelf, standing, store
 from tests.simulation.world import NEW, PACKAGE
 from tests.unit import damage
 from tests.unit.damage import JOURNAL, PLAN
@@ -129,7 +129,7 @@ def test_a_campaign_that_is_over_is_not_replayed_again(master, there, over, monk
     def never(*args):
         raise AssertionError("replayed")
 
-    monkeypatch.setattr(commands.Standing, "_campaign", never)
+    monkeypatch.setattr(standing.Standing, "_campaign", never)
     monkeypatch.setattr(journal, "read", never)
     assert [row["state"] for row in master.run("status")["campaigns"]] == ["done"]
     assert there.occupied() == ({}, {})

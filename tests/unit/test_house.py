@@ -277,7 +277,8 @@ def test_without_python_36_the_check_says_what_is_missing(monkeypatch, capsys):
     assert "checked by vermin only" in capsys.readouterr().out
 
 
-LOADED = {f"_{name}": name for name in ("modules", "states", "utils", "grains", "beacons", "runners", "output")}
+KINDS = ("modules", "states", "utils", "grains", "beacons", "runners", "output", "engines")
+LOADED = {f"_{name}": name for name in KINDS}
 
 
 def test_every_folder_that_salt_loads_is_linked_linted_and_installed():

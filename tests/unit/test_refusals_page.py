@@ -10,7 +10,7 @@ import klp_kernel
 import klp_register
 import klp_snapper
 import klp_sys
-from _runners.klp import answers, commands, files, journal, outcome, quarantine
+from _runners.klp import answers, commands, files, journal, outcome, quarantine, steering
 from tests.unit.loader import ROOT
 
 PAGE = (ROOT / "docs" / "how-to" / "refusals.md").read_text(encoding="utf-8")
@@ -39,7 +39,7 @@ SAID = [
     (journal.EMPTY, " is empty"),
     (quarantine.CURE, "no campaign starts a host before it is repaired"),
     (commands.unowned("c", "x"), "nobody knows which hosts campaign "),
-    (commands.unfinished("c", "x")["text"], "has to wait"),
+    (steering.unfinished("c", "x")["text"], "has to wait"),
     (outcome.stopped([])["text"], "stopped by a signal"),
     (outcome.misuse("run", {}, (), {"id": 1}), " does not know the argument "),
 ]

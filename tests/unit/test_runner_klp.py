@@ -12,7 +12,7 @@ import salt.pillar
 import salt.utils.minions
 
 import klp_version
-from _runners.klp import commands, outcome, survey, turning
+from _runners.klp import commands, outcome, steering, store, survey, turning
 from tests.simulation.world import KERNEL, NEW, OLD, PACKAGE, SimHost, World, run_preview
 from tests.unit.loader import ROOT, load
 
@@ -58,7 +58,7 @@ class Master:
         monkeypatch.setattr(
             self.runner, "_part", {"commands": commands, "outcome": outcome, "survey": survey}.__getitem__
         )
-        monkeypatch.setattr(commands.hands, "Hands", lambda opts, campaign: self.fleet)
+        monkeypatch.setattr(steering.hands, "Hands", lambda opts, campaign: self.fleet)
         monkeypatch.setattr(commands.asking, "code", lambda opts: "this")
         monkeypatch.setattr(commands.time, "time", lambda: self.fleet.time)
         monkeypatch.setattr(commands.salt.utils.user, "get_specific_user", lambda: "sudo_anna")
@@ -129,7 +129,7 @@ def test_a_plan_is_made_shown_and_kept(master, capsys):
     assert [wave["hosts"] for wave in plan["waves"]] == [["web0"], ["web1", "web2", "web3"]]
     assert plan["hosts"]["web0"]["kernel"] == KERNEL
     assert f"salt-run klp.run {plan['id']}" in answer["text"]
-    assert commands.store.Store(f"{master.opts['root_dir']}/var/lib/salt-klp").plan(plan["id"]) == plan
+    assert store.Store(f"{master.opts['root_dir']}/var/lib/salt-klp").plan(plan["id"]) == plan
     assert "asked 4 of 4 hosts, 0 of the last 4 do not answer" in capsys.readouterr().err
     assert master.fleet.closed == 1
 

@@ -33,10 +33,10 @@ def salt_run(master, name, *words):
 
 
 WRONG = [
-    ("run", ["id=c3f2a9c01d4e"], "klp.run does not know the argument id; it takes: campaign, kind, pillar"),
-    ("run", ["plan=c3f2a9c01d4e"], "klp.run does not know the argument plan; it takes: campaign, kind, pillar"),
-    ("run", ["a", "b", "c", "d"], "klp.run was given 4 arguments; it takes: campaign, kind, pillar"),
-    ("run", ["a", "campaign=b"], "klp.run was given campaign twice; it takes: campaign, kind, pillar"),
+    ("run", ["id=c3f2a9c01d4e"], "klp.run does not know the argument id; it takes: campaign, kind, pillar, wait"),
+    ("run", ["plan=c3f2a9c01d4e"], "klp.run does not know the argument plan; it takes: campaign, kind, pillar, wait"),
+    ("run", ["a", "b", "c", "d", "e"], "klp.run was given 5 arguments; it takes: campaign, kind, pillar, wait"),
+    ("run", ["a", "campaign=b"], "klp.run was given campaign twice; it takes: campaign, kind, pillar, wait"),
     ("pause", [], "klp.pause needs campaign; see what is there with: salt-run klp.status"),
     ("release", ["p"], "klp.release needs edition; see what is there with: salt-run klp.status"),
     ("quarantined", ["x"], "klp.quarantined was given 1 arguments; it takes: none"),
