@@ -64,6 +64,7 @@ bench-host: setup ## what a run costs on one host, beside Salt's own states, wit
 bench-fleet: setup ## what campaigns cost, over up to 100,000 simulated hosts; fails if it is worse than linear
 	@$(PY) -m bench
 	@$(PY) -m bench harm
+	@$(PY) -m bench pace
 
 bench-real: setup ## what a campaign adds on a real master with real minions
 	@$(PY) -m bench real

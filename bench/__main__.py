@@ -3,9 +3,10 @@ Measure what runs and campaigns cost.
 
 ``python -m bench`` simulates fleets of 1,000, 10,000 and 100,000 hosts, and exits with 1 if something is worse than
 linear in their number. ``python -m bench harm`` shows how far a live patch that does harm gets in a fleet of simulated
-hosts, and exits with 1 if it is further than was promised. ``python -m bench host`` runs the formula on one host beside
-Salt's own states, and exits with 1 if it costs more than was promised. ``python -m bench real`` runs a campaign over
-real minions, and once without one.
+hosts, and exits with 1 if it is further than was promised. ``python -m bench pace`` drives a campaign over hosts that
+get different updates, and of which some die. ``python -m bench host`` runs the formula on one host beside Salt's own
+states, and exits with 1 if it costs more than was promised. ``python -m bench real`` runs a campaign over real minions,
+and once without one.
 """
 
 from __future__ import annotations
@@ -73,6 +74,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     kinds = parser.add_subparsers(dest="kind")
     kinds.add_parser("real", help="over real minions")
     kinds.add_parser("harm", help="how far a live patch that does harm gets")
+    kinds.add_parser("pace", help="hosts with different updates, some of which die")
     kinds.add_parser("host", help="one host: this formula beside Salt's own states")
     part = kinds.add_parser("part", help="one part, as JSON; what the others are made of")
     part.add_argument("name")
@@ -86,6 +88,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         from . import harm
 
         return harm.main()
+    if given.kind == "pace":
+        from . import pace
+
+        return pace.main()
     if given.kind == "host":
         from . import host
 

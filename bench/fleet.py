@@ -66,9 +66,9 @@ def failing(size: int) -> list[simulation.SimHost]:
     return [simulation.SimHost(f"host{n:06}", chance.uniform(40, 200), **wrong[n]) for n in range(size)]
 
 
-def run_preview(there: simulation.World, host: simulation.SimHost) -> dict[str, Any]:
+def run_preview(there: Fleet, host: simulation.SimHost) -> dict[str, Any]:
     """Return what a host would get; each answer has strings of its own, as if it had come over the wire."""
-    kind, said = int(host.name[4:]) % KINDS, simulation.run_preview(there, host)
+    kind, said = int(host.name[4:]) % there.kinds, simulation.run_preview(there, host)
     updates = {f"package-{kind}-{number}": f"{number}.2.{kind}-150500.3.{number}.1" for number in range(UPDATES)}
     return dict(json.loads(json.dumps(dict(said, changes={**said["changes"], **updates}))))
 
@@ -85,6 +85,8 @@ STATES = {
 
 class Fleet(simulation.World):
     """The simulated hosts, whose answers are as large as real ones, and wake the campaign up as real ones do."""
+
+    kinds = KINDS
 
     def __init__(self, members: list[simulation.SimHost]) -> None:
         super().__init__(members)
