@@ -25,6 +25,7 @@ from salt.exceptions import (
     TokenAuthenticationError,
 )
 
+from . import job_cache
 from .turning import GoneError, RefusedError
 
 DENIED = (AuthenticationError, AuthorizationError, EauthAuthenticationError, TokenAuthenticationError)
@@ -86,7 +87,7 @@ class Hands:
         self.opts, self.campaign = opts, campaign
         self._bus = self._open()
         self._minion = salt.minion.MasterMinion(opts, states=False, rend=False)
-        self._get_jid = self._minion.returners[f"{opts['master_job_cache']}.get_jid"]
+        self._get_jid = job_cache.reader(opts, self._minion.returners[f"{opts['master_job_cache']}.get_jid"])
         self._next: dict = {}  # jid -> when its answers may be read again
         self._news: set = set()  # jids of which an event was seen
 

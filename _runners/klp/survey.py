@@ -8,7 +8,7 @@ import json
 import os
 import time
 
-from salt.exceptions import SaltInvocationError
+from salt.exceptions import CommandExecutionError, SaltDeserializationError, SaltInvocationError
 
 import klp_checks
 
@@ -79,7 +79,7 @@ class Survey(Commands):
         """
         found, silent, foreign, now = {}, {}, {}, time.time()
         if settings["ask"] != "all":
-            self._take(self.mine(settings["target"], HOST, settings["target_type"]), hosts, found, silent, foreign)
+            self._take(self._mined(settings), hosts, found, silent, foreign)
         old = now - 3600 * settings["max_age"]
         wanted = [host for host in hosts if host not in found or found[host]["time"] < old]
         if settings["ask"] == "none" or not wanted:
@@ -89,6 +89,15 @@ class Survey(Commands):
         else:
             self._ask(wanted, settings, found, silent, foreign)
         return found, {host: why for host, why in silent.items() if host not in {**found, **foreign}}, foreign
+
+    def _mined(self, settings):
+        """Return what the mine has. Raises CommandExecutionError: one host can put in what Salt cannot read back."""
+        try:
+            return self.mine(settings["target"], HOST, settings["target_type"])
+        except SaltDeserializationError as exc:
+            raise CommandExecutionError(
+                f"the mine cannot be read ({exc}); ask the hosts themselves: salt-run klp.report ask=all"
+            ) from exc
 
     def _ask(self, wanted, settings, found, silent, foreign):
         reach = self.hands("report")

@@ -13,7 +13,7 @@ from salt.exceptions import (
 
 from _runners.klp import hands, turning
 
-OPTS = {"sock_dir": "/nowhere", "master_job_cache": "local_cache"}
+OPTS = {"sock_dir": "/nowhere", "master_job_cache": "some"}
 
 
 class Bus:
@@ -41,7 +41,7 @@ class Minion:
     """What loads the job cache."""
 
     def __init__(self, cache):
-        self.returners = {"local_cache.get_jid": lambda jid: cache.get(jid, {})}
+        self.returners = {"some.get_jid": lambda jid: cache.get(jid, {})}
         self.destroyed = False
 
     def destroy(self):

@@ -6,6 +6,7 @@ import stat
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
+from salt.exceptions import SaltDeserializationError
 
 import klp_family
 from _runners.klp import survey
@@ -158,6 +159,18 @@ def test_a_host_that_is_there_and_does_not_answer_in_time_is_said(hosts, monkeyp
 def test_a_mine_that_answers_nonsense_is_as_empty(hosts, monkeypatch):
     monkeypatch.setattr(hosts, "there", "Exception occurred in runner")
     assert report(hosts)["retcode"] == 0
+
+
+def test_a_mine_that_salt_cannot_read_is_said_with_the_way_around_it(hosts, monkeypatch):
+    """One host is enough for that: with a date of the year 1."""
+
+    def unreadable(*args):
+        raise SaltDeserializationError("Could not deserialize")
+
+    monkeypatch.setattr(hosts, "mine", unreadable)
+    said = "the mine cannot be read (Could not deserialize); ask the hosts themselves: salt-run klp.report ask=all"
+    assert hosts.refused("report") == said
+    assert report(hosts, ask="all")["retcode"] == 0
 
 
 def test_pillar_and_arguments_say_what_is_written_and_where(hosts, tmp_path):
