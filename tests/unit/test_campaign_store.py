@@ -16,7 +16,7 @@ ID = "0123456789ab"
 
 SETTINGS, _ = schema.settings({"waves": [{"name": "all"}]}, utils()["klp_pillar"].compare)
 OFFER = {"package": "kernel-livepatch", "target": "2-1", "changes": {"curl": "1-1"}}
-PLANNED = {
+PLANNED: dict = {
     "kernel": "6.4",
     "package": "kernel-livepatch",
     "before": None,

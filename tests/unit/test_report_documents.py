@@ -152,7 +152,7 @@ def test_a_report_can_be_made_of_all_that_the_form_admits(place):
     """One host for each value at its ends, and for each kind of host that has the rest of the document."""
     path, form = place
     some, _ = fleet.one_of_each()
-    found = {}
+    found: dict = {}
     for value in foreign.ends(form) + foreign.many(form):
         for base in list(some.values())[::4]:
             host = f"h{len(found):03}"
