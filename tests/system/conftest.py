@@ -60,7 +60,7 @@ def repositories(build):
 @pytest.fixture(scope="session")
 def pillar(tmp_path_factory):
     """The pillar, which the master reads."""
-    return Pillar(tmp_path_factory.mktemp("pillar"))
+    return Pillar(tmp_path_factory.mktemp("pillar"), tmp_path_factory.mktemp("files"))
 
 
 @pytest.fixture(scope="session")

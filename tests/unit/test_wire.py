@@ -38,7 +38,7 @@ DOCUMENT = fleet.changed(
     updates__left_out=[fleet.GLIBC],
     problems=["it is slow"],
 )
-RUN = {
+RUN: dict = {
     "a": {"result": True, "comment": "", "changes": {}, "__id__": "klp-verified"},
     "b": {"result": None, "comment": ""},
 }

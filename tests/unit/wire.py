@@ -35,7 +35,7 @@ LONGEST = 400  # characters of any text that is kept: 300 of a host, within a se
 
 def deep(levels):
     """Return a value within so many lists; Salt's msgpack takes about 1,000."""
-    value = []
+    value: list = []
     for _ in range(levels):
         value = [value]
     return value
