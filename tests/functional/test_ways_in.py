@@ -268,7 +268,7 @@ def ssh(sshd, source, tmp_path):
 
 
 @pytest.mark.skipif(SERIES < 3007, reason="salt-ssh of Salt 3006 does not send _utils: see the next test")
-def test_salt_ssh(ssh):
+def test_salt_ssh(ssh, source, tmp_path):
     host, call = ssh
     code, status = call("klp.status")
     assert (code, status["kernel"], status["transition"]) == (0, host.kernel, "ready")
@@ -278,6 +278,17 @@ def test_salt_ssh(ssh):
     assert found["klp-locks"]["changes"] == {"locked": {"old": [], "new": LOCKS}}
     assert found["klp-enabled"]["result"] is None
     assert host.locks() == ""
+
+    # Hooks of the pillar are part of the run; salt-ssh sends their SLS only if it is told to.
+    (tmp_path / "pillar" / "lab.sls").write_text(
+        json.dumps({"klp": {**PILLAR["klp"], "hooks": {"before": "site.drain"}}})
+    )
+    (source / "salt" / "site").mkdir()
+    (source / "salt" / "site" / "drain.sls").write_text("drained:\n  test.nop: []\n")
+    for options, refused in (((), True), (("--extra-filerefs=salt://site/drain.sls",), False)):
+        _, states = call(*options, "state.apply", "klp.patch", "test=True")
+        found = {state["__id__"]: state["comment"] for state in states.values()}
+        assert "klp-hook-before" in found and ("pillar klp:hooks:before" in found["klp-repositories"]) is refused
 
 
 @pytest.mark.skipif(SERIES >= 3007, reason="salt-ssh of Salt 3007 and newer sends _utils: see the test before")
