@@ -2,6 +2,7 @@
 
 import pytest
 
+from _runners.klp import show
 from tests.simulation.game import Game
 
 HOURS = 3600.0
@@ -94,6 +95,10 @@ def test_many_hosts_with_another_time_mean_that_it_is_the_master(game):
         for _ in range(40):
             step(played, driver)
         assert played.whats() == ["begin", "open", "off"], "said once"
+        assert (
+            show.state(driver.campaign, True)
+            == "waiting until the clock of this master is set right (chronyc makestep)"
+        )
         assert {item.stage for item in driver.campaign.hosts.values()} == {"waiting"}
         played.world.skew = 0.0
         while step(played, driver) is not None:

@@ -255,3 +255,4 @@ def test_what_was_opened_is_let_go(salty):
 def test_the_clock_is_that_of_the_machine(salty, monkeypatch):
     monkeypatch.setattr(hands.time, "time", lambda: 5.0)
     assert salty.now() == 5.0
+    assert salty.ticks() == salty.clock[0]
