@@ -142,7 +142,7 @@ test-unit: setup ## parsers and decisions, without any host; measures coverage
 	$(PYTEST) tests/unit -n 2 $(addprefix --cov=,$(SYNCED)) --cov-branch --cov-report=json
 
 test-simulation: setup ## campaigns over simulated hosts, killed at every step
-	$(PYTEST) tests/simulation -s
+	$(PYTEST) tests/simulation -n 2
 
 test-faults: setup ## plant each fault of tests/simulation/faults, and see whether the tests find it: FAULTS="NAME ..."
 	@$(PY) tools/faults.py $(FAULTS)

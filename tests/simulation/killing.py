@@ -30,6 +30,10 @@ class FarHands:
     def now(self):
         return self._call("now") if self.clock or self.time is None else self.time
 
+    def ticks(self):
+        """Nobody sets the clock here, so the time that the last answer has brought is good enough."""
+        return self.now() if self.time is None else self.time
+
     def _call(self, name, *args, **kwargs):
         self.pipe.send((name, args, kwargs))
         gone, value, self.time = self.pipe.recv()
