@@ -262,9 +262,9 @@ def test_damaged_record_is_an_error_and_not_nothing(sles, text):
     one.salt.sync()
     before = snapshot(one)
     answer = apply(one, "klp.patch")
-    assert list(causes(answer)) == ["klp-backup"]
-    assert causes(answer)["klp-backup"].startswith(f"{RUNS}: ")
-    assert causes(answer)["klp-backup"].endswith("; repair it or move it away")
+    assert list(causes(answer)) == ["klp-repositories"]
+    assert causes(answer)["klp-repositories"].startswith(f"{RUNS}: ")
+    assert causes(answer)["klp-repositories"].endswith("; repair it or move it away")
     assert answer.rc != 0
     assert snapshot(one) == before
     for fun in ("root_backup.list", "root_backup.create", "root_backup.prune"):
