@@ -3,8 +3,10 @@ What goes wrong in a fleet: a canary that cannot be backed up, hosts that are aw
 come back late, hosts that answer nonsense, people who pause, abort, and begin a second campaign on the same hosts.
 """
 
+import contextlib
 import json
 import signal
+import subprocess
 import time
 
 import pytest
@@ -188,16 +190,24 @@ def test_a_damaged_journal_beside_a_running_campaign_stops_its_own_only(crew, st
     assert crew.run("klp.status")[1]["damaged"] == {}
 
 
+def interrupted(driver):
+    """Press Ctrl-C, as a person does again where nothing happens: code of Salt's may swallow it once (seen once)."""
+    for _ in range(3):
+        driver.send_signal(signal.SIGINT)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            return driver.communicate(timeout=30)
+    raise AssertionError("it does not end")
+
+
 def test_ctrl_c_is_a_sentence_and_the_campaign_goes_on(crew, waiting):
     made, driver = waiting
-    driver.send_signal(signal.SIGINT)
-    said, told = driver.communicate(timeout=60)
+    said, told = interrupted(driver)
     assert driver.returncode == 9, (said, told)
     text = json.loads(said)["text"]
     assert text.startswith("stopped by a signal: ") and text.endswith(f"go on with: salt-run klp.resume {made['id']}")
     assert "Traceback" not in said + told
     code, found, _ = crew.run("klp.resume", f"id={made['id']}")
-    assert (code, found["error"]) == (1, "klp.resume does not know the argument id; it takes: campaign")
+    assert (code, found["error"]) == (1, "klp.resume does not know the argument id; it takes: campaign, wait")
 
 
 def test_an_aborted_campaign_starts_nothing_and_is_over(crew, waiting):

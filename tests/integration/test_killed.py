@@ -60,7 +60,7 @@ def test_a_killed_run_goes_on_with_its_backup(master, mortal):
     assert {state["__id__"]: state["comment"] for state in answer.data.values() if not state["result"]} == {}
     assert answer.returncode == 0
     (run,) = json.loads(host.read(RUNS))
-    assert run == {**open_run, "finished": run["finished"]}
+    assert run == {**open_run, "finished": run["finished"], "judged": True}
     assert run["finished"]
     assert volumes(host) == [("vol-1", open_run["run"], "1")]
     assert host.editions(LP) == [THIRD]
