@@ -13,7 +13,7 @@ import salt.utils.systemd
 from hypothesis import settings
 from hypothesis.database import DirectoryBasedExampleDatabase
 
-from tests.unit import loader
+from tests.unit import damage, loader
 
 settings.register_profile("unit", derandomize=True, max_examples=80, deadline=None, database=None)
 # For `make fuzz`: other texts each time; what fails is kept in build/hypothesis and comes first the next time.
@@ -251,3 +251,23 @@ def programs(minion):
 def util():
     """The utils by name."""
     return loader.utils()
+
+
+@pytest.fixture
+def master(tmp_path, monkeypatch):
+    """A master with the runner klp, over simulated hosts."""
+    from tests.unit.test_runner_klp import Master
+
+    return Master(tmp_path, monkeypatch)
+
+
+@pytest.fixture
+def there(master):
+    """What this master has on its disk."""
+    return damage.store(master)
+
+
+@pytest.fixture
+def ill(master, there):
+    """A campaign over web0 that has begun; a test damages it."""
+    return damage.begun(master, there)

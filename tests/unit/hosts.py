@@ -200,3 +200,16 @@ def another_run(what, pid=4711):
         json.dump({"pid": pid, "what": what, "since": 1_700_000_000}, handle)
         handle.flush()
         yield
+
+
+OOPS = "BUG: unable to handle page fault"
+# klp_audit.health of a host that is well.
+WELL: dict = {
+    "boot": "b1",
+    "log": 0,
+    "errors": [],
+    "tainted": "32768",
+    "services": {},
+    "application": [],
+    "patience": 0,
+}

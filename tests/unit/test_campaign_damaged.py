@@ -8,23 +8,6 @@ from _runners.klp import files, journal, store, turning
 from tests.simulation.world import NEW
 from tests.unit import damage
 from tests.unit.damage import JOURNAL, PLAN
-from tests.unit.test_runner_klp import Master
-
-
-@pytest.fixture
-def master(tmp_path, monkeypatch):
-    return Master(tmp_path, monkeypatch)
-
-
-@pytest.fixture
-def there(master):
-    return damage.store(master)
-
-
-@pytest.fixture
-def ill(master, there):
-    """A campaign over web0 that has begun; a test damages it."""
-    return damage.begun(master, there)
 
 
 @pytest.mark.parametrize("file", [JOURNAL, PLAN])

@@ -10,20 +10,9 @@ from salt.exceptions import CommandExecutionError
 from _runners.klp import drive, engine, files, steering, turning
 from tests.simulation.world import NEW
 from tests.unit import damage
-from tests.unit.test_runner_klp import Master
 
 BY = engine.BY
 DISK = files.DiskError("/x: cannot be written (No space left on device); make room")
-
-
-@pytest.fixture
-def master(tmp_path, monkeypatch):
-    return Master(tmp_path, monkeypatch)
-
-
-@pytest.fixture
-def there(master):
-    return damage.store(master)
 
 
 @pytest.fixture

@@ -7,12 +7,6 @@ import salt.loader
 
 from _runners.klp import engine
 from tests.unit.loader import load
-from tests.unit.test_runner_klp import Master
-
-
-@pytest.fixture
-def master(tmp_path, monkeypatch):
-    return Master(tmp_path, monkeypatch)
 
 
 class Runners(dict):

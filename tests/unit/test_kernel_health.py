@@ -7,17 +7,7 @@ import salt.utils.systemd
 from salt.exceptions import CommandExecutionError, SaltInvocationError
 
 import klp_paths
-
-OOPS = "BUG: unable to handle page fault"
-WELL: dict = {
-    "boot": "b1",
-    "log": 0,
-    "errors": [],
-    "tainted": "32768",
-    "services": {},
-    "application": [],
-    "patience": 0,
-}
+from tests.unit.hosts import OOPS, WELL
 
 
 @pytest.fixture

@@ -22,10 +22,12 @@ from tests.unit.hosts import (
     KERNEL_PACKAGE,
     LIFECYCLE,
     ONE,
+    OOPS,
     THIRD,
     THREE,
     TOOLS,
     TWO,
+    WELL,
     becomes,
     has,
     remembers,
@@ -33,16 +35,6 @@ from tests.unit.hosts import (
 )
 
 NOW = 1_700_000_000
-OOPS = "BUG: unable to handle page fault"
-WELL: dict = {
-    "boot": "b1",
-    "log": 0,
-    "errors": [],
-    "tainted": "32768",
-    "services": {},
-    "application": [],
-    "patience": 0,
-}
 CURL = {"curl": {"old": "1-1", "new": "2-1"}}
 
 

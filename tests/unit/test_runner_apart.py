@@ -5,11 +5,10 @@ import salt.utils.minions
 
 from _runners.klp import commands, targets
 from tests.simulation.world import SimHost
-from tests.unit.test_runner_klp import master  # noqa: F401 - a fixture
 
 
 @pytest.fixture
-def cache(master, monkeypatch):  # noqa: F811
+def cache(master, monkeypatch):
     """What the master has of its minions: {host: (grains, pillar)}."""
     known: dict = {}
     monkeypatch.setattr(
@@ -38,7 +37,7 @@ def test_what_the_master_knows_without_asking(cache, name, grains, pillar, wante
 
 
 @pytest.mark.parametrize(("name", "arg"), [("cluster", "cluster"), ("klp:group", ""), ("", "")])
-def test_hosts_are_asked_for_the_grain(master, monkeypatch, name, arg):  # noqa: F811
+def test_hosts_are_asked_for_the_grain(master, monkeypatch, name, arg):
     asked: list = []
     say = master.fleet._say
 
@@ -51,7 +50,7 @@ def test_hosts_are_asked_for_the_grain(master, monkeypatch, name, arg):  # noqa:
     assert {tuple(arg) for fun, arg in asked if fun == "klp_audit.run_preview"} == {("patch", "previous", arg)}
 
 
-def test_the_neighbour_of_a_host_that_does_not_answer_is_left_out(master, cache):  # noqa: F811
+def test_the_neighbour_of_a_host_that_does_not_answer_is_left_out(master, cache):
     for number in (0, 1):
         master.fleet.hosts[f"web{number}"].apart = ["ha"]
     master.fleet.hosts["web0"].down_until = master.fleet.time + 10**6
@@ -64,7 +63,7 @@ def test_the_neighbour_of_a_host_that_does_not_answer_is_left_out(master, cache)
     assert "web1: it is kept apart from web0 (cluster ha), which is left out (unreachable)" in answer["text"]
 
 
-def test_two_campaigns_never_have_two_that_are_kept_apart(master, cache):  # noqa: F811
+def test_two_campaigns_never_have_two_that_are_kept_apart(master, cache):
     for number in (0, 1):
         master.fleet.hosts[f"web{number}"].apart = ["ha"]
     master.fleet.hosts["zdb"] = SimHost("zdb", apart=["ha"])

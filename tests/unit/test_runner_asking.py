@@ -5,12 +5,7 @@ from unittest.mock import Mock
 import pytest
 
 from _runners.klp import commands
-from tests.unit.test_runner_klp import PREVIEW, Master
-
-
-@pytest.fixture
-def master(tmp_path, monkeypatch):
-    return Master(tmp_path, monkeypatch)
+from tests.unit.test_runner_klp import PREVIEW
 
 
 @pytest.fixture

@@ -97,11 +97,6 @@ class Master:
         return answer["error"]
 
 
-@pytest.fixture
-def master(tmp_path, monkeypatch):
-    return Master(tmp_path, monkeypatch)
-
-
 def test_the_runner_loads_only_where_the_utils_are(monkeypatch):
     assert load("_runners", "klp").__virtual__() is True
     monkeypatch.setitem(sys.modules, "klp_pillar", None)

@@ -7,21 +7,9 @@ import salt.minion
 
 from _runners.klp import turning
 from tests.simulation.world import NEW, OLD
-from tests.unit import damage
 from tests.unit.loader import functions
-from tests.unit.test_runner_klp import Master
 
 STATE, LOOK = "state.apply", "klp_audit.state_summary"
-
-
-@pytest.fixture
-def master(tmp_path, monkeypatch):
-    return Master(tmp_path, monkeypatch)
-
-
-@pytest.fixture
-def there(master):
-    return damage.store(master)
 
 
 def salt_run(master, name, *words):

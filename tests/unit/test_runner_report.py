@@ -11,13 +11,12 @@ from salt.exceptions import SaltDeserializationError
 import klp_family
 from _runners.klp import survey
 from tests import fleet
-from tests.unit.test_runner_klp import master  # noqa: F401 - a fixture
 
 DAY = 86400
 
 
 @pytest.fixture
-def hosts(master, monkeypatch):  # noqa: F811
+def hosts(master, monkeypatch):
     """A master whose four hosts have documents: in the mine as ``there``, asked for as ``asked``."""
     made = {f"web{number}": fleet.document(f"web{number}", time=fleet.NOW) for number in range(4)}
     master.there, master.asked, master.jobs = {}, dict(made), []
@@ -38,13 +37,13 @@ def hosts(master, monkeypatch):  # noqa: F811
     return master
 
 
-def report(master, **kwargs):  # noqa: F811
+def report(master, **kwargs):
     answer = master.run("report", **kwargs)
     assert answer["retcode"] in (0, 2), answer
     return answer
 
 
-def asked(master):  # noqa: F811
+def asked(master):
     return [(fun, part) for fun, part, _ in master.jobs]
 
 
@@ -199,7 +198,7 @@ def test_wrong_input_is_refused_in_one_sentence_and_writes_nothing(hosts, tmp_pa
     assert not (tmp_path / "var/lib/salt-klp/report").exists()
 
 
-def test_the_audit_waits_for_hosts_that_are_there(master, monkeypatch):  # noqa: F811
+def test_the_audit_waits_for_hosts_that_are_there(master, monkeypatch):
     asked: list = []
     ask = master.fleet.ask
 

@@ -3,13 +3,12 @@
 import pytest
 
 from _runners.klp import targets
-from tests.unit.test_runner_klp import master  # noqa: F401 - a fixture
 
 WHY = targets.UNFIT
 
 
 @pytest.fixture
-def strange(master, monkeypatch):  # noqa: F811
+def strange(master, monkeypatch):
     """The target also means _old; of a wave's target it is not known whether it means web1."""
 
     def matching(opts, expression, kind):
