@@ -41,6 +41,19 @@ class Crew:
 
     # -- life ------------------------------------------------------------------------------------------------------
 
+    def sync(self):
+        """Give the master its modules."""
+        assert self.run("saltutil.sync_all")[0] == 0
+
+    @contextlib.contextmanager
+    def mustered(self, names=HOSTS):
+        """Have fresh hosts with their minions, and dismiss them in the end."""
+        try:
+            self.muster(names)
+            yield self
+        finally:
+            self.dismiss(names)
+
     def muster(self, names=HOSTS, golden="enabled"):
         """Start fresh hosts with their minions, all at once."""
         self.dismiss(names)

@@ -74,14 +74,11 @@ def crew(salt_factories, lab, pillar):
     pillar.only("engine-master", {})
     with master.started():
         found = Engines(master, lab, pillar, salt_factories.root_dir)
-        assert found.run("saltutil.sync_all")[0] == 0
+        found.sync()
         master.terminate()
         master.start()
-        try:
-            found.muster(HOSTS)
+        with found.mustered(HOSTS):
             yield found
-        finally:
-            found.dismiss(HOSTS)
 
 
 @pytest.fixture(scope="module")

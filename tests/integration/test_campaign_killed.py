@@ -38,12 +38,9 @@ def crew(salt_factories, lab, pillar):
     pillar.only("mortal-master", {})
     with master.started():
         found = Crew(master, lab, pillar, salt_factories.root_dir)
-        assert found.run("saltutil.sync_all")[0] == 0
-        try:
-            found.muster()
+        found.sync()
+        with found.mustered():
             yield found
-        finally:
-            found.dismiss()
 
 
 def lab_root():

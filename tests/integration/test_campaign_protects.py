@@ -35,12 +35,9 @@ IS_ILL = "#!/bin/sh\necho no database >&2\nexit 3\n"
 def crew(master, lab, pillar, salt_factories):
     """The fleet, live patched at level 1 and locked, all updates pending; the master has the runner klp."""
     found = Crew(master, lab, pillar, salt_factories.root_dir)
-    assert found.run("saltutil.sync_all")[0] == 0
-    try:
-        found.muster()
+    found.sync()
+    with found.mustered():
         yield found
-    finally:
-        found.dismiss()
 
 
 # -- health of the application -------------------------------------------------------------------------------------

@@ -36,12 +36,9 @@ __func_alias__ = {"apply_": "apply"}
 def crew(master, lab, pillar, salt_factories):
     """The fleet."""
     found = Crew(master, lab, pillar, salt_factories.root_dir)
-    assert found.run("saltutil.sync_all")[0] == 0
-    try:
-        found.muster()
+    found.sync()
+    with found.mustered():
         yield found
-    finally:
-        found.dismiss()
 
 
 def module_of(crew, name, file, text):
