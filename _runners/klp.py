@@ -22,6 +22,7 @@ try:
 
     klp_fresh.renew()
     import klp_checks  # noqa: F401 - for its parts: nothing finds a util any more when they are imported
+    import klp_digest  # noqa: F401 - the same
     import klp_family  # noqa: F401 - the same
     import klp_pillar
     import klp_version

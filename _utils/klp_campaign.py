@@ -6,8 +6,6 @@ has shown for it; the host knows what that was, since it said it itself, and com
 """
 
 import contextlib
-import hashlib
-import json
 import os
 import time
 
@@ -15,6 +13,7 @@ from salt.exceptions import CommandExecutionError
 
 import klp_paths
 import klp_record
+from klp_digest import digest
 
 NAMED = 5  # packages that a message names
 KEPT = 20  # plans that a host remembers
@@ -32,12 +31,6 @@ def late(host):
         return None
     passed = f"this run of a campaign was to begin {now - limit} seconds ago at the latest"
     return f"{passed}: the campaign has gone on without this host, and nothing was changed"
-
-
-def digest(packages):
-    """Return the SHA-256 of packages ``{name: edition}``, as the master has it."""
-    text = json.dumps(packages, sort_keys=True, separators=(",", ":"))
-    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def remember(packages):

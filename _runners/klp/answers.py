@@ -179,6 +179,11 @@ def clock(found, asked, now):
     return f"its clock is off by more than {SKEW} seconds; set it right first (chronyc makestep)"
 
 
+def is_master(off, said):
+    """Return whether the clock of the master is off, where ``off`` of the ``said`` hosts have another time."""
+    return said > 1 and 2 * off > said
+
+
 def unready(found, host, plan, asked, now):
     """
     Return why a host may not be started now although it answers, or ``None``.

@@ -65,4 +65,4 @@ class Clocks(Base):
             more = [one for one in self._ask(others).values() if isinstance(one, dict)] if others else []
             off += [one for one in more if answers.clock(one, asked, self.hands.now())]
             said += more
-        return len(said) > 1 and 2 * len(off) > len(said)
+        return answers.is_master(len(off), len(said))

@@ -8,10 +8,10 @@ and is that of the campaign, the runs and the backups as well.
 from __future__ import annotations
 
 import fnmatch
-import hashlib
-import json
 
 from salt.exceptions import CommandExecutionError
+
+from klp_digest import digest
 
 from . import answers, apart, files, records, schema, waves
 
@@ -23,12 +23,6 @@ CURRENT, ABSENT, REFUSED, EXCLUDED = "nothing to do", "unreachable", "refused", 
 MISSING = (ABSENT, REFUSED)  # a fleet with such hosts is not done
 LENGTH = 12  # characters of an id
 HOOKS = ("before", "after", "on_failure")
-
-
-def digest(value):
-    """Return the SHA-256 of a value that JSON can hold, however its keys are ordered."""
-    text = json.dumps(value, sort_keys=True, separators=(",", ":"))
-    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def make(facts, settings, now):
@@ -154,7 +148,7 @@ def _refuse_clock(facts, now):
         one for one in facts["answers"].values() if isinstance(one, dict) and schema.whole(one.get("time"), 0, 2**62)
     ]
     off = sum(answers.clock(one, facts["asked"], now) is not None for one in said)
-    if len(said) > 1 and 2 * off > len(said):
+    if answers.is_master(off, len(said)):
         raise CommandExecutionError(
             f"no plan: {off} of {len(said)} hosts have another time than this master; set its clock right first "
             "(chronyc makestep, on the master)"
