@@ -9,6 +9,7 @@ against it.
 """
 
 import klp_commands
+import klp_kernel_forms
 from klp_forms import FORMS
 
 __all__ = ["FORMS", "SCHEMA"]
@@ -57,6 +58,10 @@ def _choices(choices, about):
 
 def _level(word, about):
     return {"type": "level", "word": word, "default": word, "about": about}
+
+
+def _own(kind, check, schema, default, about):
+    return {"type": "own", "kind": kind, "check": check, "schema": schema, "default": default, "about": about}
 
 
 def _map(form, about):
@@ -320,6 +325,45 @@ SCHEMA = {
                 86400,
                 "seconds",
                 "Deadline of one call of zypper; generous, since a package run must not be cut off.",
+            ),
+        },
+    ),
+    "kernel": _keys(
+        "The yearly change of the kernel (SLS klp.kernel, asked for by name).",
+        {
+            "target": _own(
+                "`best`, `none` or edition",
+                klp_kernel_forms.target_problem,
+                klp_kernel_forms.TARGET_SCHEMA,
+                klp_kernel_forms.BEST,
+                "Which kernel this host gets: best (the longest support window of those that qualify), an edition "
+                "(VERSION-RELEASE of the package), or none.",
+            ),
+            "without_fallback": _bool(
+                False,
+                "Where the boot loader cannot start a kernel once only, make the new one the default at once: a host "
+                "that does not come up with it then waits for somebody.",
+            ),
+            "reboot": dict(
+                _own(
+                    "list of strings",
+                    klp_kernel_forms.reboot_problem,
+                    klp_kernel_forms.REBOOT_SCHEMA,
+                    [],
+                    "Program (absolute path) and arguments that restart this host in a campaign of kind kernel, for "
+                    "cluster tools and clouds; no shell; empty: system.reboot of Salt.",
+                ),
+                secret=True,
+            ),
+            "keep": _own(
+                "`all`, or 2 to 20",
+                klp_kernel_forms.keep_problem,
+                klp_kernel_forms.KEEP_SCHEMA,
+                klp_kernel_forms.ALL,
+                "How many kernels stay when a new one was verified; 2: that one and the one to fall back to.",
+            ),
+            "retry": _bool(
+                False, "Try a change again that has failed on this host; meant for the command line of one run."
             ),
         },
     ),
