@@ -170,7 +170,9 @@ def state_summary(run="", services=None, application=False):
     Returns ``{"version": 3, "host", "time" (seconds since 1970), "kernel", "transition", "package" (live patch package
     of the running kernel), "live_patch" (edition installed, or None), "active" (module, or None), "unfinished" (bool),
     "held" (edition, or None), "restoring" (bool), "run": {"opened", "finished", "backup"} or None, "busy" (jobs that
-    change this host), "health"}``.
+    change this host), "health", "kernel_change": {"stage" (installing, installed, restarting, verified, failed, back or
+    went_back), "from", "to" (releases), "edition", "live_patch" (edition), "fallback" (bool), "why" (sentences), "at"
+    (seconds since 1970), "boot_id"} or None}``.
 
     CLI Example::
 

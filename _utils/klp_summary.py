@@ -7,6 +7,7 @@ import time
 from salt.exceptions import CommandExecutionError, SaltInvocationError
 
 import klp_campaign
+import klp_change
 import klp_health
 import klp_hold
 import klp_hooks
@@ -55,6 +56,7 @@ def state_summary(host, run="", services=None, application=False):
         "busy": busy(host),
         "health": klp_health.health(host, services, application),
         "hooks": klp_hooks.summary(host),
+        "kernel_change": klp_change.summary(),
     }
 
 

@@ -69,6 +69,20 @@ SLS = Word(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}", "the name of an SLS")
 HOOK = Each(SLS, 1000)
 DUE = Record({"around": SLS, "since": MOMENT, "stage": Choice("before", "changing", "after")})
 HOOKS = Record({"before": HOOK, "after": HOOK, "on_failure": HOOK, "due": Maybe(DUE)})
+STAGES = ("installing", "installed", "restarting", "verified", "failed", "back", "went_back")  # of klp_change
+CHANGE = Record(
+    {
+        "stage": Choice(*STAGES),
+        "from": NAME,
+        "to": NAME,
+        "edition": NAME,
+        "live_patch": NAME,
+        "fallback": Flag(),
+        "why": SENTENCES,
+        "at": MOMENT,
+        "boot_id": Maybe(BOOT),
+    }
+)
 SUMMARY = {
     "version": Const(VERSION),
     "host": SENTENCE,
@@ -85,7 +99,9 @@ SUMMARY = {
     "busy": SENTENCES,
     "health": HEALTH,
     "hooks": HOOKS,
+    "kernel_change": Maybe(CHANGE),
 }
+ABSENT = {"kernel_change": None}  # keys that hosts of before do not send
 SKIPPED = Record(
     {"reason": SENTENCE, "advisories": Each(SENTENCE, 2000), "packages": Each(SENTENCE, 2000), "more": Whole(0, 10**9)}
 )
@@ -104,7 +120,7 @@ STATES = Pairs(Plain(), STATE, 100000)
 JOBS = Each(Record({"jid": Plain()}, absent={"jid": None}), 10000)
 CHECK = Record({"check": SENTENCE, "verdict": Choice(*klp_checks.VERDICTS, klp_checks.SKIPPED), "detail": SENTENCE})
 VERIFY = Record({"verdict": Choice(*klp_checks.VERDICTS), "checks": Each(CHECK, 1000)})
-FORMS = {"state_summary": Record(SUMMARY), "run_preview": Record(PREVIEW)}
+FORMS = {"state_summary": Record(SUMMARY, absent=ABSENT), "run_preview": Record(PREVIEW, absent=ABSENT)}
 
 
 class NonsenseError(ValueError):

@@ -386,6 +386,7 @@ def state_summary(world, host, run="", services=(), application=False):
             "on_failure": [],
             "due": host.drained and {"around": "klp.patch", "since": host.drained, "stage": "changing"},
         },
+        "kernel_change": None,
     }
 
 

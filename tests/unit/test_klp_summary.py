@@ -98,6 +98,7 @@ STATE: dict = {
     "busy": [],
     "health": dict(WELL, application=None),  # nobody has asked for it
     "hooks": {"before": [], "after": [], "on_failure": [], "due": None},
+    "kernel_change": None,
 }
 
 
