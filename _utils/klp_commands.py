@@ -19,16 +19,20 @@ def kind(value):
 
 
 def problem(value):
-    """Return what is wrong with ``klp:health:commands``, or ``None``; arguments are never shown."""
+    """
+    Return what is wrong with ``klp:health:commands``, or ``None``; arguments are never shown.
+
+    An empty mapping is no command: the form of SUSE Manager shows one sample of each list, and saves it.
+    """
     if not isinstance(value, list):
         return f"wanted a list of commands, found {kind(value)}"
     if len(value) > COMMANDS:
         return f"wanted at most {COMMANDS} commands, found {len(value)}"
     for number, item in enumerate(value, 1):
-        wrong = _command_problem(item)
+        wrong = _command_problem(item) if item != {} else None
         if wrong:
             return f"command {number}: {wrong}"
-    spent = sum(item.get("timeout", TIMEOUT) for item in value)
+    spent = sum(item.get("timeout", TIMEOUT) for item in value if item)
     return None if spent <= SECONDS else f"their deadlines are {spent} seconds together, at most {SECONDS} are allowed"
 
 
@@ -92,7 +96,7 @@ SCHEMA = {
     "items": {
         "type": "object",
         "additionalProperties": False,
-        "required": ["run"],
+        "anyOf": [{"required": ["run"]}, {"maxProperties": 0}],
         "properties": {
             "name": {"type": "string", "pattern": "^(?:" + FORMS["name"] + ")$(?!\\n)"},
             "run": {

@@ -89,7 +89,8 @@ def health(host, services=None, application=False):
 
 def declared(host):
     """Return the commands and services that pillar ``klp:health`` asks for on this host: ``(list, list)``."""
-    return host.settings["health"]["commands"], host.settings["health"]["services"]
+    commands = [item for item in host.settings["health"]["commands"] if item]
+    return commands, host.settings["health"]["services"]
 
 
 def patience(host):

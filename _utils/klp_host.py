@@ -91,7 +91,7 @@ class Host:
     def check(self):
         """Return ``(settings, problems)`` of pillar ``klp``, as ``klp_pillar.check`` has it."""
         if self._checked is None or self._checked[0] != self.pillar:
-            self._checked = copy.deepcopy(self.pillar), klp_pillar.check(self.pillar, self.id)
+            self._checked = copy.deepcopy(self.pillar), klp_pillar.check(self.pillar, self.id, self.release)
         return self._checked[1]
 
     @property

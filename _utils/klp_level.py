@@ -6,11 +6,11 @@ from salt.exceptions import CommandExecutionError, SaltInvocationError
 
 import klp_cmd
 import klp_hold
+import klp_levels
 import klp_live
 import klp_locked
 import klp_parse
 import klp_paths
-import klp_pillar
 import klp_retracted
 import klp_sources
 import zypp_solver
@@ -88,7 +88,7 @@ def _absent(level, name, editions):
 
 def checked(level, word="latest"):
     """Raise SaltInvocationError for a level of another form; ``word`` is the one that counts beside numbers."""
-    problem = klp_pillar.level_problem(level, word)
+    problem = klp_levels.level_problem(level, word)
     if problem:
         raise SaltInvocationError(f"level: {problem}")
 

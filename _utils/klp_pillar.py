@@ -10,6 +10,8 @@ import re
 
 from salt.exceptions import SaltInvocationError
 
+from klp_levels import level_problem
+from klp_levels import show as _show
 from klp_schema import FORMS, SCHEMA
 
 TYPE_NAMES = {
@@ -32,18 +34,21 @@ def defaults(schema=None):
     }
 
 
-def check(pillar, name=None):
+def check(pillar, name=None, kernel=None):
     """
     Compare what stands below the pillar key ``klp`` (anything at all) with the schema.
 
     name
         id of the host: what a campaign says of it goes over what its pillar says.
+    kernel
+        ``uname -r``: what ``klp:levels`` has for it goes over ``klp:level``.
 
     Returns ``(settings, problems)``: complete settings (a wrong value is replaced by its default) and a list of one
     sentence for each wrong key or value. The settings may be used only if there are no problems.
     """
     found, problems = compare({} if pillar is None else pillar, SCHEMA, "klp")
     if not problems:
+        found["level"] = found["levels"].get(kernel, found["level"])
         problems = _combinations(found) + _campaign(found, name)
     return found, problems
 
@@ -119,11 +124,6 @@ def _plain(key):
     return key if isinstance(key, str) and re.match(r"[\w.-]{1,60}\Z", key) else _show(key)
 
 
-def _show(value):
-    text = repr(value)
-    return text if len(text) <= 60 else text[:57] + "..."
-
-
 def _show_group(given, schema):
     """What stands in place of a group may hold its secrets: a list of mappings is an easy mistake."""
     hidden = any(spec.get("secret") for spec in schema.values()) or (isinstance(given, list) and given)
@@ -139,6 +139,8 @@ def _value_problem(value, spec):
     wanted = PYTHON_TYPES[spec["type"]]
     if not isinstance(value, wanted) or (wanted is int and isinstance(value, bool)):
         unit = f" ({spec['unit']})" if spec.get("unit") else ""
+        if value == "":  # as the form of SUSE Manager has an emptied field
+            return f"is empty; wanted {TYPE_NAMES[spec['type']]}{unit}, or leave the key out"
         seen = "something else" if spec.get("secret") else _show(value)
         return f"wanted {TYPE_NAMES[spec['type']]}{unit}, found {seen}"
     if spec["type"] == "int" and not spec["least"] <= value <= spec["most"]:
@@ -161,15 +163,6 @@ def _text_problem(text, spec):
         return None
     seen = "the value given" if spec.get("secret") else _show(text)
     return f"{seen} is not allowed, it has to match {FORMS[spec['form']]}"
-
-
-def level_problem(value, word="latest"):
-    """Return what is wrong with a live patch level, or ``None``; ``word`` is the one that may stand for a level."""
-    if isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= 999:
-        return None
-    if isinstance(value, str) and (value == word or re.match(FORMS["edition"] + r"\Z", value)):
-        return None
-    return f"wanted {word}, a number from 1 or an edition such as 3-150500.2.1, found {_show(value)}"
 
 
 def _combinations(settings):

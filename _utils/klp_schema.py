@@ -10,6 +10,7 @@ against it.
 
 import klp_commands
 import klp_kernel_forms
+import klp_levels
 from klp_forms import FORMS
 
 __all__ = ["FORMS", "SCHEMA"]
@@ -74,6 +75,14 @@ SCHEMA = {
         "latest",
         "Live patch level: latest, an edition (VERSION-RELEASE) or a number (1 is the empty initial patch), which "
         "means another live patch for each kernel.",
+    ),
+    "levels": _own(
+        "mapping of kernels",
+        klp_levels.problem,
+        klp_levels.SCHEMA,
+        {},
+        "Level by kernel, as uname -r shows it; goes over klp:level on hosts that run it. The same mapping in "
+        "staging and in production lets one get what the other has tried.",
     ),
     "unsupported": _choice(
         ("refuse", "skip"),
@@ -275,14 +284,13 @@ SCHEMA = {
                 "left out; 300 for all together) and name (for messages). Exit code 0 is well. They must change "
                 "nothing: previews and test=True start them as well.",
             },
-            "services": {
-                "type": "own",
-                "kind": "list of services",
-                "check": klp_commands.services_problem,
-                "schema": klp_commands.SERVICES_SCHEMA,
-                "default": [],
-                "about": "Services that have to run, by their units; one whose state is unknown is not well.",
-            },
+            "services": _own(
+                "list of services",
+                klp_commands.services_problem,
+                klp_commands.SERVICES_SCHEMA,
+                [],
+                "Services that have to run, by their units; one whose state is unknown is not well.",
+            ),
             "before": _choice(
                 ("refuse", "ignore"),
                 "A host that is ill before a run: refuse is an error before anything is changed, ignore patches it "

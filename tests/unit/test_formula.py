@@ -1,70 +1,203 @@
-"""The form of the formula for SUSE Manager: what it gives is a pillar that is accepted."""
+"""The form of the formula for SUSE Manager: its pillar is accepted, or refused with the key of the field."""
+
+import copy
+import re
 
 import pytest
 import yaml
 
+from tests.unit import uyuni
 from tests.unit.loader import ROOT, load
 
 klp_pillar = load("_utils", "klp_pillar")
 FORM = yaml.safe_load((ROOT / "metadata" / "form.yml").read_text())
-TYPES = {"text": str, "number": int, "boolean": bool, "select": str}
-GROUPS = ("namespace", "group")
-# What may stand at an element of a form; a name that begins otherwise is a key of the pillar.
-WORDS = {"$type", "$name", "$default", "$help", "$values", "$optional", "$minItems", "$itemName", "$prototype"}
-
-
-def value(element):
-    """Return what a form gives for an element that nobody has changed."""
-    if element["$type"] in GROUPS:
-        return {key: value(part) for key, part in element.items() if not key.startswith("$")}
-    return [] if element["$type"] == "edit-group" else element["$default"]
+WORDS = {"$type", "$name", "$default", "$help", "$values", "$optional", "$minItems", "$itemName", "$prototype", "$min"}
+WORDS |= {"$max", "$match", "$ifEmpty", "$visible"}
+# 0 means something, and is not the default: an emptied field cannot be told from it, and is refused.
+NEEDED = ("klp:update:metadata_age", "klp:window:warn", "klp:health:wait")
+# What somebody may fill in, and what the host then has.
+FILLED = {
+    "klp:level": ("3-150500.2.1", "3-150500.2.1"),
+    "klp:levels": (
+        [["5.14.21-150500.55.7-default", "2-150500.2.1"], ["", "latest"]],
+        {"5.14.21-150500.55.7-default": "2-150500.2.1"},
+    ),
+    "klp:group": ("sap", "sap"),
+    "klp:product:name": ("sle-module-live-patching", "sle-module-live-patching"),
+    "klp:product:regcode": ("INTERNAL-USE-1", "INTERNAL-USE-1"),
+    "klp:locks:extra": (["dkms-agent", ""], ["dkms-agent"]),
+    "klp:update:categories": (["security"], ["security"]),
+    "klp:update:severities": (["critical", "important"], ["critical", "important"]),
+    "klp:update:exclude": (["SUSE-*-2023-3400", "glibc*"], ["SUSE-*-2023-3400", "glibc*"]),
+    "klp:window:refuse": (["expired"], ["expired"]),
+    "klp:health:services": (["postgresql", ""], ["postgresql"]),
+    "klp:health:commands": (
+        [{"run": ["/usr/bin/curl", "-f", "http://localhost/", ""], "timeout": ""}, {"run": [""], "timeout": ""}],
+        [{"run": ["/usr/bin/curl", "-f", "http://localhost/"]}, {}],
+    ),
+    "klp:hooks:before": ("drain", ["drain"]),
+    "klp:hooks:after": ("undrain", ["undrain"]),
+    "klp:hooks:on_failure": ("page.me", ["page.me"]),
+    "klp:backup:create": (["/opt/backup", "make"], ["/opt/backup", "make"]),
+    "klp:backup:verify": (["/opt/backup", "verify"], ["/opt/backup", "verify"]),
+    "klp:backup:delete": (["/opt/backup", "delete", ""], ["/opt/backup", "delete"]),
+    "klp:backup:restore": (["/opt/backup", "restore"], ["/opt/backup", "restore"]),
+}
 
 
 def leaves(element, path=()):
-    """Yield path and element of everything that can be filled in."""
-    for key, part in element.items():
-        if key.startswith("$"):
-            continue
-        if part["$type"] in GROUPS:
+    """Yield key of the pillar and element of everything that can be filled in."""
+    for key, part in uyuni.fields(element).items():
+        if part["$type"] in uyuni.GROUPS:
             yield from leaves(part, (*path, key))
         else:
-            yield (*path, key), part
+            yield ":".join((*path, key)), part
 
 
-LEAVES = list(leaves(FORM))
+LEAVES = dict(leaves(FORM))
 
 
-def changed(path, new):
-    """Return the pillar of the form with one value changed."""
-    pillar = {key: value(part) for key, part in FORM.items()}
-    place = pillar
-    for key in path[:-1]:
-        place = place[key]
-    place[path[-1]] = new
-    return pillar
+def put(values, path, new):
+    *groups, last = path.split(":")
+    for key in groups:
+        values = values[key]
+    values[last] = new
 
 
-def test_the_form_as_it_stands_gives_a_pillar_that_is_accepted():
-    pillar = {key: value(part) for key, part in FORM.items()}
-    assert list(pillar) == ["klp"]
-    assert klp_pillar.check(pillar["klp"])[1] == []
+def get(values, path):
+    for key in path.split(":"):
+        values = values[key]
+    return values
 
 
-@pytest.mark.parametrize(("path", "element"), LEAVES, ids=[":".join(path) for path, _ in LEAVES])
-def test_every_field_is_a_key_of_the_schema_and_takes_what_can_be_chosen(path, element):
-    assert set(element) <= WORDS and element["$name"]
-    if element["$type"] == "edit-group":
-        assert klp_pillar.check(changed(path, ["SUSE-2023-1"])["klp"])[1] == []
-        return
-    assert isinstance(element["$default"], TYPES[element["$type"]])
-    choices = element.get("$values", [True, False] if element["$type"] == "boolean" else [element["$default"]])
-    for choice in choices:
-        assert klp_pillar.check(changed(path, choice)["klp"])[1] == []
+def checked(values, group=None):
+    """Return settings and problems of the pillar that comes of a form which was saved with these values."""
+    pillar = uyuni.pillar(FORM, group or {}, uyuni.saved(FORM, values))
+    return klp_pillar.check(pillar["klp"])
 
 
-def test_a_wrong_value_of_a_form_is_refused_with_its_key():
-    (problem,) = klp_pillar.check(changed(("klp", "backup", "keep"), 0)["klp"])[1]
-    assert problem.startswith("pillar klp:backup:keep: ")
+def with_(path, new):
+    values = uyuni.shown(FORM)
+    put(values, path, new)
+    if path.startswith("klp:backup:") and isinstance(new, list) and any(new):  # the programs go together
+        put(values, "klp:backup:backend", "command")
+        for key in ("create", "verify"):
+            put(values, f"klp:backup:{key}", FILLED[f"klp:backup:{key}"][0])
+    return values
+
+
+def test_the_form_that_nobody_has_filled_gives_the_defaults_but_that_alarms_repair_locks():
+    found, problems = klp_pillar.check(uyuni.pillar(FORM, {}, {})["klp"])
+    wanted = klp_pillar.defaults()
+    wanted["backup"]["backend"], wanted["alarms"]["repair_locks"] = "auto", True
+    assert (found, problems) == (wanted, [])
+
+
+def test_the_form_that_was_saved_untouched_gives_the_same():
+    found, problems = checked(uyuni.shown(FORM))
+    wanted = klp_pillar.defaults()
+    wanted["backup"]["backend"], wanted["alarms"]["repair_locks"] = "auto", True
+    wanted["health"]["commands"] = [{}]  # the sample that the browser shows
+    assert (found, problems) == (wanted, [])
+
+
+@pytest.mark.parametrize("path", LEAVES)
+def test_a_field_names_its_key_and_has_the_range_of_the_schema(path):
+    element = LEAVES[path]
+    assert set(element) <= WORDS and element["$name"] and element["$help"].endswith(f"({path})")
+    spec = {"keys": klp_pillar.SCHEMA}
+    for key in path.split(":")[1:]:
+        spec = spec["keys"][key]
+    if element["$type"] == "number":
+        assert (element["$min"], element["$max"], element["$default"]) == (spec["least"], spec["most"], spec["default"])
+    if element["$type"] == "boolean":
+        assert "$optional" not in element and "$ifEmpty" not in element  # they would take false away
+
+
+@pytest.mark.parametrize("path", FILLED)
+def test_a_field_that_was_filled_is_what_the_host_has(path):
+    given, wanted = FILLED[path]
+    found, problems = checked(with_(path, copy.deepcopy(given)))
+    assert problems == []
+    assert get({"klp": found}, path) == wanted
+
+
+@pytest.mark.parametrize(
+    "path", [path for path, element in LEAVES.items() if element["$type"] in ("select", "boolean")]
+)
+def test_every_choice_is_accepted_and_kept(path):
+    for choice in LEAVES[path].get("$values", [True, False]):
+        values = with_(path, choice)
+        if choice == "command":
+            values = with_("klp:backup:create", FILLED["klp:backup:create"][0])
+        found, problems = checked(values)
+        assert (get({"klp": found}, path), problems) == (choice, [])
+
+
+@pytest.mark.parametrize("path", [path for path, element in LEAVES.items() if element["$type"] == "number"])
+def test_the_ends_of_a_range_are_accepted_and_kept(path):
+    for number in (LEAVES[path]["$min"], LEAVES[path]["$max"]):
+        found, problems = checked(with_(path, number))
+        assert (get({"klp": found}, path), problems) == (number, [])
+
+
+@pytest.mark.parametrize(
+    "path", [path for path, part in LEAVES.items() if part["$type"] in ("text", "number", "password")]
+)
+def test_an_emptied_field_is_its_default_or_is_refused_with_its_key(path):
+    found, problems = checked(with_(path, ""))
+    if path in NEEDED:
+        (problem,) = problems
+        assert problem.startswith(f"pillar {path}: is empty; wanted a whole number")
+    else:
+        assert (get({"klp": found}, path), problems) == (get({"klp": klp_pillar.defaults()}, path), [])
+
+
+@pytest.mark.parametrize("path", [path for path, element in LEAVES.items() if element["$type"] == "edit-group"])
+def test_a_list_whose_items_were_all_removed_or_emptied_is_its_default(path):
+    for items in ([], [uyuni.sample(LEAVES[path])]):
+        if items and LEAVES[path]["$prototype"].get("$type") == "select" and items != [""]:
+            continue  # the sample is a choice
+        found, problems = checked(with_(path, items))
+        default = get({"klp": klp_pillar.defaults()}, path)
+        assert problems == [] and get({"klp": found}, path) in (default, [{}])
+
+
+def test_what_a_group_of_systems_has_holds_where_the_system_says_nothing():
+    group = uyuni.saved(FORM, with_("klp:group", "web"))
+    found, problems = klp_pillar.check(uyuni.pillar(FORM, group, {})["klp"])
+    assert (found["group"], problems) == ("web", [])
+
+
+@pytest.mark.parametrize(
+    ("path", "given", "problem"),
+    [
+        (
+            "klp:level",
+            "newest",
+            "pillar klp:level: wanted latest, a number from 1 or an edition such as 3-150500.2.1, ",
+        ),
+        ("klp:backup:keep", "5", "pillar klp:backup:keep: wanted a whole number (backups), found '5'"),
+        ("klp:levels", [["web servers", "latest"]], "pillar klp:levels: wanted kernels as uname -r shows them, "),
+        ("klp:levels", [["6.4.0-1-default", "5"]], "pillar klp:levels: 6.4.0-1-default: wanted latest, a number "),
+        ("klp:health:services", ["*"], "pillar klp:health:services: service 1: "),
+    ],
+)
+def test_what_the_browser_lets_through_is_refused_with_the_key_of_the_field(path, given, problem):
+    problems = checked(with_(path, given))[1]
+    assert len(problems) == 1 and problems[0].startswith(problem)
+
+
+@pytest.mark.parametrize(("text", "good"), [("latest", True), ("", True), ("3-150500.2.1", True), ("3", False)])
+def test_the_browser_stops_a_level_that_is_none(text, good):
+    # The browser puts ^ and $ around $match, without brackets.
+    assert bool(re.search("^" + LEAVES["klp:level"]["$match"] + "$", text)) is good
+
+
+def test_the_level_of_a_kernel_goes_over_the_level():
+    pillar = {"level": "1-1", "levels": {"6.4.0-1-default": "2-150500.2.1"}}
+    assert klp_pillar.check(pillar, "web1", "6.4.0-1-default")[0]["level"] == "2-150500.2.1"
+    assert klp_pillar.check(pillar, "web1", "6.4.0-2-default")[0]["level"] == "1-1"
 
 
 def test_the_metadata_says_what_the_formula_is():

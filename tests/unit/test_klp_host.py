@@ -20,9 +20,9 @@ def counted(monkeypatch):
     calls: dict = {"check": 0}
     check, text = klp_pillar.check, klp_sys.text
 
-    def checked(pillar, name):
+    def checked(pillar, name, kernel):
         calls["check"] += 1
-        return check(pillar, name)
+        return check(pillar, name, kernel)
 
     def read(path):
         calls[path] = calls.get(path, 0) + 1
