@@ -18,6 +18,7 @@ try:
     import klp_host
     import klp_reboot
     import klp_summary
+    import klp_target
     import klp_version
     import klp_window
 
@@ -40,7 +41,7 @@ def host():
     """
     Return the one document about this host, from which grains, reports, metrics and evidence are made.
 
-    Its schema is ``docs/reference/host.schema.json``, version 3, with an example beside it. What cannot be found out is
+    Its schema is ``docs/reference/host.schema.json``, version 4, with an example beside it. What cannot be found out is
     ``null`` or ``unknown``, with a sentence in ``problems``; this function does not fail for it. With any verdict but
     ``ok`` the return code of the job is not 0. Answers of zypper, klp and lsinitrd are kept until what they depend on
     changes. The document is written to ``/var/lib/salt-klp/host.json``, mode 0600, for the grain.
@@ -86,6 +87,25 @@ def window():
         salt '*' klp_audit.window
     """
     return klp_window.window(_host())
+
+
+def kernels():
+    """
+    Return the kernels of the running flavour that repositories have or that are installed, newest first.
+
+    Each ``{"package", "edition", "release" (uname -r), "running" (bool), "installed" (bool), "retracted" (bool, None:
+    no advisory speaks of kernels), "live_patch": {"package", "edition" (the newest that was not withdrawn)} or None,
+    "window": {"state", "first" (build date), "last", "estimated" (bool), "source" (FILE:LINE)}, "cves": {CVE: severity}
+    that are open on this host and fixed in it, "kmps": {"good", "missing", "unknown": [kernel module packages of this
+    host], "install": {name: edition} that have to come with it}, "boot": {"needed" (bytes, None: not known), "free"},
+    "problems": [why it does not qualify]}``. Nothing is asked of a repository that has not changed since the last time.
+    Pillar ``klp:kernel:target`` chooses one of them. Sources: zypper(8) search, list-patches; primary.xml; rpm(8).
+
+    CLI Example::
+
+        salt '*' klp_audit.kernels
+    """
+    return klp_target.kernels(_host())
 
 
 def reboot_safety():

@@ -8,6 +8,7 @@ import time
 from salt.exceptions import CommandExecutionError, SaltInvocationError
 
 import klp_audit_cves
+import klp_change
 import klp_checks
 import klp_document_updates
 import klp_health
@@ -21,11 +22,12 @@ import klp_record
 import klp_restoring
 import klp_retracted
 import klp_sys
+import klp_target
 import klp_verify
 import klp_window
 import zypp_packages
 
-SCHEMA, VERSION = "salt-klp/host", 3
+SCHEMA, VERSION = "salt-klp/host", 4
 RECORD = "host"
 ERRORS = (CommandExecutionError, SaltInvocationError, ValueError)
 WINDOW = {"state": "unknown", "first": None, "last": None, "days": None, "estimate": None, "limit": None}
@@ -140,7 +142,7 @@ def document(host):
     """
     Return the one document about this host, from which grains, reports, metrics and evidence are made.
 
-    Its schema is ``docs/reference/host.schema.json``, version 3, with an example beside it. What cannot be found out is
+    Its schema is ``docs/reference/host.schema.json``, version 4, with an example beside it. What cannot be found out is
     ``null`` or ``unknown``, with a sentence in ``problems``; this function does not fail for it. Answers of zypper, klp
     and lsinitrd are kept until what they depend on changes. The document is written to
     ``/var/lib/salt-klp/host.json``, mode 0600, for the grain.
@@ -171,6 +173,8 @@ def document(host):
         "reboot": _reboot(host, problems),
         "cves": _cves(host, problems),
         "updates": klp_document_updates.updates(host),
+        "kernel_target": _try(problems, "kernel target", lambda: klp_target.summary(host), None),
+        "kernel_change": _try(problems, "change of the kernel", klp_change.summary, None),
         "problems": problems,
     }
     _try(problems, "record", lambda: klp_record.write(RECORD, found), None)

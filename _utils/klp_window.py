@@ -80,16 +80,25 @@ def window(host):
     "reason"}``; dates are ``YYYY-MM-DD``. Without a line for this kernel the state is ``unknown``, and the estimate is
     one year from the build. Source: the lifecycle data of the installed products, read as zypper-lifecycle does.
     """
-    settings = host.settings["window"]
-    found = lifecycle()
-    read = [
-        dict(line, date=line["date"] and datetime.datetime.strptime(line["date"], "%Y-%m-%d").date())
-        for line in found["lines"]
-    ]
-    today = datetime.datetime.fromtimestamp(time.time(), datetime.timezone.utc).date()
-    built = _built(host, klp_live.kernel_package(host))
-    missing, package = _missing(host, found["files"]), klp_live.package(host)
-    return klp_lifecycle.window(read, package, built, today, settings["max_level"], missing, found["unknown"])
+    package, built = klp_live.package(host), _built(host, klp_live.kernel_package(host))
+    return Data(host).window(package, built, host.settings["window"]["max_level"])
+
+
+class Data:
+    """The lifecycle data of a host, read once; they tell of any kernel."""
+
+    def __init__(self, host):
+        found = lifecycle()
+        self.lines = [
+            dict(line, date=line["date"] and datetime.datetime.strptime(line["date"], "%Y-%m-%d").date())
+            for line in found["lines"]
+        ]
+        self.missing, self.unknown = _missing(host, found["files"]), found["unknown"]
+
+    def window(self, package, built, limit=0):
+        """Return the window of the kernel of a live patch package; arguments as for ``klp_lifecycle.window``."""
+        today = datetime.datetime.fromtimestamp(time.time(), datetime.timezone.utc).date()
+        return klp_lifecycle.window(self.lines, package, built, today, limit, self.missing, self.unknown)
 
 
 def problems(host):

@@ -80,7 +80,7 @@ def subjects(path, live, others):
     """
     found = {"empty": True, "live_patches": False, "others": False}
     try:
-        for part in _parts(path):
+        for part in parts(path):
             names = {match.group(1).decode("utf-8", "replace") for match in PACKAGE.finditer(part)}
             found["empty"] = False
             found["live_patches"] = found["live_patches"] or live(names)
@@ -101,28 +101,36 @@ def _files(alias):
     return glob.glob(f"{glob.escape(klp_paths.RAW_METADATA)}/{glob.escape(alias)}/repodata/*updateinfo.xml*")
 
 
-def _parts(path):
-    """Yield the text of each advisory of a file, without its end; raises for one that cannot be read to its end."""
+def parts(path, begin=BEGIN, end=END, largest=None):
+    """
+    Yield the text of each advisory of a file, without its end; raises for one that cannot be read to its end.
+
+    begin, end
+        of an element; default: of an advisory.
+    largest
+        bytes of unpacked text; default: LARGEST.
+    """
     opener, rest, length = OPENERS.get(os.path.splitext(path)[1]), b"", 0
+    largest = largest or LARGEST
     if not opener:
         raise ValueError(f"{path}: of a kind that is not known")
     with opener(path, "rb") as handle:
-        while length <= LARGEST:
-            chunk = handle.read(min(CHUNK, LARGEST + 1 - length))
+        while length <= largest:
+            chunk = handle.read(min(CHUNK, largest + 1 - length))
             if not chunk:
                 break
             length += len(chunk)
-            parts = (rest + chunk).split(END)
-            rest = parts.pop()
-            yield from parts
-    if length > LARGEST or BEGIN in rest:
+            found = (rest + chunk).split(end)
+            rest = found.pop()
+            yield from found
+    if length > largest or begin in rest:
         raise CutOff(path)
 
 
 def _withdrawn(path, prefix, found):
     """Add to ``found`` what one file says is retracted."""
     live = re.compile(rf'name="{re.escape(prefix)}[0-9]'.encode())  # of a kernel; not the tools
-    for part in _parts(path):
+    for part in parts(path):
         found["known"] = found["known"] or live.search(part) is not None
         if RETRACTED.encode() not in part:
             continue
@@ -137,15 +145,15 @@ def _withdrawn(path, prefix, found):
 
 def _read(path, wanted):
     """Return what one file has of some advisories; a file that cannot be read has none, nor has a damaged advisory."""
-    wanted, parts, found = set(wanted), [], {}
+    wanted, texts, found = set(wanted), [], {}
     try:
-        for part in _parts(path):  # what comes after the last end is no advisory, or one that is cut off
-            parts += [part] if _id(part) in wanted else []
+        for part in parts(path):  # what comes after the last end is no advisory, or one that is cut off
+            texts += [part] if _id(part) in wanted else []
     except CutOff:
         pass
     except UNREADABLE:
         return {}
-    for part in parts:
+    for part in texts:
         with contextlib.suppress(*DAMAGED):
             found[_id(part)] = _packages(_node(part))
     return found

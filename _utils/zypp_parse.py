@@ -159,6 +159,12 @@ def editions(text):
     ]
 
 
+def packages(text):
+    """Read ``zypper --xmlout search --details``: ``[(name, edition)]`` of packages, installed or not, each once."""
+    nodes = document(text).iter("solvable")
+    return sorted({(_attribute(node, "name"), _attribute(node, "edition")) for node in nodes})
+
+
 def providers(text):
     """Read ``zypper --xmlout search --details --provides``: ``[(name, edition)]`` of packages."""
     nodes = [node for node in document(text).iter("solvable") if node.get("kind", "package") == "package"]

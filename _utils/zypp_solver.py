@@ -148,6 +148,24 @@ def editions(host, name):
     return klp_cmd.parsed(zypp_parse.editions, _read(host, args, ok=(0, 104), files=world()))
 
 
+def matching(host, patterns):
+    """
+    Return the packages in repositories, and installed ones, whose names match: ``[(name, edition)]``.
+
+    patterns
+        names, in which ``*`` stands for anything; a name without it also finds those that hold it.
+    """
+    args = ["search", "--details", "--type", "package"]
+    args += [f"{first}*{last}" if star else first for first, star, last in map(_checked, patterns)]
+    return klp_cmd.parsed(zypp_parse.packages, _read(host, args, ok=(0, 104), files=world()))
+
+
+def _checked(pattern):
+    first, star, last = pattern.partition("*")
+    zypp_cmd.check_names([first + last])
+    return first, star, last
+
+
 def dry_run(host, names, command="install", options=()):
     """
     Return what zypper would do with some packages, as ``zypp_parse.summary`` reads it.

@@ -32,7 +32,7 @@ def package(kernel):
 
 COVERED: dict = {
     "schema": "salt-klp/host",
-    "version": 3,
+    "version": 4,
     "host": "web1",
     "time": NOW - 600,
     "boot": "0f1d7a5e-3f0f-4d0e-9a51-0d8f0a3c1b11",
@@ -89,6 +89,17 @@ COVERED: dict = {
         "repositories": [{"alias": "SLE-Product-SLES15-SP5-Updates", "time": NOW - 86400, "frozen": False}],
         "reason": None,
     },
+    "kernel_target": {
+        "package": "kernel-default",
+        "release": KERNEL.format(100),
+        "edition": "5.14.21-150500.55.100.1",
+        "live_patch": "2-150500.2.1",
+        "window_last": day(330),
+        "estimated": False,
+        "cves": dict.fromkeys(SEVERITIES, 0),
+        "problem": None,
+    },
+    "kernel_change": None,
     "problems": [],
 }
 

@@ -28,7 +28,9 @@ from .shape import (
 )
 from .updates import SEVERITIES
 
-KIND, VERSION = "salt-klp/host", 3
+KIND, VERSION = "salt-klp/host", 4
+# What documents of older versions have not, of hosts that are updated after their master.
+OLDER: dict = {3: {"kernel_target": None, "kernel_change": None}}
 LONGEST = 20000  # CVEs or advisories of one list
 
 CVE = Word(r"CVE-[0-9]{4}-[0-9]{4,19}", "a CVE")
@@ -130,6 +132,16 @@ UPDATES = _record(
     repositories=Each(REPOSITORY, LONGEST).says("The enabled repositories."),
     reason=Maybe(SENTENCE.says("Why the lists are not known or not complete.")),
 )
+TARGET = _record(
+    release=Maybe(NAME.says("uname -r of it.")),
+    edition=Maybe(NAME.says("VERSION-RELEASE of its package.")),
+    live_patch=Maybe(NAME.says("Newest edition of its live patch that SUSE has not withdrawn.")),
+    package=Maybe(NAME.says("Name of its package.")),
+    window_last=Maybe(DATE.says("Last day on which live patches are made for it.")),
+    estimated=Maybe(Flag().says("Is that its build date and one year, as the lifecycle data have no line?")),
+    cves=_record(**dict.fromkeys(SEVERITIES, COUNT)).says("How many CVEs that are open on this host it closes."),
+    problem=Maybe(SENTENCE.says("Why this host can have no other kernel now; null: it can.")),
+).says("The kernel that pillar klp:kernel:target means now, the running one if no other is better; null: none.")
 DOCUMENT = _record(
     schema=Const(KIND),
     version=Const(VERSION),
@@ -154,6 +166,8 @@ DOCUMENT = _record(
     reboot=REBOOT,
     cves=ADVISED,
     updates=UPDATES,
+    kernel_target=Maybe(TARGET),
+    kernel_change=Maybe(answers.CHANGE).says("The last change of kernel of this host (SLS klp.kernel)."),
     problems=SENTENCES.says("What could not be found out, and why; whatever depends on it is unknown or null."),
 )
 
@@ -169,6 +183,7 @@ def document(host, value):
     answers.spoken(host, value)
     if not isinstance(value, dict) or value.get("schema") != KIND:
         raise answers.NonsenseError(f"its answer is no document: {text(value)}")
+    value = _newer(value)
     if value.get("version") != VERSION:
         found = text(value.get("version"))
         raise answers.NonsenseError(f"its document has version {found}, wanted {VERSION}; bring both to one version")
@@ -179,6 +194,12 @@ def document(host, value):
     if sum(map(len, states)) != len(set().union(*states)):
         raise answers.NonsenseError("its document has one CVE in two states")
     return found
+
+
+def _newer(value):
+    """Return a document of an older version, as known in OLDER, in the form of today."""
+    version = value.get("version")
+    return {**OLDER[version], **value, "version": VERSION} if type(version) is int and version in OLDER else value
 
 
 def schema():

@@ -1,0 +1,97 @@
+"""
+Packages of repositories as primary.xml has them, read where zypper keeps it. Starts no program.
+
+Source: the format of primary.xml (createrepo_c, libsolv's ext/repo_rpmmd.c). A kernel of SUSE has about 20,000 lines of
+what it provides, so only packages and capabilities that somebody asks about are looked at.
+"""
+
+import glob
+import re
+import xml.etree.ElementTree as ElementTree
+
+import zypp_metadata
+import zypp_repositories
+
+FILES = "*primary.xml*"
+LARGEST = 2048 * 1024 * 1024  # bytes of unpacked text, read piece by piece; a kernel has 2 million
+BEGIN, END = b"<package ", b"</package>"
+NAME = re.compile(rb"<name>([^<]+)</name>")
+SPACES = '<r xmlns:rpm="http://linux.duke.edu/metadata/rpm">'
+ENTRY = "{http://linux.duke.edu/metadata/rpm}entry"
+LISTS = ("provides", "requires")
+FLAGS = {"EQ": "=", "GE": ">=", "LE": "<=", "GT": ">", "LT": "<"}
+OTHERS = ("src", "nosrc")
+
+
+def paths(some):
+    """Return where primary.xml of some repositories is: ``{alias: path, or None where there is none}``."""
+    found = {}
+    for item in some:
+        places = [place for pattern in zypp_repositories.files([item], [FILES]) for place in glob.glob(pattern)]
+        found[item["alias"]] = places[0] if len(places) == 1 else None
+    return found
+
+
+def packages(path, wanted, capability=None):
+    """
+    Return packages of one file, ``None`` where it cannot be read.
+
+    path
+        of a primary.xml, packed or not; ``None`` cannot be read.
+    wanted
+        called with ``(name, edition)``; returns whether a package is looked at (bool); the edition is ``None`` the
+        first time, as it is not read yet.
+    capability
+        called with the name of one; returns whether it is kept (bool); default: none is.
+
+    A list of ``{"name", "edition", "built" (seconds since 1970, or None), "provides", "requires"}``, the last two
+    ``[[name, flag (=, >=, <=, >, < or empty), edition]]``.
+    """
+    found = []
+    try:
+        for part in zypp_metadata.parts(path, BEGIN, END, LARGEST) if path else ():
+            found += _package(part, wanted, capability)
+    except zypp_metadata.UNREADABLE + zypp_metadata.DAMAGED:
+        return None
+    return found if path else None
+
+
+def _package(part, wanted, capability):
+    match = NAME.search(part)
+    name = match.group(1).decode("utf-8", "replace") if match else ""
+    if not name or not wanted(name, None):
+        return []
+    begin, details = part.find(BEGIN), part.find(b"<format>")
+    head = _node((part[begin:details] if details > begin else part[begin:]) + END)
+    version, time = head.find("version"), head.find("time")
+    edition = f"{version.attrib['ver']}-{version.attrib['rel']}"
+    if head.findtext("arch") in OTHERS or not wanted(name, edition):
+        return []
+    built = time.get("build", "") if time is not None else ""
+    found = {"name": name, "edition": edition, "built": int(built) if built.isdigit() else None}
+    return [dict(found, **_capabilities(part[begin:] + END, capability))]
+
+
+def _node(text):
+    """Return the element of a package; a document type would be text before it, and is left away."""
+    if b"<!" in text.replace(b"<![CDATA[", b""):
+        raise ValueError("a declaration in the metadata of a package")
+    return ElementTree.fromstring(SPACES.encode() + text + b"</r>")[0]  # noqa: S314 - declarations are refused above
+
+
+def _capabilities(text, capability):
+    if not capability:
+        return {key: [] for key in LISTS}
+    node, space = _node(text).find("format"), ENTRY.rpartition("}")[0] + "}"
+    lists = {key: node.find(space + key) if node is not None else None for key in LISTS}
+    return {
+        key: [
+            _entry(item) for item in (lists[key] if lists[key] is not None else ()) if capability(item.attrib["name"])
+        ]
+        for key in LISTS
+    }
+
+
+def _entry(node):
+    release = f"-{node.get('rel')}" if node.get("rel") else ""
+    return [node.attrib["name"], FLAGS.get(node.get("flags", ""), ""), node.get("ver", "") + release]
