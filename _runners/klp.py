@@ -87,7 +87,7 @@ def _who():
 
 
 @_strict
-def plan(kind="patch", pillar=None):
+def plan(kind="patch", pillar=None, week=None):
     """
     Ask the hosts of a campaign what they would get, and write the plan down; nothing is changed on them.
 
@@ -95,6 +95,9 @@ def plan(kind="patch", pillar=None):
         ``patch`` (SLS klp.patch) or ``rollback`` (SLS klp.rollback, to pillar ``klp_campaign:level``).
     pillar
         mapping with the key ``klp_campaign``, merged over the pillar of the master.
+    week
+        ISO week such as ``2027-W03``, for kind ``kernel``: only those hosts of the target that the report proposes to
+        restart in it (pillar ``klp_report``, as for ``klp.report``); which ones, and of whom nobody knows, is ``week``.
 
     Returns the plan as ``plan``: per wave the hosts and the seconds expected, per host what it would get, and who is
     left out and why; its ``id`` is what ``klp.run`` wants. Repositories of the hosts are refreshed, and the modules of
@@ -104,8 +107,9 @@ def plan(kind="patch", pillar=None):
 
         salt-run klp.plan
         salt-run --out=json klp.plan
+        salt-run klp.plan kernel week=2027-W03
     """
-    return _call("plan", kind, pillar, _who())
+    return _call("plan", kind, pillar, _who(), week)
 
 
 @_strict

@@ -86,13 +86,18 @@ def read(windows, first, last):
     return [list(span) for span in maintenance.merged(spans)]
 
 
+def missing(what):
+    """Return the error that says how the library comes to this master; ``what`` needs it."""
+    own = f"zypper install python{sys.version_info[0]}{sys.version_info[1]}-icalendar"
+    command = "salt-pip install icalendar" if shutil.which("salt-pip") else own
+    return CommandExecutionError(f"{what}: the Python of this master has no icalendar: {command}")
+
+
 def _library():
     try:
         from icalendar import parser
     except ImportError as exc:
-        own = f"zypper install python{sys.version_info[0]}{sys.version_info[1]}-icalendar"
-        command = "salt-pip install icalendar" if shutil.which("salt-pip") else own
-        raise CommandExecutionError(f"{WHAT}: the Python of this master has no icalendar: {command}") from exc
+        raise missing(WHAT) from exc
     return parser
 
 

@@ -65,12 +65,18 @@ class Commands(Steering):
             strange.update({host: why for host, why in unclear.items() if host in hosts})
         return [host for host in hosts if host not in strange], members, strange
 
-    def plan(self, kind, pillar, who):
-        """Ask the hosts and return their plan, written down."""
+    def plan(self, kind, pillar, who, week=None):
+        """Ask the hosts and return their plan, written down; ``week`` (``due.Due``) takes some of them."""
         if kind not in plans.KINDS:
             raise SaltInvocationError(f"kind: wanted {' or '.join(plans.KINDS)}, found {schema.show(kind)}")
         settings = calendars.prepared(self.settings(pillar), time.time())
         hosts, members, strange = self._members(settings)
+        said, more = [], {}
+        if week:
+            hosts, strange = week.take(hosts, strange)
+            said, more = [week.text()], {"week": week.found}
+            if not hosts and not strange:
+                return answer(RETCODES["incomplete"] if week.found["unknown"] else 0, week.text(), plan=None, **more)
         reach = self.hands("plan")
         try:
             previews, asked = self._previews(reach, settings, hosts, kind)
@@ -93,7 +99,8 @@ class Commands(Steering):
         made = plans.make(facts, settings, time.time())
         self.store.save(made)
         self.store.forget(settings["keep"], time.time())
-        return answer(0, "\n".join([show.plan_text(made), *map(unowned, lost, lost.values())]), plan=made)
+        text = "\n".join([*said, show.plan_text(made), *map(unowned, lost, lost.values())])
+        return answer(0, text, plan=made, **more)
 
     def _previews(self, reach, settings, hosts, kind):
         """Ask hosts, many at once, what they would get; return that and when the first one was asked."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import collections
 
-from . import kinds, reboots, updates
+from . import changes, kinds, reboots, updates
 from .updates import SEVERITIES
 
 VERSION = 1
@@ -34,8 +34,8 @@ def summary(documents, silent, settings, now, foreign=None):
     foreign
         mapping of host to one sentence, for those of another system: they answered, and have no live patching.
 
-    Returns ``{"version", "made", "settings", "totals", "hosts", "kernels", "profiles", "cves", "left_out", "reboots",
-    "silent"}``, see ``docs/reference/host.schema.json`` for the words.
+    Returns ``{"version", "made", "settings", "totals", "hosts", "kernels", "profiles", "cves", "left_out", "changes",
+    "reboots", "silent"}``, see ``docs/reference/host.schema.json`` for the words.
     """
     now = int(now)
     today = kinds.day(now)
@@ -54,6 +54,7 @@ def summary(documents, silent, settings, now, foreign=None):
         "profiles": profiles,
         "cves": cves,
         "left_out": updates.fleet([(host.name, host.updates) for host in found]),
+        "changes": changes.fleet(rows, now),
         "reboots": reboots.propose(
             [host.restart(today) for host in found], settings["share"], settings["weeks"], today
         ),

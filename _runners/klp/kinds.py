@@ -14,7 +14,7 @@ import shlex
 
 import klp_checks
 
-from . import reboots, updates
+from . import changes, reboots, updates
 from .words import NAMED, clean, count, day, some
 
 HOUR = 3600
@@ -73,6 +73,7 @@ class Host:
         self.age = now - document["time"]
         self.patch, self.cves, self.updates = document["live_patch"], document["cves"], document["updates"]
         self.window = _window(document["window"], day(now))
+        self.aim, self.change = document["kernel_target"], document["kernel_change"]
         self.profile = None
         kinds = {kind: lines for kind, lines in ((kind, rule(self)) for kind, rule in RULES.items()) if lines}
         self.kind = next(iter(kinds), "covered")
@@ -137,6 +138,8 @@ class Host:
             "verdict": self.document["verdict"],
             "counts": {state: len(self.cves[state]) for state in reversed(STATES)},
             "updates": updates.counts(self.updates),
+            "target": changes.target(self.aim, self.window, self.document["kernel"]),
+            "change": changes.change(self.change),
             "profile": self.profile,
         }
 
@@ -160,7 +163,9 @@ def _text(text):
 def silent_row(name, why, kind="silent"):
     """Return the row of a host without a document: all but its name is unknown."""
     window = {"state": "unknown", "last": None, "days": None, "estimate": None}
-    unknown = dict.fromkeys(("age", "kernel", "level", "edition", "active", "verdict", "counts", "updates", "profile"))
+    unknown = dict.fromkeys(
+        ("age", "kernel", "level", "edition", "active", "verdict", "counts", "updates", "target", "change", "profile")
+    )
     row = {"host": clean(name), "group": "", "kind": kind, "rank": RANKS[kind], "why": [clean(why)]}
     return {**row, "command": command(name, KINDS[kind]), **unknown, "window": window}
 
@@ -208,6 +213,7 @@ def _way_on(host):
 def _failed(host):
     errors, missing = host.document["taint"]["errors"], host.document["locks"]["missing"]
     lines = [f"the kernel reports: {some(errors)}"] if errors else []
+    lines += changes.failed(host.change)
     edition, level = host.patch["edition"], host.patch["level"]
     if edition is not None and host.patch["active"] is None and not host.unsure:
         lines.append(f"live patch {clean(edition)} is installed, but not active")
@@ -239,6 +245,7 @@ def _reboot(host):
         lines.append(f"{count(len(waiting), 'package')} installed, in use after a restart only: {some(waiting)}")
     elif host.document["reboot"]["needed"]:
         lines.append("something that was installed asks for a reboot")
+    lines += changes.waiting(host.change)
     if host.document["verdict"] == klp_checks.REBOOT_NEEDED and not lines:
         details = [line for _, line in host.details(klp_checks.REBOOT_NEEDED)]
         lines.append(f"a reboot is needed: {some(details)}")
@@ -291,6 +298,7 @@ def _unknown(host):
         (host.age < -AHEAD, "its clock is ahead of the master's"),
     ]
     lines = [line for wrong, line in rows if wrong]
+    lines += changes.unfinished(host.change)
     return lines + updates.uncertain(host.updates, host.document["time"] + host.age)
 
 
@@ -298,7 +306,7 @@ def _notes(host):
     """Return what is worth to know and makes no kind."""
     mild = len(host.severe("moderate", "low"))
     lines = [f"{count(mild, 'CVE')} of low or moderate severity: fixed only in a newer kernel"] if mild else []
-    lines += updates.notes(host.updates)
+    lines += updates.notes(host.updates) + changes.notes(host.aim)
     if host.document["reboot"]["verdict"] == klp_checks.FAILED:
         lines.append(f"it would not come up live patched: {some(host.document['reboot']['reasons'])}")
     return [clean(line) for line in lines]

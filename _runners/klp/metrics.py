@@ -65,16 +65,38 @@ def text(documents, silent, summary):
     states = [({**label, "state": key}, len(found["cves"][key])) for label, found in one for key in COUNTS]
     lines += _family("cves", "CVEs of the running kernel by state.", states)
     lines += _updates(documents)
+    lines += _closed(summary)
+    changed = [({"host": row["host"], "stage": row["change"]["stage"]}, 1) for row in summary["hosts"] if row["change"]]
+    lines += _family("kernel_change", "Always 1; how far the last change of the kernel has come is a label.", changed)
     return "\n".join(lines) + "\n"
 
 
+def _closed(summary):
+    """Return the metric about the CVEs that the next kernels close; what is not known has no sample."""
+    aims = [(row["host"], row["target"]["cves"] or {}) for row in summary["hosts"] if row["target"]]
+    samples = [({"host": host, "severity": word}, number) for host, found in aims for word, number in found.items()]
+    return _family("kernel_target_cves", "CVEs that the next kernel closes.", samples)
+
+
 def _end(document):
-    """Return the end of the last day in UTC; a date that is none is as good as not known."""
+    return _after(document["window"]["last"])
+
+
+def _aim_end(document):
+    return _after((document["kernel_target"] or {}).get("window_last"))
+
+
+def _after(day):
+    """Return the end of a day in UTC; a date that is none is as good as not known."""
     try:
-        last = datetime.date.fromisoformat(document["window"]["last"] or "")
+        last = datetime.date.fromisoformat(day or "")
     except ValueError:
         return None
     return calendar.timegm(last.timetuple()) + 86400
+
+
+def _changed(document):
+    return (document["kernel_change"] or {}).get("at")
 
 
 def _missing(document):
@@ -126,6 +148,8 @@ GAUGES = (
     ("live_patch_retracted", "1 where SUSE has withdrawn the installed live patch.", _retracted),
     ("metadata_timestamp_seconds", "When the newest metadata of its repositories were made.", _newest),
     ("repositories_frozen", "Repositories of updates that stand still.", _frozen),
+    ("kernel_target_window_end_timestamp_seconds", "The same for the kernel that the host gets next.", _aim_end),
+    ("kernel_change_timestamp_seconds", "When the last change of the kernel has come as far as it is.", _changed),
     ("services_to_restart", "Services that still use what an update has replaced.", _waiting),
 )
 

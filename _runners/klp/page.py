@@ -14,7 +14,7 @@ import json
 
 import jinja2
 
-from . import kinds, page_css, page_html, page_js
+from . import changes, kinds, page_css, page_html, page_js
 
 ROWS = 200  # hosts that a static table shows
 CVES = 1000  # CVEs that the static table shows
@@ -109,6 +109,9 @@ def view(summary):
         "plan": summary["reboots"],
         "weeks": _weeks(summary["reboots"]["weeks"]),
         "weeks_more": len(summary["reboots"]["weeks"]) - WEEKS,
+        "changes": [_changed(row) for row in summary["changes"]["hosts"][:ROWS]],
+        "changes_more": len(summary["changes"]["hosts"]) - ROWS,
+        "changes_told": changes.fleet_text(summary["changes"]),
         "cves": summary["cves"][:CVES],
         "cves_more": len(summary["cves"]) - CVES,
         "left_out": summary["left_out"][:ROWS],
@@ -241,10 +244,14 @@ def _weeks(weeks):
     ]
 
 
+def _changed(row):
+    return {**row, "said": changes.STAGES[row["stage"]], "moment": _moment(row["at"]), "bad": row["stage"] == "failed"}
+
+
 def data(summary):
     """Return what the script shows, with every string once."""
     kernels, reasons, groups, words = _Once(), _Once(), _Once(), _Once()
-    week = {row["host"]: week["week"] for week in summary["reboots"]["weeks"] for row in week["hosts"]}
+    week = {row["host"]: week["iso"] for week in summary["reboots"]["weeks"] for row in week["hosts"]}
     return {
         "kinds": [[kind, *said] for kind, said in WORDS.items()],
         "hosts": [
@@ -263,6 +270,11 @@ def data(summary):
                 None if row["updates"] is None else [*row["updates"]["pending"], *row["updates"]["left_out"]],
                 row["profile"],
                 week.get(row["host"]),
+                [
+                    reasons(line)
+                    for line in (changes.target_text(row["target"]), changes.change_text(row["change"]))
+                    if line
+                ],
             ]
             for row in summary["hosts"]
         ],

@@ -151,7 +151,7 @@ TEXT = r"""<!DOCTYPE html>
     <tbody>
     {% for week in weeks %}
     <tr>
-      <th scope="row" class="week">Week {{ week.week }}<small>{{ week.first }} to {{ week.last }}</small></th>
+      <th scope="row" class="week">{{ week.iso }}<small>{{ week.first }} to {{ week.last }}</small></th>
       <td class="load"><b>{{ week.hosts|length|amount }}</b><svg aria-hidden="true"><rect class="fill debt" width="{{ week.width }}" height="100%" rx="2"/></svg></td>
       <td>{% for group, number in week.groups.items() %}<span class="tag">{{ group or "no group" }}&nbsp;<b>{{ number|amount }}</b></span> {% endfor %}</td>
       <td class="why">{% if week.fine %}<div>{{ week.fine|names }}</div>{% endif %}
@@ -165,6 +165,7 @@ TEXT = r"""<!DOCTYPE html>
   </table>
   </div>
   {{ more(weeks_more, "weeks") }}
+  <p class="more">The first seven days begin today; the name is that of the calendar week in which they begin: <code>salt-run klp.plan kernel week={{ weeks[0].iso }}</code> plans the restarts of that line.</p>
   {% else %}
   <p class="empty">No restart is needed within {{ settings.weeks }} weeks.</p>
   {% endif %}
@@ -172,6 +173,28 @@ TEXT = r"""<!DOCTYPE html>
   <h3>Not planned: no deadline is known</h3>
   <p class="names">{% for row in plan.unknown[:few] %}<span class="tag">{{ row.host }}{% if row.estimate %} <small>estimate {{ row.estimate }}</small>{% endif %}</span> {% endfor %}</p>
   {{ more(plan.unknown|length - few, "hosts") }}
+  {% endif %}
+  {% if changes %}
+  <h3 id="changes-title">What became of the last restarts</h3>
+  <p class="lead">{{ changes_told|capitalize }}. Those that are over are shown for eight weeks.</p>
+  <div class="box" tabindex="0" role="region" aria-labelledby="changes-title">
+  <table class="stack">
+    <caption class="hidden">Changes of kernels, how far they have come, and why</caption>
+    <thead><tr><th scope="col">Host</th><th scope="col">State</th><th scope="col">Kernel</th><th scope="col">Since</th><th scope="col">Why</th></tr></thead>
+    <tbody>
+    {% for row in changes %}
+    <tr>
+      <th scope="row" class="name">{{ row.host }}{% if row.group %}<small>{{ row.group }}</small>{% endif %}</th>
+      <td>{% if row.bad %}<span class="late">{{ row.said }}</span>{% else %}{{ row.said }}{% endif %}</td>
+      <td class="why"><code>{{ row.to }}</code>{% if row.from %}<small>from {{ row.from }}</small>{% endif %}</td>
+      <td>{{ row.moment }}</td>
+      <td class="why">{{ row.why|join("; ") }}</td>
+    </tr>
+    {% endfor %}
+    </tbody>
+  </table>
+  </div>
+  {{ more(changes_more, "hosts") }}
   {% endif %}
 </section>
 

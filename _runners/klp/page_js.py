@@ -29,14 +29,15 @@ TEXT = r""""use strict";
   }
 
   const hosts = data.hosts.map((row, index) => {
-    const [host, group, kind, why, command, age, kernel, level, edition, window, counts, updates, profile, week] = row;
+    const [host, group, kind, why, command, age, kernel, level, edition, window, counts, updates, profile, week, next] = row;
     const found = { index, host, kind, age, level, edition, window, counts, updates, profile, week };
     found.group = data.groups[group];
     found.why = why.map((number) => data.reasons[number]);
+    found.next = next.map((number) => data.reasons[number]);
     found.command = typeof command === "number" ? `salt ${host} ${data.words[command]}` : command;
     found.kernel = kernel === null ? "" : data.kernels[kernel];
     found.name = host.toLowerCase();
-    const words = [host, found.group, found.kernel, edition, data.kinds[kind][1], ...found.why, week && `week ${week}`];
+    const words = [host, found.group, found.kernel, edition, data.kinds[kind][1], ...found.why, ...found.next, week && `week ${week}`];
     found.text = words.filter(Boolean).join("\n").toLowerCase();
     return found;
   });
@@ -92,7 +93,7 @@ TEXT = r""""use strict";
 
   function window_(row) {
     const [state, last, days] = row.window;
-    const restart = row.week ? [part("small", "", `restart in week ${row.week}`)] : [];
+    const restart = row.week ? [part("small", "", `restart in ${row.week}`)] : [];
     if (state === "open") return [last, part("small", "", `${plural(days, "day")} left`), ...restart];
     const expired = [part("span", "late", "expired"), part("small", "", last || "")];
     return [...(state === "expired" ? expired : ["unknown"]), ...restart];
@@ -139,7 +140,8 @@ TEXT = r""""use strict";
       part("div", "", part("span", `badge ${tone}`, label)));
     name.scope = "row";
     const patch = row.edition ? `live patch ${row.edition}` : row.kernel ? "no live patch" : "";
-    const kernel = row.kernel ? [part("code", "", row.kernel), part("small", "", patch)] : [];
+    const kernel = row.kernel ? [part("code", "", row.kernel), part("small", "", patch),
+      ...row.next.map((line) => part("small", "", line))] : [];
     const told = (label, kind, inside) => {
       const cell = part("td", kind, ...inside);
       if (inside.length) cell.dataset.label = label;

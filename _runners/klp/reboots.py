@@ -2,14 +2,17 @@
 Which host is restarted in which week: as late as its deadline lets, and never too many of a group at once. Pure.
 
 Weeks are counted from today, not from Mondays: the first one begins today, so that no day lies between two weeks and a
-plan is valid from the moment that it is made. A host is restarted in a week that ends on or before its deadline; one
-whose deadline is within the first week has that week, until the deadline.
+plan is valid from the moment that it is made. Each has the name of the ISO week in which it begins (``isoweeks``). A
+host is restarted in a week that ends on or before its deadline; one whose deadline is within the first week has that
+week, until the deadline.
 """
 
 from __future__ import annotations
 
 import collections
 import datetime
+
+from . import isoweeks
 
 DAYS = 7  # of a week
 
@@ -62,9 +65,10 @@ def propose(hosts, share, weeks, today):
     today
         ``datetime.date``.
 
-    Returns ``{"share", "today", "capacity" (per group), "weeks": [{"week", "first", "last", "groups" (hosts of each),
-    "hosts": [{"host", "group", "due", "late" (days at most, 0: in time), "safety"}]}], "late" (number), "planned"
-    (number), "later" (how many deadlines are beyond the horizon), "unknown": [{"host", "group", "estimate"}]}``.
+    Returns ``{"share", "horizon", "today", "capacity" (per group), "weeks": [{"week", "iso" (as 2027-W03), "first",
+    "last", "groups" (hosts of each), "hosts": [{"host", "group", "due", "late" (days at most), "safety"}]}], "late"
+    (number), "planned" (number), "later" (how many deadlines are beyond the horizon), "unknown": [{"host",
+    "group", "estimate"}]}``.
     """
     groups: dict = collections.defaultdict(list)
     for host in hosts:
@@ -78,6 +82,7 @@ def propose(hosts, share, weeks, today):
     planned = sum(map(len, slots.values()))
     return {
         "share": share,
+        "horizon": weeks,
         "today": today.isoformat(),
         "capacity": room,
         "weeks": [_week(slots[week], week, today) for week in sorted(slots)],
@@ -142,6 +147,7 @@ def _entry(host, week, today):
 def _week(entries, week, today):
     return {
         "week": week + 1,
+        "iso": isoweeks.name(_begin(week, today)),
         "first": _begin(week, today).isoformat(),
         "last": _after(_begin(week, today), DAYS - 1).isoformat(),
         "groups": dict(sorted(collections.Counter(entry["group"] for entry in entries).items())),

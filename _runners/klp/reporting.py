@@ -4,9 +4,10 @@ The pillar key ``klp_report``: its closed schema (data), and the report in a few
 
 from __future__ import annotations
 
-from . import schema
+from . import changes, schema
 
-FORMATS = ("json", "csv", "prometheus", "html", "openvex")
+FORMATS = ("json", "csv", "prometheus", "html", "openvex", "icalendar")
+USUAL = FORMATS[:-1]  # the last one wants a library that not every master has
 COMMAND = "salt '{}' state.apply klp.patch"
 SHOWN = 20  # hosts that the text names
 
@@ -33,8 +34,8 @@ SCHEMA = {
     "formats": {
         "type": "list",
         "choices": FORMATS,
-        "default": list(FORMATS),
-        "about": "What is written.",
+        "default": list(USUAL),
+        "about": "What is written; icalendar, the restarts as a calendar, needs the Python library icalendar.",
     },
     "readable": schema.flag(False, "Let all users of the master read the files, as a node exporter has to."),
     "author": {
@@ -72,4 +73,5 @@ def text(summary, written):
         lines += [f"      {item['command']}"] if item["command"] else []
     if len(rows) > SHOWN:
         lines.append(f"  and {len(rows) - SHOWN} more, see the report")
+    lines += list(filter(None, [changes.fleet_text(summary["changes"])]))
     return "\n".join([*lines, "written:", *(f"  {path}" for path in written)])

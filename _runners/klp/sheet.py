@@ -8,7 +8,7 @@ import csv
 import io
 import time
 
-from . import updates
+from . import changes, updates
 
 FORMULA = tuple(
     "=+-@\uff1d\uff0b\uff0d\uff20"
@@ -42,6 +42,18 @@ COLUMNS = (
     "restart_host",
     "restart_services",
     "repositories_frozen",
+    "restart_week",
+    "target_kernel",
+    "target_window_last",
+    "target_window_estimated",
+    "target_days_gained",
+    "target_cves_severe",
+    "target_cves_others",
+    "target_problem",
+    "change",
+    "change_kernel",
+    "change_at",
+    "change_why",
     "found_out",
 )
 
@@ -60,8 +72,10 @@ def text(documents, silent, summary):
     sheet = io.StringIO(newline="")
     writer = csv.writer(sheet)
     writer.writerow(COLUMNS)
+    weeks = {row["host"]: week["iso"] for week in summary["reboots"]["weeks"] for row in week["hosts"]}
     for item in summary["hosts"]:
         row = _row(item, documents.get(item["host"]), summary["made"])
+        row["restart_week"] = weeks.get(item["host"])
         writer.writerow([cell(row.get(column)) for column in COLUMNS])
     return sheet.getvalue()
 
@@ -77,6 +91,8 @@ def _row(item, document, now):
         **row,
         **counts,
         **_updates(document["updates"], now),
+        **_kernel(item["target"]),
+        **_change(item["change"]),
         "retracted": {True: "yes", False: "no"}.get(live_patch["retracted"]),
         "verdict": document["verdict"],
         "kernel": document["kernel"],
@@ -88,8 +104,36 @@ def _row(item, document, now):
         "window_days": window["days"],
         "cves_pending": " ".join(cves["pending"]),
         "cves_reboot": " ".join(cves["reboot"]),
-        "found_out": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(document["time"])),
+        "found_out": _moment(document["time"]),
     }
+
+
+def _moment(seconds):
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(seconds))
+
+
+def _kernel(found):
+    """Return the columns about the next kernel; empty cells where none is known."""
+    if found is None:
+        return {}
+    severe, others = changes.counts(found["cves"])
+    return {
+        "target_kernel": found["release"],
+        "target_window_last": found["window_last"],
+        "target_window_estimated": found["window_last"] and ("yes" if found["estimated"] else "no"),
+        "target_days_gained": found["gained"],
+        "target_cves_severe": severe,
+        "target_cves_others": others,
+        "target_problem": found["problem"],
+    }
+
+
+def _change(found):
+    """Return the columns about the last change of the kernel."""
+    if found is None:
+        return {}
+    told = {"change_at": _moment(found["at"]), "change_why": " / ".join(found["why"])}
+    return {"change": found["stage"], "change_kernel": found["to"], **told}
 
 
 def _updates(found, now):

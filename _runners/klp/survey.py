@@ -12,7 +12,25 @@ from salt.exceptions import CommandExecutionError, SaltDeserializationError, Sal
 
 import klp_checks
 
-from . import answers, decide, documents, evidence, fleet, metrics, page, publish, reporting, sheet, show, targets
+from . import (
+    agenda,
+    answers,
+    decide,
+    documents,
+    due,
+    evidence,
+    fleet,
+    isoweeks,
+    kinds,
+    metrics,
+    page,
+    publish,
+    reporting,
+    schema,
+    sheet,
+    show,
+    targets,
+)
 from .commands import Commands
 from .outcome import RETCODES, answer, progress
 
@@ -45,21 +63,44 @@ class Survey(Commands):
         good = all(item["verdict"] in klp_checks.GOOD for item in verdicts.values())
         return answer(0 if good else RETCODES["incomplete"], show.audit_text(verdicts), hosts=verdicts)
 
+    # -- plan ----------------------------------------------------------------------------------------------------
+
+    def plan(self, kind, pillar, who, week=None):
+        """Make a plan; ``week`` (2027-W03): only of the hosts that the report proposes to restart then."""
+        if week is None:
+            return super().plan(kind, pillar, who)
+        problem = isoweeks.problem(week, kinds.day(time.time()))
+        if kind != "kernel":
+            problem = due.KIND.format(schema.show(kind))
+        if problem:
+            raise SaltInvocationError(problem)
+        settings = self._report_settings(None, None, pillar)
+        found = due.Due(week, self._summary(settings)[0])
+        problem = found.problem()
+        if problem:
+            raise SaltInvocationError(problem)
+        return super().plan(kind, pillar, who, found)
+
     # -- report --------------------------------------------------------------------------------------------------
 
     def fleet(self, ask, folder, pillar):
         """Collect the documents of all hosts and write the report in every format that is wanted."""
         settings = self._report_settings(ask, folder, pillar)
+        if "icalendar" in settings["formats"]:
+            agenda.library()  # before hosts are asked
+        summary, found, silent = self._summary(settings)
+        where = settings["folder"] or os.path.join(self.store.folder, "report")
+        written = self._publish(where, settings, found, silent, summary)
+        text = reporting.text(summary, written)
+        return answer(reporting.retcode(summary, RETCODES["incomplete"]), text, report=summary, files=written)
+
+    def _summary(self, settings):
+        """Collect the documents of all hosts: ``(summary, {host: document}, {host: why there is none})``."""
         hosts, strange = targets.wanted(self.opts, settings["target"], settings["target_type"])
         found, silent, foreign = self._documents(hosts, settings)
         silent.update(strange)
-        made = time.time()
         limits = {"old": settings["max_age"], **{key: settings[key] for key in ("share", "weeks", "warn", "debt")}}
-        summary = fleet.summary(found, silent, limits, made, foreign)
-        where = settings["folder"] or os.path.join(self.store.folder, "report")
-        written = self._publish(where, settings, found, dict(silent, **foreign), summary, made)
-        text = reporting.text(summary, written)
-        return answer(reporting.retcode(summary, RETCODES["incomplete"]), text, report=summary, files=written)
+        return fleet.summary(found, silent, limits, time.time(), foreign), found, dict(silent, **foreign)
 
     def _report_settings(self, ask, folder, pillar):
         found, problems = reporting.settings(self.pillar(pillar, "klp_report"), self.compare)
@@ -126,7 +167,7 @@ class Survey(Commands):
             except answers.NonsenseError as exc:
                 silent[host] = str(exc)
 
-    def _publish(self, folder, settings, found, silent, summary, made):
+    def _publish(self, folder, settings, found, silent, summary):
         writer, formats = publish.Folder(folder, settings["readable"]), settings["formats"]
         if "json" in formats:
             report = {"summary": summary, "documents": found, "silent": silent}
@@ -138,7 +179,9 @@ class Survey(Commands):
         if "html" in formats:
             writer.put("report.html", page.html(summary))
         if "openvex" in formats:
-            self._evidence(writer, settings, found, made)
+            self._evidence(writer, settings, found, summary["made"])
+        if "icalendar" in formats:
+            writer.put("restarts.ics", agenda.text(summary, self.opts["id"]))
         return writer.written
 
     def _evidence(self, writer, settings, found, made):

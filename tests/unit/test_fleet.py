@@ -255,7 +255,8 @@ def test_an_empty_fleet_has_a_summary():
     assert found["hosts"] == found["kernels"] == found["cves"] == [] and found["totals"]["hosts"] == 0
     assert found["totals"]["ages"] == {"oldest": None, "host": None, "median": None, "old": 0}
     assert set(found) == {
-        "version", "made", "settings", "totals", "hosts", "kernels", "profiles", "cves", "left_out", "reboots", "silent"
+        "version", "made", "settings", "totals", "hosts", "kernels", "profiles", "cves", "left_out", "changes",
+        "reboots", "silent",
     }  # fmt: skip
 
 

@@ -111,7 +111,7 @@ def test_the_embedded_data_have_all_hosts():
     assert marks["CVE-2026-31431"][rows["db1"][12]] == "R" and marks["CVE-2026-31431"][rows["web2"][12]] == "P"
     assert marks["CVE-2026-31431"][rows["web1"][12]] == "." and marks["CVE-2026-31431"][rows["old1"][12]] == "-"
     assert marks["CVE-2026-22871"][rows["edge1"][12]] == "?" and marks["CVE-2026-23100"][rows["web1"][12]] == "F"
-    assert rows["db2"][13] == 1 and rows["edge1"][13] is None
+    assert rows["db2"][13] == "2026-W48" and rows["edge1"][13] is None
 
 
 def test_what_is_left_out_has_a_table_of_its_own():

@@ -1,5 +1,7 @@
 """The page "When it refuses" has what the product says: a sentence that changes takes its row with it."""
 
+import datetime
+
 import pytest
 
 import klp_arrival
@@ -10,7 +12,7 @@ import klp_kernel
 import klp_register
 import klp_snapper
 import klp_sys
-from _runners.klp import answers, commands, files, journal, outcome, quarantine, steering
+from _runners.klp import answers, commands, due, files, isoweeks, journal, outcome, quarantine, steering
 from tests.unit.loader import ROOT
 
 PAGE = (ROOT / "docs" / "how-to" / "refusals.md").read_text(encoding="utf-8")
@@ -37,6 +39,10 @@ SAID = [
     ),
     (str(files.unwritable("x", OSError(28, "No space left on device"))), "; make room"),
     (journal.EMPTY, " is empty"),
+    (isoweeks.problem("next", datetime.date(2027, 1, 18)), "week: wanted an ISO week such as 2027-W03"),
+    (isoweeks.problem("2026-W01", datetime.date(2027, 1, 18)), " has passed"),
+    (due.BEYOND, " is beyond what is proposed"),
+    (due.KIND, "week is for plans of kind kernel"),
     (quarantine.CURE, "no campaign starts a host before it is repaired"),
     (commands.unowned("c", "x"), "nobody knows which hosts campaign "),
     (steering.unfinished("c", "x")["text"], "has to wait"),

@@ -62,7 +62,7 @@ def test_metrics_are_read_by_prometheus_own_client():
 
 def test_a_date_that_is_none_has_no_sample():
     some = {"web1": fleet.document("web1", window={**fleet.document("web1")["window"], "last": "2026-13-99"})}
-    assert "window_end" not in metrics.text(some, {}, fleets.summary(some, {}, LIMITS, fleet.NOW))
+    assert "salt_klp_window_end" not in metrics.text(some, {}, fleets.summary(some, {}, LIMITS, fleet.NOW))
 
 
 def test_metrics_count_updates_by_severity():
@@ -304,7 +304,7 @@ def test_every_key_of_the_pillar_has_a_default_that_is_allowed():
         ("folder", 7, "wanted an absolute path, found 7"),
         ("share", 0, "wanted 1 to 100 percent, found 0"),
         ("ask", "some", "wanted one of missing, all, none, found 'some'"),
-        ("formats", ["pdf"], "wanted one of json, csv, prometheus, html, openvex, found 'pdf'"),
+        ("formats", ["pdf"], "wanted one of json, csv, prometheus, html, openvex, icalendar, found 'pdf'"),
         ("weeks", "x", "wanted a whole number (weeks), found 'x'"),
         ("shares", 1, "unknown key; did you mean share?"),
     ],
