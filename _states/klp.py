@@ -13,7 +13,7 @@ try:
 
     klp_fresh.renew()
     import klp_campaign
-    import klp_checks
+    import klp_change_state
     import klp_disable
     import klp_enable
     import klp_health
@@ -22,14 +22,9 @@ try:
     import klp_host
     import klp_install
     import klp_live
-    import klp_preflight
+    import klp_ready
     import klp_rollback
-    import klp_runlock
-    import klp_runs
     import klp_state
-    import klp_updates
-    import klp_uptodate
-    import klp_verify
     import klp_version
 
     PROBLEM = klp_version.problem(VERSION, __file__)
@@ -71,47 +66,7 @@ def ready(name, refresh=False):
           klp.ready:
             - refresh: true
     """
-    host = _host()
-    try:
-        if not __opts__["test"]:
-            _keep_others_off()
-        problems = klp_preflight.maintenance_problems(host) if refresh else klp_preflight.problems(host)
-        problems = problems or [item for item in [_unshown(host) if refresh else klp_campaign.late(host)] if item]
-        problems = problems or (_begin(host) if refresh else [])
-    except ERRORS as exc:
-        problems = [str(exc)]
-    if problems:
-        return klp_state.result(name, result=False, comment="\n".join(problems))
-    return klp_state.result(name, comment="Nothing speaks against live patching this host")
-
-
-def _keep_others_off():
-    """
-    Take the lock of this host to the end of this run; a job of a running minion only looks whether it is free.
-
-    Such a job may be over for half a minute when its process or thread ends (measured on 3007). Salt refuses a second
-    state run by itself, and each change takes the lock.
-    """
-    taken = klp_runlock.take("a run of the formula klp")
-    if taken and "salt-call" not in __opts__.get("__cli", ""):
-        klp_runlock.release()
-
-
-def _begin(host):
-    """Return why the maintenance run may not begin to change something: the application of this host is not well."""
-    problems = klp_health.before(host, lambda: klp_uptodate.up_to_date(host, "klp.patch"))
-    if not problems and not __opts__["test"]:
-        klp_runs.judge(host, False)
-    return problems
-
-
-def _unshown(host):
-    """Return what the plan of a campaign has not shown; only a campaign's plan is worth asking the repositories for."""
-    if not host.settings["campaign"]["shown"]:
-        return None
-    changes = klp_updates.changes(klp_updates.plan(host, level=host.settings["level"]))
-    pending = {key: change["new"] for key, change in changes.items() if change["new"]}
-    return klp_campaign.unshown(host, pending, whole=True)
+    return klp_ready.ready(_host(), name, refresh, __opts__)
 
 
 def enabled(name, level="latest"):
@@ -339,18 +294,7 @@ def verified(name):
         klp-verified:
           klp.verified: []
     """
-    host, test = _host(), __opts__["test"]
-    try:
-        found = klp_verify.verify(host, wait=0 if test else host.settings["health"]["wait"])
-        if not test:
-            klp_runs.judge(host, True)
-    except ERRORS as exc:
-        return klp_state.result(name, result=False, comment=f"unknown: {exc}")
-    lines = [f"{found['verdict']}: {found['kernel']} with live patch {found['live_patch'] or 'none'}"]
-    lines += klp_checks.summary(found["checks"])
-    lines += klp_checks.told(found["checks"])
-    good = found["verdict"] in klp_checks.GOOD
-    return klp_state.result(name, result=good if good or not test else None, comment="\n".join(lines))
+    return klp_ready.verified(_host(), name, __opts__["test"])
 
 
 def disabled(name):
@@ -388,3 +332,45 @@ def disabled(name):
         missing=lambda new: f"Still there: {', '.join(sorted(set(new) - {'locked', 'held'}) + new['locked'])}",
         notes=lambda: outcome["notes"] if outcome else klp_disable.still_loaded(host),
     )
+
+
+def kernel_changed(name, step="verify"):
+    """
+    Ensure this host runs the kernel of pillar ``klp:kernel:target``, live patched; it is never restarted here.
+
+    step
+        ``plan``: nothing speaks against it. ``install``: the kernel and its live patch are installed beside the running
+        one, and GRUB starts it once, with the running one as default. ``verify``: it is told that a restart is needed,
+        or, after it, whether the new kernel is well; it becomes the default then.
+
+    .. code-block:: yaml
+
+        klp-kernel:
+          klp.kernel_changed:
+            - step: verify
+    """
+    return klp_change_state.changed(_host(), name, step, __opts__["test"])
+
+
+def restarted(name):
+    """
+    Ensure this host is restarted, once, as a campaign of kind ``kernel`` has asked for; without one it is refused.
+
+    .. code-block:: yaml
+
+        klp-restart:
+          klp.restarted: []
+    """
+    return klp_change_state.restarted(_host(), name, __opts__["test"])
+
+
+def kernel_restored(name):
+    """
+    Ensure the kernel of before a change is the default again and, after a restart that is not made here, runs well.
+
+    .. code-block:: yaml
+
+        klp-kernel-back:
+          klp.kernel_restored: []
+    """
+    return klp_change_state.restored(_host(), name, __opts__["test"])

@@ -1,18 +1,19 @@
 """
-Running the hooks of a run where their time has come: the states ``klp.hooked`` of SLS klp.patch and klp.rollback.
+Running the hooks of a run where their time has come: the states ``klp.hooked`` of the SLS that change a host.
 """
 
 import time
 
 from salt.exceptions import CommandExecutionError, SaltInvocationError
 
+import klp_change_restart
 import klp_hooks
 import klp_nested
 import klp_runs
 import klp_state
 import klp_uptodate
 
-RUN = "klp.patch"  # the SLS whose run has a record of its own
+RUNS = ("klp.patch", "klp.kernel")  # the SLS whose run has a record of its own
 WORDS = {True: "ok", False: "FAILED", None: "would change"}
 
 
@@ -79,9 +80,11 @@ def _ours(state):
 def _begin(host, hook, around):
     late = klp_hooks.due()
     if hook == "before":
-        run = klp_runs.open_run(host) if around == RUN else host.settings["run"] or None
+        run = klp_runs.open_run(host) if around in RUNS else host.settings["run"] or None
         since = late["since"] if late else int(time.time())
         after = _sls_after(host, late)
+        if around == klp_change_restart.SLS:
+            around = klp_change_restart.afterwards()  # hook after comes after the restart
         klp_hooks.remember({"around": around, "run": run, "since": since, "stage": "before", "after": after})
     elif hook == "after":
         klp_hooks.remember(dict(late, stage="after"))

@@ -83,6 +83,8 @@ class Host:
         self.opts, self.whole_pillar = None, {}
         self.hooked = False  # whether a hook has run in this job
         self.decided: dict = {}  # SLS of the formula -> whether it has nothing to change, as found out once
+        self.zypp_conf = None  # another zypp.conf, as zypp_opened makes it
+        self.change = None  # plan of a change of the kernel, as klp_change_plan makes it
         self.asked = False  # whether its application has been asked before the first change of this job
         self._kept, self._checked, self._meant, self._deadline = {}, None, None, None
 
@@ -202,9 +204,13 @@ class Host:
             patience["lock_timeout"] = lock_timeout
         looks = args[0] not in WITHOUT_METADATA
         args = (["--no-refresh"] if looks and self.fresh else []) + list(args)
-        res = zypp_cmd.zypper(self.run, patience, args, ok, writes, xml, before)
+        run = self._run_opened if self.zypp_conf else self.run
+        res = zypp_cmd.zypper(run, patience, args, ok, writes, xml, before)
         self.fresh = self.fresh or looks
         return res
+
+    def _run_opened(self, argv, ok, timeout, env):
+        return self.run(argv, ok, timeout, env=dict(env, ZYPP_CONF=self.zypp_conf))
 
     def forget(self, key):
         """Forget what ``kept`` has of a key."""

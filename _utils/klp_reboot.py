@@ -15,6 +15,7 @@ import klp_family
 import klp_grub
 import klp_initrd
 import klp_live
+import klp_menu
 import klp_parse
 import klp_paths
 import klp_restoring
@@ -23,35 +24,9 @@ import zypp_lockfile
 import zypp_packages
 
 
-def _text(path):
-    """Return the text of a file that the answer depends on."""
-    text = klp_sys.text(path)
-    if text is None:
-        raise CommandExecutionError(f"{path} cannot be read")
-    return text
-
-
-def _menu():
-    """Return GRUB's configuration with the files that it reads at its end."""
-    found = [_text(f"{klp_paths.GRUB}/grub.cfg")]
-    for path in (f"{klp_paths.GRUB}/custom.cfg", klp_paths.GRUB_SNAPSHOTS):
-        if os.path.exists(path) and os.path.basename(path) in found[0]:
-            found.append(_text(path))
-    return "\n".join(found)
-
-
-def _variables(host):
-    """Return the variables of GRUB's environment block, and of the one on btrfs that it may name."""
-    path = f"{klp_paths.GRUB}/grubenv"
-    found = klp_grub.environment(_text(path)) if os.path.exists(path) else {}
-    if "env_block" in found:
-        found = klp_grub.environment(host.run(["grub2-editenv", "list"])["stdout"], listed=True)
-    return found
-
-
 def _loader(folder):
-    files = {os.path.basename(path): _text(path) for path in glob.glob(f"{folder}/entries/*.conf")}
-    answer = klp_boot.loader_default(_text(f"{folder}/loader.conf"), files)
+    files = {os.path.basename(path): klp_menu.text(path) for path in glob.glob(f"{folder}/entries/*.conf")}
+    answer = klp_boot.loader_default(klp_menu.text(f"{folder}/loader.conf"), files)
     if any(glob.glob(pattern) for pattern in klp_paths.LOADER_CHOICES):
         answer.update(entry=None, notes=["the firmware has a choice of systemd-boot of its own (bootctl)"])
     return answer
@@ -61,7 +36,7 @@ def _next(host):
     """Return what the boot loader starts next, as ``klp_grub.default`` has it; without an entry a note says why."""
     try:
         if os.path.exists(f"{klp_paths.GRUB}/grub.cfg"):
-            return klp_grub.default(_menu(), _variables(host))
+            return klp_grub.default(klp_menu.menu(), klp_menu.variables(host))
         for folder in klp_paths.LOADERS:
             if os.path.isdir(f"{folder}/entries"):
                 return _loader(folder)
@@ -70,29 +45,10 @@ def _next(host):
     return {"entry": None, "notes": [f"neither {klp_paths.GRUB}/grub.cfg nor entries of systemd-boot are here"]}
 
 
-def _name(path):
-    """Return the name of a file in /boot, of a link like ``vmlinuz`` that of the file it leads to."""
-    return os.path.basename(os.path.realpath(os.path.join(klp_paths.BOOT, os.path.basename(path))))
-
-
-def _kernel(entry):
-    """Return the release of the kernel that an entry starts, and why it is not known."""
-    if entry["linux"] is None:
-        return None, [f"what entry {entry['title']!r} starts is not known"]
-    there = klp_boot.elsewhere(entry)
-    release = klp_boot.kernel_of(_name(entry["linux"]))
-    if there or not release:
-        return None, [there or f"the name of kernel {entry['linux']} holds no release"]
-    if f"initrd-{release}" not in [_name(path) for path in entry["initrd"] if path]:
-        names = ", ".join(path or "unknown" for path in entry["initrd"]) or "none"
-        return release, [f"entry {entry['title']!r} starts {release} with another initrd: {names}"]
-    return release, []
-
-
 def _snapshot(host):
     """Return the name of another snapshot that would be mounted, or ``None``, and why nothing is known of it."""
     try:
-        table, default = _text(klp_paths.MOUNTS), None
+        table, default = klp_menu.text(klp_paths.MOUNTS), None
         if klp_boot.snapshot(None, table):
             default = host.run(["btrfs", "subvolume", "get-default", "/"])["stdout"]
         found = klp_boot.snapshot(default, table) or {"state": "same"}
@@ -174,14 +130,13 @@ def _purge(host, release):
 
 def _facts(host, entry):
     """Return what ``klp_boot.judge`` has to know of an entry, or of none; the initrd is looked at last, it is slow."""
-    release, unknown = _kernel(entry) if entry else (None, [])
+    release, unknown = klp_menu.kernel(entry) if entry else (None, [])
     facts = {"kernel": release, "running": os.uname().release, "active": _active(host), "purge": _purge(host, release)}
     if release is None:
         return dict(facts, editions=[], module=None, unknown=unknown)
     found = _package(host, release)
-    facts.update(
-        found, image=os.path.exists(f"{klp_paths.BOOT}/{_name(entry['linux'])}"), unknown=unknown + found["error"]
-    )
+    image = os.path.exists(f"{klp_paths.BOOT}/{klp_menu.name(entry['linux'])}")
+    facts.update(found, image=image, unknown=unknown + found["error"])
     return facts
 
 

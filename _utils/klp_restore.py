@@ -8,7 +8,6 @@ volume that is put back where the backend can: in snapper's userdata, in LVM's t
 """
 
 import logging
-import os
 import time
 
 from salt.exceptions import CommandExecutionError, SaltInvocationError
@@ -24,6 +23,7 @@ import klp_runs
 import klp_state
 import klp_sys
 import zypp_packages
+import zypp_running
 
 log = logging.getLogger(__name__)
 
@@ -176,7 +176,7 @@ def _ready(host, item):
     pending = klp_restoring.pending()
     if pending and pending["backup"] != item["backup"]:
         raise CommandExecutionError(f"backup {pending['backup']} is being restored: restart the host first")
-    busy = _transition(host) or _zypper()
+    busy = _transition(host) or zypp_running.problem()
     if busy:
         raise CommandExecutionError(f"nothing is restored now: {busy}")
 
@@ -187,13 +187,6 @@ def _transition(host):
     except CommandExecutionError:
         return None  # no live patching in this kernel, which may be why it is to be restored
     return "a transition of the live patch is running; wait for its end: klp.wait" if moving else None
-
-
-def _zypper():
-    pid = (klp_sys.text(klp_paths.ZYPP_PID) or "").strip()
-    if not pid.isdecimal() or not os.path.exists(f"{klp_paths.PROC}/{pid}"):
-        return None
-    return f"process {pid} ({klp_sys.task(pid)['comm'] or 'unknown'}) holds the zypp lock; wait for its end"
 
 
 def _reboot(backup):

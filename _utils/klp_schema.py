@@ -385,6 +385,7 @@ SCHEMA = {
             ),
             "level": _map("word", "The level of klp.patch, by the id of the host; goes over klp:level."),
             "rollback": _map("word", "The level of klp.rollback, by the id of the host; goes over klp:rollback:level."),
+            "boot_id": _map("word", "The start that klp.restart ends, by the id of the host; empty: it restarts none."),
         },
     ),
     "verify": _keys(

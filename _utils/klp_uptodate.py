@@ -6,6 +6,8 @@ import logging
 
 from salt.exceptions import CommandExecutionError, SaltInvocationError
 
+import klp_change_plan
+import klp_change_restart
 import klp_enable
 import klp_live
 import klp_preflight
@@ -20,7 +22,8 @@ def up_to_date(host, sls):
     Return whether an SLS has nothing to change here (bool); looks no further than the first change.
 
     sls
-        ``klp`` (steady state) or ``klp.patch`` (maintenance run), ``klp.rollback`` (the way back).
+        ``klp`` (steady state) or ``klp.patch`` (maintenance run), ``klp.rollback`` (the way back), ``klp.kernel`` (a
+        new kernel is to be installed) or ``klp.restart``.
     """
     if sls == "klp":
         at_level = _at_level(host)  # asked first: where there is no such live patch, that is said before a backup
@@ -31,7 +34,11 @@ def up_to_date(host, sls):
         if klp_preflight.unlocked(host):
             return False
         return not _pending(host)
-    raise SaltInvocationError(f"sls: wanted klp, klp.patch or klp.rollback, found {sls!r}")
+    if sls == klp_change_plan.SLS:
+        return klp_change_plan.idle(host)
+    if sls == klp_change_restart.SLS:
+        return klp_change_restart.refusal(host) is not None
+    raise SaltInvocationError(f"sls: wanted klp, klp.patch, klp.rollback, klp.kernel or klp.restart, found {sls!r}")
 
 
 def decided(host, sls):

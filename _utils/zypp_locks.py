@@ -9,6 +9,8 @@ nothing.
 import fnmatch
 import re
 
+import klp_cves
+
 KNOWN = ("type", "match_type", "case_sensitive", "solvable_name", "version", "repo", "comment", "install_status")
 SPECIAL = re.compile("[>:]")  # NAME>EDITION, patch:ID: not a package in every version
 OLD_SPELLINGS = {"kind": "type", "string_type": "match_type", "global_string": "solvable_name"}
@@ -136,6 +138,38 @@ def plain(lock, wanted):
     own = {"package": name, "type": kind or "package", "version": f"> {edition}" if edition else None}
     written = {"match_type": "glob", "case_sensitive": True, "repo": None, "other": {}}
     return all(lock[key] == value for key, value in dict(own, **written).items())
+
+
+def without(text, names):
+    """Return the text of a lock file without the records that ``zypper addlock`` has written for some packages."""
+    gone = {lock["line"] for lock in records(text) if any(plain(lock, name) for name in names)}
+    kept, dropped = [], False
+    for number, line in enumerate(text.split("\n"), 1):
+        dropped = number in gone or (dropped and ":" in line and bool(line.strip()))
+        kept += [] if dropped else [line]
+    return "\n".join(kept)
+
+
+def newer_record(name, edition):
+    """Return the record that ``zypper addlock 'NAME>EDITION'`` writes."""
+    head = "\ntype: package\nmatch_type: glob\ncase_sensitive: on\n"
+    return f"{head}solvable_name: {name}\nversion: > {edition}\n\n"
+
+
+def in_the_way(lock, name, edition):
+    """
+    Return whether this record keeps one edition of a package from being installed.
+
+    Of one for a single repository only the solver can tell: it is none of these.
+    """
+    if lock["repo"] is not None or not touches(lock, name):
+        return False
+    if lock["version"] is None:
+        return True
+    sign, _, bound = lock["version"].partition(" ")
+    above, below = klp_cves.newer(edition, bound), klp_cves.newer(bound, edition)
+    same = not above and not below
+    return {">": above, "<": below, ">=": above or same, "<=": below or same, "!=": not same}.get(sign, same)
 
 
 def absent(locks, wanted):

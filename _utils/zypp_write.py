@@ -86,12 +86,14 @@ def _check_installed(host, names):
             )
 
 
-def transaction(host, args, summary):
+def transaction(host, args, summary, begun=True):
     """
     Run a zypper that installs, and see that it has ended: each package is there once, in the edition of the dry run.
 
     summary
         the dry run of the same command.
+    begun
+        whether what was cut off is for klp.patch to finish; else the caller keeps a record of his own.
 
     Returns notes.
     """
@@ -99,7 +101,8 @@ def transaction(host, args, summary):
     wanted = {name: klp_cves.without_epoch(edition) for name, edition in expected.items()}
     beside = {item["name"] for item in summary["install"]}  # new, or beside an older one as kernels are
     zypp_scriptlets.check()
-    zypp_begun.begin(expected)
+    if begun:
+        zypp_begun.begin(expected)
     try:
         res = _start(host, args, ok=(0, 102, AGAIN, SKIPPED, SCRIPTLET))
     except klp_cmd.CutOff:

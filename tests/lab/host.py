@@ -18,7 +18,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from . import packages
+from . import grub, packages
 from .build import CHECKOUT, HERE, Lab, build
 from .saltcall import Answer, Salt
 
@@ -165,7 +165,13 @@ class Host:
         wait_until(gone, 30, "the processes of the host to die")
 
     def reboot(self, kernel: str | None = None) -> None:
-        """Boot again, into ``kernel`` if given: all processes end, the live patch of the initrd is loaded."""
+        """
+        Boot again: all processes end, the live patch of the initrd is loaded.
+
+        kernel
+            release; default: what GRUB of the host starts, without one the same again.
+        """
+        kernel = kernel or grub.boot(self)
         with held_namespace(self.pid) as namespace:
             self.kill_all(namespace, keep=(self.pid,))
         self.kernel = kernel or self.kernel

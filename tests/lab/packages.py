@@ -55,6 +55,11 @@ class Spec:
     changelog: str = ""
 
 
+# The scriptlets of SUSE's kernels let the menu of the boot loader be made anew (kernel-binary.spec.in: rpm-script of
+# suse-module-tools calls update-bootloader, that grub2-mkconfig); a lab host has it where tests/lab/grub.py was asked.
+MENU = "[ ! -x /usr/sbin/grub2-mkconfig ] || grub2-mkconfig -o /boot/grub2/grub.cfg"
+
+
 def kernel(source: str) -> Package:
     """Return kernel-default; ``source`` is the release without the build number, such as 150500.55.7."""
     kver = f"5.14.21-{source}-default"
@@ -75,8 +80,8 @@ def kernel(source: str) -> Package:
             f"/lib/modules/{kver}/modules.order": "kernel/fs/ext4/ext4.ko",
         },
         scripts={
-            "post": f"printf '{modules}\\n' >/boot/initrd-{kver}",
-            "postun": f"rm -f /boot/initrd-{kver}",
+            "post": f"printf '{modules}\\n' >/boot/initrd-{kver}\n{MENU}",
+            "postun": f"rm -f /boot/initrd-{kver}\n{MENU}",
         },
     )
 

@@ -82,7 +82,10 @@ def test_values_that_were_given_are_taken():
     assert found["update"]["exclude"] is not pillar["update"]["exclude"]
     shown = {"curl": "8.0-1", "libstdc++6": "13.2"}
     taken = klp_pillar.settings({"campaign": {"shown": shown, "start_by": 7}})["campaign"]
-    assert taken == {"shown": shown, "start_by": 7, "level": {}, "rollback": {}} and taken["shown"] is not shown
+    assert (
+        taken == {"shown": shown, "start_by": 7, "level": {}, "rollback": {}, "boot_id": {}}
+        and taken["shown"] is not shown
+    )
 
 
 def test_one_hook_may_stand_alone():

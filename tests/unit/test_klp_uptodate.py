@@ -111,7 +111,9 @@ def test_what_is_left_out_is_nothing_to_change(host):
 
 @pytest.mark.parametrize("sls", ["", "klp.enable", None])
 def test_another_sls_is_a_mistake_of_the_caller(minion, sls):
-    with pytest.raises(SaltInvocationError, match="^sls: wanted klp, klp.patch or klp.rollback, found "):
+    with pytest.raises(
+        SaltInvocationError, match="^sls: wanted klp, klp.patch, klp.rollback, klp.kernel or klp.restart, found "
+    ):
         klp_uptodate.up_to_date(minion.host, sls)
 
 
