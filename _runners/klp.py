@@ -92,7 +92,8 @@ def plan(kind="patch", pillar=None, week=None):
     Ask the hosts of a campaign what they would get, and write the plan down; nothing is changed on them.
 
     kind
-        ``patch`` (SLS klp.patch) or ``rollback`` (SLS klp.rollback, to pillar ``klp_campaign:level``).
+        ``patch`` (SLS klp.patch), ``rollback`` (SLS klp.rollback, to pillar ``klp_campaign:level``) or ``kernel`` (SLS
+        klp.kernel; hosts are restarted only with pillar ``klp_campaign:reboot``).
     pillar
         mapping with the key ``klp_campaign``, merged over the pillar of the master.
     week

@@ -121,6 +121,20 @@ def rolled_back(name):
     return _campaign(name, "rollback")
 
 
+def kernel_changed(name):
+    """
+    Ensure a campaign has brought the fleet to another kernel; plans as for ``patched``.
+
+    Hosts are restarted only with pillar ``klp_campaign:reboot: true``.
+
+    .. code-block:: yaml
+
+        klp-campaign:
+          klp_campaign.kernel_changed: []
+    """
+    return _campaign(name, "kernel")
+
+
 def audited(name):
     """
     Ensure every host of pillar ``klp_campaign:target`` is live patched as declared. Changes nothing.

@@ -36,7 +36,13 @@ from .shape import bounded as _bounded
 VERSION = 3  # of the documents klp_audit.state_summary and klp_audit.run_preview
 REASONS = 3  # failed states that a reason names
 SKEW = 60  # seconds that a host's clock may be off
-VERIFIED = {"patch": "klp-verified", "rollback": "klp-rollback-verified"}
+VERIFIED = {
+    "patch": "klp-verified",
+    "rollback": "klp-rollback-verified",
+    "kernel": "klp-kernel",
+    "kernel_back": "klp-kernel-back",
+    "restart": "klp-restart",
+}
 REQUISITE = "One or more requisite failed"
 FOREIGN = klp_family.NOT_SUSE.partition(" (")[0]  # how the sentence of such a host begins
 UNLOADED = re.compile(r"'\w+' __virtual__ returned False: (.+)", re.DOTALL)
@@ -44,6 +50,7 @@ ANOTHER = "bring both to one version, for the host: salt '{}' saltutil.sync_all"
 UNSYNCED = "salt-klp is not on this minion yet, run: salt '{}' saltutil.sync_all"
 NOT_UNDERSTOOD = "its answer is not understood: {}"
 DRAINED = "hook after is due since {}, it may still be drained: salt '{}' state.apply {}"
+NO_BOOT = "the id of its boot is not known, so nobody could see that it has restarted"
 SILENT = "it failed, and does not say why"
 
 # What hosts answer: a line for each key. Other keys are left away.
@@ -83,6 +90,17 @@ CHANGE = Record(
         "boot_id": Maybe(BOOT),
     }
 )
+TARGET = Record(
+    {
+        "release": NAME,
+        "edition": NAME,
+        "live_patch": Maybe(NAME),
+        "package": NAME,
+        "fallback": Flag(),
+        "window_last": Maybe(SENTENCE),
+        "cves": Whole(0, 10**6),
+    }
+)
 SUMMARY = {
     "version": Const(VERSION),
     "host": SENTENCE,
@@ -101,7 +119,6 @@ SUMMARY = {
     "hooks": HOOKS,
     "kernel_change": Maybe(CHANGE),
 }
-ABSENT = {"kernel_change": None}  # keys that hosts of before do not send
 SKIPPED = Record(
     {"reason": SENTENCE, "advisories": Each(SENTENCE, 2000), "packages": Each(SENTENCE, 2000), "more": Whole(0, 10**9)}
 )
@@ -114,7 +131,9 @@ PREVIEW = {
     "seconds": Maybe(SECONDS),
     "group": Maybe(NAME),
     "apart": Each(SENTENCE, 100),
+    "kernel_target": Maybe(TARGET),
 }
+ABSENT = {"kernel_change": None, "kernel_target": None}  # keys that hosts of before do not send
 STATE = Record({"result": Flag(), "comment": SENTENCE, "__id__": Plain()}, absent={"__id__": None})
 STATES = Pairs(Plain(), STATE, 100000)
 JOBS = Each(Record({"jid": Plain()}, absent={"jid": None}), 10000)
@@ -216,9 +235,13 @@ def unready(found, host, plan, asked, now):
         return off
     if found["restoring"]:
         return "a backup is being restored there: restart the host first"
+    if plan.get("kind") == "kernel" and found["health"]["boot"] is None:
+        return NO_BOOT
+    if plan.get("kind") == "kernel" and found["kernel"] == host["target"]:
+        return None  # somebody has restarted it: its run verifies it
     if found["kernel"] != host["kernel"]:
         return f"it runs kernel {found['kernel']} now, the plan was made with {host['kernel']}; make a new plan"
-    known = found["run"] or found["live_patch"] in (host["before"], host["target"])
+    known = found["run"] or found["live_patch"] in (host["before"], host["target"]) or plan.get("kind") == "kernel"
     if not known and plan["settings"]["drift"] == "refuse":
         current = found["live_patch"] or "none"
         return f"its live patch is {current} now, the plan was made with {host['before'] or 'none'}; make a new plan"
@@ -280,7 +303,7 @@ def ended(kind, value):
     Return how a run of a host has ended: ``(verified (bool), why (text or None))``.
 
     kind
-        ``patch`` or ``rollback``.
+        one of VERIFIED.
     value
         what the job cache has of the host: ``{"return", "retcode", "success"}``.
     """

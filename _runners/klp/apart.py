@@ -14,6 +14,10 @@ from . import stages
 GROUP = "klp:group"
 BUSY, ILL = "busy", "ill"
 NOT_STARTED = "it was not started, because it is kept apart from {} ({} {}), which {}"
+NOT_RESTARTED = (
+    "it was not restarted, because it is kept apart from {} ({} {}), which {}; the new kernel is installed: restart it "
+    "when that one is well, then run state.apply klp.kernel there"
+)
 KEPT = "it is kept apart from {} ({} {}), which {}"
 STUCK = "did not go back"
 WHY = {
@@ -70,13 +74,16 @@ class Apart:
 
     def _state(self, host):
         item = self.campaign.hosts[host]
-        if item.back == stages.BACK_RUNNING or (item.back == stages.BACK_WAITING and item.backs):
+        if item.back in (stages.BACK_RUNNING, stages.BACK_INSTALLED, stages.BACK_RESTARTING) or (
+            item.back == stages.BACK_WAITING and item.backs
+        ):
             return BUSY
         if item.back == stages.BACK:
             return None
         if host in self.stuck or item.stage in (stages.FAILED, stages.REFUSED, stages.UNREACHABLE, stages.ABSENT):
             return ILL
-        if item.stage in (stages.READY, stages.RUNNING) or (item.stage == stages.WAITING and item.touched):
+        armed = item.stage == stages.INSTALLED and not self.campaign.stopped  # then nobody is restarted any more
+        if armed or item.stage in (stages.READY, *stages.ACTIVE) or (item.stage == stages.WAITING and item.touched):
             return BUSY
         looks = self.campaign.waves[item.wave].looks
         if item.stage == stages.VERIFIED and not self.campaign.stopped and any(host in hosts for hosts in looks):
@@ -133,11 +140,32 @@ class Apart:
         found = {}
         for value in list(self.hosts[ILL]):
             for host in self.members[value]:
-                if (host in wave.queue or host in wave.ready) and not self.campaign.hosts[host].touched:
-                    other = next(self._others(host, ILL), None)
-                    if other:
-                        found[host] = self._why(NOT_STARTED, *other)
+                text = self._spare(host, wave)
+                other = next(self._others(host, ILL), None) if text else None
+                if other:
+                    found[host] = self._why(text, *other)
         return found
+
+    def _spare(self, host, wave):
+        """Return how it is said of a host of a wave that it stays as it is, ``None`` where something has begun."""
+        item = self.campaign.hosts[host]
+        if (host in wave.queue or host in wave.ready) and not item.touched:
+            return NOT_STARTED
+        installed = item.stage == stages.INSTALLED and item.wave == wave.number
+        return NOT_RESTARTED if installed and self.campaign.plan["settings"].get("reboot") else None
+
+    # -- restarts ------------------------------------------------------------------------------------------------------
+
+    def beside(self, host):
+        """Return whether a host is kept apart from one that is being changed, or is down (bool)."""
+        return next(self._others(host, BUSY), None) is not None
+
+    def down(self, host):
+        """Return why a host on its way back is not restarted: another one may be down; ``None``: none is."""
+        silent = (stages.UNREACHABLE, stages.ABSENT)
+        others = (pair for pair in self._others(host, ILL) if self.campaign.hosts[pair[0]].stage in silent)
+        other = next(others, None)
+        return self._why(KEPT, *other) if other else None
 
     def _why(self, text, other, value):
         item = self.campaign.hosts[other]

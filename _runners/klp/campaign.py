@@ -12,10 +12,15 @@ import collections
 from .apart import Apart
 from .stages import (
     ABSENT,
+    ACTIVE,
     BACK,
+    BACK_INSTALLED,
+    BACK_RESTARTING,
     BACK_RUNNING,
     BACK_WAITING,
+    BETWEEN,  # noqa: F401 - for those that import this file
     FAILED,
+    INSTALLED,
     READY,
     REFUSED,
     RUNNING,
@@ -30,11 +35,12 @@ from .stages import (
     Job,
     Wave,
 )
+from .turns import Turns
 
 LATE = "late"  # name of the wave of those that did not answer at their turn
 
 
-class Campaign:
+class Campaign(Turns):
     """What has been done of a plan, entry by entry."""
 
     def __init__(self, plan):
@@ -53,6 +59,7 @@ class Campaign:
         self.quarantined: list = []
         self.back_queue: collections.OrderedDict = collections.OrderedDict()
         self.back_counts: collections.Counter = collections.Counter()
+        self.places: dict = {}  # of kind kernel: for each stage between two runs the hosts that are there
         self.numbered = self.wish = 0
         self.at = plan["created"]
         self.apart = Apart(self)
@@ -71,8 +78,13 @@ class Campaign:
 
     @property
     def started(self):
-        """How many hosts run that were started."""
-        return sum(wave.counts[RUNNING] for wave in self.reached)
+        """How many hosts run that were started, or are being restarted."""
+        return sum(wave.counts[stage] for wave in self.reached for stage in ACTIVE)
+
+    @property
+    def armed(self):
+        """How many hosts the campaign is to restart that are installed: each has its place until it was verified."""
+        return len(self.placed(INSTALLED)) if self.plan["settings"].get("reboot") else 0
 
     @property
     def silent(self):
@@ -82,7 +94,7 @@ class Campaign:
     @property
     def running(self):
         """How many hosts run, the way back included."""
-        return self.started + self.back_counts[BACK_RUNNING]
+        return self.started + self.back_counts[BACK_RUNNING] + self.back_counts[BACK_RESTARTING]
 
     def counts(self):
         """Return how many hosts are where."""
@@ -127,6 +139,7 @@ class Campaign:
         if stage not in UNFINISHED:
             item.ended = self.at
         self._remark_silence(item, wave, False)
+        self._place(host)
         for hosts in wave.looks:
             hosts.pop(host, None)
         if stage == VERIFIED and wave.looks:
@@ -201,7 +214,7 @@ class Campaign:
         """Runs that were cut off on their hosts are begun again."""
         for host in reversed(entry["hosts"]):
             self._answered(host, self.hosts[host].jid)
-            self._move(host, WAITING, "its run was cut off")
+            self._once_more(host, "its run was cut off")
 
     def _on_unsent(self, entry):
         """
@@ -211,19 +224,21 @@ class Campaign:
         """
         for host in reversed(entry["hosts"]):
             item = self.hosts[host]
-            item.attempt, item.met = item.attempt - 1, item.met + (not entry.get("denied"))
-            item.touched = item.attempt > 0 or item.met > 0
             self._answered(host, item.jid)
-            self._move(host, WAITING, "its run had not begun")
+            if not item.turned:
+                item.attempt, item.met = item.attempt - 1, item.met + (not entry.get("denied"))
+                item.touched = item.attempt > 0 or item.met > 0
+            self._once_more(host, "its run had not begun")
 
     def _on_unbegun(self, entry):
         """Runs that could not begin are tried again, and do not count as runs."""
         for host, why in reversed(entry["hosts"].items()):
             item = self.hosts[host]
             self._answered(host, item.jid)
-            item.attempt, item.met = item.attempt - 1, item.met + 1
-            item.touched = item.attempt > 0
-            self._move(host, WAITING, why)
+            if not item.turned:
+                item.attempt, item.met = item.attempt - 1, item.met + 1
+                item.touched = item.attempt > 0
+            self._once_more(host, why)
 
     def _on_absent(self, entry):
         for host, why in entry["hosts"].items():
@@ -308,6 +323,7 @@ class Campaign:
             self.hosts[host].back = BACK_WAITING
             self.back_queue[host] = None
             self.back_counts[BACK_WAITING] += 1
+            self._place(host)
 
     def _on_quarantine(self, entry):
         self.quarantined += entry["items"]
@@ -320,12 +336,16 @@ class Campaign:
             self.back_queue[host] = None
         else:
             self.back_queue.pop(host, None)
+        self._place(host)
 
     def _on_back(self, entry):
         for host in entry["hosts"]:
             self._back(host, BACK_RUNNING)
-            self.hosts[host].jid, self.hosts[host].since = entry["jid"], entry["at"]
-            self.hosts[host].backs += 1
+            item = self.hosts[host]
+            item.jid, item.since = entry["jid"], entry["at"]
+            if not item.backs:
+                item.boot, item.orders, item.turned = None, 0, False
+            item.backs += 1
         self.jobs[entry["jid"]] = Job(entry["jid"], entry["hosts"], entry["at"], True)
 
     def _remark(self, host, why):
@@ -360,7 +380,7 @@ class Campaign:
 
     def _on_abort(self, entry):
         self.wish, self.aborted = entry["number"], {"by": entry["by"], "at": entry["at"]}
-        for host in list(self.back_queue):
+        for host in [*self.back_queue, *self.placed(BACK_INSTALLED)]:
             self._back(host, STAYS)
             self._remark(host, f"going back: aborted by {entry['by']}")
         if not self.stopped:

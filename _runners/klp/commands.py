@@ -14,7 +14,7 @@ import salt.utils.minions
 import salt.utils.user
 from salt.exceptions import CommandExecutionError, SaltInvocationError
 
-from . import answers, apart, asking, calendars, decide, files, schema, show, targets
+from . import answers, apart, asking, calendars, decide, files, kernels, schema, show, targets
 from . import planning as plans
 from .outcome import RETCODES, answer, progress
 from .standing import summary
@@ -68,8 +68,10 @@ class Commands(Steering):
     def plan(self, kind, pillar, who, week=None):
         """Ask the hosts and return their plan, written down; ``week`` (``due.Due``) takes some of them."""
         if kind not in plans.KINDS:
-            raise SaltInvocationError(f"kind: wanted {' or '.join(plans.KINDS)}, found {schema.show(kind)}")
+            raise SaltInvocationError(f"kind: wanted {plans.WANTED}, found {schema.show(kind)}")
         settings = calendars.prepared(self.settings(pillar), time.time())
+        if settings["reboot"] and kind != "kernel":
+            raise SaltInvocationError(kernels.REBOOT.format(kind))
         hosts, members, strange = self._members(settings)
         said, more = [], {}
         if week:
@@ -160,7 +162,7 @@ class Commands(Steering):
             raise SaltInvocationError(
                 f"plan {name} is a {plan['kind']}, not a {kind:.60}; make another one with: salt-run klp.plan KIND"
                 if isinstance(kind, str)
-                else f"kind: wanted {' or '.join(plans.KINDS)}, found {schema.show(kind)}"
+                else f"kind: wanted {plans.WANTED}, found {schema.show(kind)}"
             )
         with self.store.beginning():
             if not self.store.begun(name):

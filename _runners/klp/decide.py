@@ -10,13 +10,13 @@ import itertools
 import math
 
 from . import campaign as states
-from . import maintenance, planning, waves
+from . import maintenance, planning, restarts, stages, waves
 
 FRESH = 120  # seconds for which a host that answered that it is ready may be started without being asked again
 ASK = 500  # hosts that are asked at once
 NAP = 300  # longest wait in seconds
 LEAST = 30  # seconds that a maintenance window has to be open still: a host that gets its job too late refuses it
-CUT = "its run was cut off, and the campaign has stopped; finish it with state.apply klp.patch on this host"
+CUT = "its run was cut off, and the campaign has stopped; finish it with state.apply klp.{} on this host"
 RESULTS = ("done", "incomplete", "stopped", "aborted", "expired")
 
 
@@ -38,6 +38,9 @@ def step(campaign, now, ignored=()):
         return None
     if not campaign.begun:
         return {"do": "begin"}
+    todo = restarts.verify(campaign, now)
+    if todo:
+        return todo
     if campaign.stopped:
         return _wind_down(campaign, now, ignored)
     bad = next((wave for wave in campaign.reached if exceeded(campaign, wave)), None)
@@ -128,7 +131,9 @@ def _wave(campaign, wave, now, ignored, expired):
         if wave.ready:
             return {"do": "waiting", "hosts": list(wave.ready)}
         return _sooner(campaign, wait(_reopens(campaign, now), blocked))
-    return _sooner(campaign, _start(campaign, wave, now, ignored))
+    free = batch(campaign, wave) - campaign.started + campaign.silent
+    todo = restarts.order(campaign, wave, now, ignored, free)
+    return todo or _sooner(campaign, _start(campaign, wave, now, ignored))
 
 
 def _look_at_others(campaign, wave, now):
@@ -198,7 +203,7 @@ def _start(campaign, wave, now, ignored):
     if worn:
         return {"do": "failed", "hosts": worn}
     # The place of a host that is silent is given on: it may be dead.
-    free = batch(campaign, wave) - campaign.started + campaign.silent
+    free = batch(campaign, wave) - campaign.started - campaign.armed + campaign.silent
     there = campaign.apart.free(wave.queue, now, ignored)
     hosts = campaign.apart.pick(there, min(free, ASK)) if _refill(free, batch(campaign, wave)) else []
     if hosts:
@@ -208,7 +213,7 @@ def _start(campaign, wave, now, ignored):
         given_up = list(campaign.apart.free(wave.queue, math.inf, {}))
         if given_up:
             return {"do": "absent", "hosts": dict.fromkeys(given_up, "it has not come back in time")}
-    return wait(min(soon, now + NAP), f"wave {wave.name}")
+    return wait(min(soon, now + NAP), "; ".join(filter(None, (f"wave {wave.name}", restarts.waits(campaign)))))
 
 
 def _refill(free, size):
@@ -267,15 +272,18 @@ def gate(campaign, wave):
     """
     planned, numbers = campaign.plan["hosts"], (wave.number, campaign.current)
     touched = [host for host, item in campaign.hosts.items() if item.wave in numbers and item.touched]
-    touched = [host for host in touched if changed(planned[host])] if campaign.plan["kind"] == "patch" else []
+    touched = [host for host in touched if changed(planned[host])] if campaign.plan["kind"] != "rollback" else []
     if not any(campaign.hosts[host].stage in (states.FAILED, states.UNREACHABLE) for host in touched):
         touched = []
     back = [host for host in touched if planned[host]["before"]]
     pairs = sorted({(planned[host]["package"], planned[host]["target"]) for host in touched})
+    why = exceeded(campaign, wave)
+    if campaign.plan["kind"] == "kernel" and pairs:  # no plan brings it to others without having asked them
+        why, pairs = f"{why} (kernel {', '.join(target for _, target in pairs)})", []
     return {
         "do": "gate",
         "wave": wave.number,
-        "why": exceeded(campaign, wave),
+        "why": why,
         "back": back if campaign.plan["settings"]["on_failure"] == "rollback" else [],
         "suspects": [{"package": package, "edition": edition} for package, edition in pairs],
     }
@@ -297,7 +305,7 @@ def _wind_down(campaign, now, ignored):
         return wait(now + NAP, "the hosts that still run")
     cut = [host for one in campaign.reached for host in one.cut]
     if cut:
-        return {"do": "failed", "hosts": dict.fromkeys(cut, CUT)}
+        return {"do": "failed", "hosts": dict.fromkeys(cut, CUT.format(campaign.plan["kind"]))}
     result = "aborted" if campaign.stopped["wave"] is None else "stopped"
     return (
         _go_back(campaign, now, ignored)
@@ -315,16 +323,21 @@ def _awaited(campaign, now):
 
 def _go_back(campaign, now, ignored):
     """Return the next step of the way back of a wave, ``None`` when all of it is done."""
-    if not campaign.back_queue and not campaign.back_counts[states.BACK_RUNNING]:
+    armed = campaign.placed(stages.BACK_INSTALLED)
+    if not (campaign.back_queue or campaign.back_running or armed):
         return None
     stays = campaign.apart.stays()
     if stays:
         return {"do": "stays", "hosts": stays, "apart": True}
     wave = campaign.waves[campaign.stopped["wave"]]
-    free = batch(campaign, wave) - campaign.back_counts[states.BACK_RUNNING]
+    free = batch(campaign, wave) - campaign.back_running
+    todo = restarts.order_back(campaign, now, ignored, free)
+    if todo:
+        return todo
+    free -= len(armed) if campaign.plan["settings"].get("reboot") else 0
     # The run of a silent host may still go on; it goes back when it is known how that has ended.
     there = campaign.apart.returning(now, ignored)
-    there = (host for host in there if campaign.hosts[host].stage != states.RUNNING)
+    there = (host for host in there if campaign.hosts[host].stage not in stages.ACTIVE)
     hosts = campaign.apart.pick(there, min(free, ASK)) if _refill(free, batch(campaign, wave)) else []
     if hosts and not campaign.paused:
         return {"do": "ask_back", "hosts": hosts}

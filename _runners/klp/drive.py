@@ -48,7 +48,7 @@ class Driver(Looking, Watching, Returning):
         if self.campaign.paused and not self.campaign.running:
             return None
         # Not only those that run: a host that was given up may answer late.
-        limit = self.limits["look"] if self.campaign.jobs else decide.NAP
+        limit = self.limits["look"] if self.campaign.jobs or self.campaign.going else decide.NAP
         return max(0.01, min(todo["until"] - now, limit))
 
     def _do_begin(self, todo):

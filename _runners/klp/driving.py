@@ -12,7 +12,8 @@ from . import planning as plans
 from .turning import RefusedError
 
 SUMMARY = "klp_audit.state_summary"
-SLS = {"patch": "klp.patch", "rollback": "klp.rollback"}
+SLS = {"patch": "klp.patch", "rollback": "klp.rollback", "kernel": "klp.kernel"}
+BACK: dict = {"patch": "klp.rollback", "kernel": "klp.kernel_back"}  # the SLS of the way back
 
 
 class Base:
@@ -31,6 +32,8 @@ class Base:
         self.misses: collections.Counter = collections.Counter()
         self.alive: set = set()  # hosts that said the last time that they run
         self.heard: dict = {}  # host -> when it answered the last time that it was asked whether it runs
+        self.muted: dict = {}  # host -> when it is asked again how its run has left it
+        self.next_wait = 0.0  # when hosts are asked again that wait for a restart by others
         self.next_look = 0.0  # when hosts are asked again whether they run
         self.quiet: set = set()  # jids of which nobody runs any more
         self.clock: tuple | None = None  # (now, ticks) of the last step
@@ -57,15 +60,18 @@ class Base:
         if found.begun and not (found.over or found.paused or self._wished()):
             self._write("resume", by=by, number=found.wish, master=master)
 
-    def _send(self, jid, sls, hosts, by, back=False):
+    def _send(self, jid, sls, hosts, by, back=False, boots=None):
         for host in hosts:  # what was known of an earlier job of theirs
             self.misses.pop(host, None)
             self.alive.discard(host)
-        pillar = plans.pillar(self.plan, hosts, self.plan["id"], by, back)
+        pillar = plans.pillar(self.plan, hosts, self.plan["id"], by, back, boots)
         try:
             self.hands.send(jid, hosts, "state.apply", [sls], {"pillar": {"klp": pillar}})
         except RefusedError:
-            if back:
+            if boots is not None:
+                why = dict.fromkeys(hosts, "Salt has refused the job")
+                self._write("unrestarted", hosts=why, **({"way": "back"} if back else {}))
+            elif back:
                 self._write("again", hosts=hosts)
             else:
                 self._write("unsent", hosts=hosts, denied=True)

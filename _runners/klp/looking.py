@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from . import answers, decide
 from . import campaign as states
-from .driving import Base
+from .restarting import Restarting
 
 RUNNING = "saltutil.is_running"
 MISSES = 2  # how often a host has to say that it does not run a job, before that is believed
@@ -15,7 +15,7 @@ RESTARTED = "it restarted in the middle of its run (another boot id)"
 REST = 3  # after a look: so many times its duration until the next one, since hosts that are dead make it long
 
 
-class Looking(Base):
+class Looking(Restarting):
     """The part of a driver that looks at runs."""
 
     def _look(self):
@@ -28,6 +28,7 @@ class Looking(Base):
         if due and not (self.campaign.wave and self.campaign.wave.ready):
             self.next_look = now + max(EDGE, self.limits["look"])
             self._look_after([job for job in jobs if now - job.at >= max(EDGE, self.limits["look"])])
+            self._look_at_restarts()
             spent = self.hands.now() - now
             self.next_look = max(self.next_look, self.hands.now() + REST * spent)
 
@@ -61,7 +62,8 @@ class Looking(Base):
 
     def _take(self, job):
         """Take the answers that have come; each is judged by itself, and counts for its own host only."""
-        kind = "rollback" if job.back else self.plan["kind"]
+        kernel = self.plan["kind"] == "kernel"
+        kind = ("kernel_back" if kernel else "rollback") if job.back else self.plan["kind"]
         got = self.hands.answers(job.jid, job.hosts)
         hosts = {host: answers.ended(kind, value)[1] for host, value in got.items() if host in job.hosts}
         again = [host for host in hosts if answers.unbegun(got[host]) and self._may_try(host, job)]
@@ -70,7 +72,9 @@ class Looking(Base):
         elif again:
             self._write("unbegun", hosts={host: hosts[host] for host in again})
         ended = {host: hosts[host] for host in hosts if host not in again}
-        if ended:
+        if ended and kernel:
+            self._kernel_ended(job, {host: (got[host], why) for host, why in ended.items()})
+        elif ended:
             self._ended(job, ended, [host for host in ended if ended[host] and answers.untouched(got[host])])
 
     def _may_try(self, host, job):
@@ -78,13 +82,6 @@ class Looking(Base):
         item = self.campaign.hosts[host]
         stopped = self.campaign.stopped or item.met >= self.limits["attempts"]
         return self._runs(host, job) and (job.back or not stopped)
-
-    def _ended(self, job, hosts, untouched=()):
-        for host in hosts:
-            self.misses.pop(host, None)
-            self.alive.discard(host)
-        more = {"untouched": list(untouched)} if untouched and not job.back else {}
-        self._write("returned" if job.back else "ended", jid=job.jid, hosts=hosts, **more)
 
     def _inquire(self, asked):
         """Ask hosts (``{host: its job}``) whether they run it, and find out what has become of those that do not."""
@@ -118,7 +115,7 @@ class Looking(Base):
             self._settle(job, {host: found[host] for host in found if lost[host] is job and host in job.hosts})
 
     def _settle(self, job, found):
-        fates: dict = {"done": {}, "unsent": {}, "cut": {}, "busy": {}}
+        fates: dict = {"done": {}, "unsent": {}, "cut": {}, "busy": {}, "installed": {}}
         for host, got in found.items():
             what, why = self._fate(host, got, job)
             fates[what][host] = why
@@ -126,6 +123,8 @@ class Looking(Base):
             self.misses.pop(host, None)
         if fates["done"]:
             self._ended(job, fates["done"])
+        if fates["installed"]:
+            self._installed(job, fates["installed"])
         if fates["unsent"]:
             self._write("unsent", hosts=list(fates["unsent"]))
         if fates["cut"] and job.back:
@@ -139,12 +138,16 @@ class Looking(Base):
             return "done", str(got)
         if got["busy"]:
             return "busy", None
+        if self.plan["kind"] == "kernel" and self._has_ended(host, got, job):
+            end, why = self._kernel_end(host, got, None, job.back)
+            return ("installed" if end == "installed" else "done"), why
         if job.back:
             return "cut", None
         if self._restarted(host, got):
             late = answers.drained(got)
             return "done", f"{RESTARTED}; {late}" if late else RESTARTED
-        if got["run"] and got["run"]["finished"] is not None:
+        kernel = self.plan["kind"] == "kernel"  # its runs are judged by its change of kernel alone
+        if got["run"] and got["run"]["finished"] is not None and not kernel:
             return "done", None
         return "unsent" if got["run"] is None and self._may_try(host, job) else "cut", None
 

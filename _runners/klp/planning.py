@@ -13,10 +13,11 @@ from salt.exceptions import CommandExecutionError
 
 from klp_digest import digest
 
-from . import answers, apart, files, records, schema, waves
+from . import answers, apart, files, kernels, records, schema, waves
 
 VERSION = 2  # of a plan; 1 had no soak by host
-KINDS = ("patch", "rollback")
+KINDS = ("patch", "rollback", "kernel")
+WANTED = "patch, rollback or kernel"
 REFUSALS = 5  # sentences of one host that are kept
 # Why a host is not in a wave.
 CURRENT, ABSENT, REFUSED, EXCLUDED = "nothing to do", "unreachable", "refused", "excluded"
@@ -42,6 +43,8 @@ def make(facts, settings, now):
     Raises CommandExecutionError where the settings do not let a plan be made of that.
     """
     _refuse_clock(facts, now)
+    if facts["kind"] == "kernel":
+        kernels.check(settings, now)
     offers, hosts, skipped, hooks = {}, {}, {}, {}
     judged, left_out, unclear = _judged(facts, settings, now)
     for host, found in judged.items():
@@ -54,7 +57,7 @@ def make(facts, settings, now):
         name = digest(offer)[:LENGTH]
         offers[name] = offer
         hosts[host] = {key: found[key] for key in ("kernel", "package", "target", "seconds", "note", "group")}
-        hosts[host].update(before=found["live_patch"], offer=name, **found["more"])
+        hosts[host].update({"before": found["live_patch"], "offer": name, **found["more"]})
         hosts[host]["apart"] = apart.values(settings["apart"], found)
         hooks.setdefault(tuple(tuple(found["hooks"][hook]) for hook in HOOKS), []).append(host)
     _refuse_absent(left_out, settings)
@@ -188,6 +191,8 @@ def _judge(host, facts, settings, quarantine, now):
         return [REFUSED, "; ".join(wrong)], None
     due = answers.drained(found)
     found = dict(found, note=None, due=due and f"{due.partition(': ')[0]}; its run does it", more={})
+    if facts["kind"] == "kernel":
+        return kernels.offered(found), found
     return _offered(found, quarantine if facts["kind"] == "patch" else {}), found
 
 
@@ -255,7 +260,7 @@ def check(plan, name):
     return plan
 
 
-def pillar(plan, hosts, run, start_by, back=False):
+def pillar(plan, hosts, run, start_by, back=False, boots=None):
     """
     Return what the pillar key ``klp`` of a run is given beside that of each host.
 
@@ -267,17 +272,29 @@ def pillar(plan, hosts, run, start_by, back=False):
         seconds since 1970.
     back
         whether the host goes back to what it had before.
+    boots
+        for the restart of hosts: ``{host: the boot id of the start that is to end}``.
     """
     campaign: dict = {"start_by": start_by}
+    if boots is not None:
+        return {"run": run, "campaign": {**campaign, "boot_id": boots}}
+    if plan["kind"] == "kernel":
+        return {"run": run, "campaign": {**campaign, **({} if back else _digests(plan, hosts))}}
     if back or plan["kind"] == "rollback":
         key = "before" if back else "target"
         campaign["rollback"] = {host: plan["hosts"][host][key] for host in hosts}
         return {"run": run, "campaign": campaign}
-    if plan["settings"]["drift"] == "refuse":
-        campaign["shown"] = {host: digest(shown(plan, host)) for host in hosts}
+    campaign.update(_digests(plan, hosts))
     levels = {host: plan["hosts"][host]["target"] for host in hosts}
     campaign["level"] = {host: level for host, level in levels.items() if level}
     return {"run": run, "campaign": campaign}
+
+
+def _digests(plan, hosts):
+    """Return the key by which hosts know what the plan has shown for them; none where they may follow what is there."""
+    if plan["settings"]["drift"] != "refuse":
+        return {}
+    return {"shown": {host: digest(shown(plan, host)) for host in hosts}}
 
 
 def shown(plan, host):

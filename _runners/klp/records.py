@@ -73,13 +73,20 @@ _WINDOWS = Record(
     {**_setting(schema.SCHEMA["windows"]).forms, "spans": Each(Each(NUMBER, 2), 20000)},
     absent={"spans": []},
 )
+_LIMITS = Record(_setting(schema.SCHEMA["limits"]).forms, absent={"restart": 30})
 SETTINGS = Record(
-    {**_setting({"keys": schema.SCHEMA}).forms, "waves": Each(_FILLED, 10000), "windows": _WINDOWS},
+    {
+        **_setting({"keys": schema.SCHEMA}).forms,
+        "waves": Each(_FILLED, 10000),
+        "windows": _WINDOWS,
+        "limits": _LIMITS,
+    },
+    absent={"reboot": False},  # of plans that were made before there were campaigns of kind kernel
 )
 HOOKS = ("before", "after", "on_failure")
 PLAN = Record(
     {
-        "kind": Choice("patch", "rollback"),
+        "kind": Choice("patch", "rollback", "kernel"),
         "created": MOMENT,
         "master": SENTENCE,
         "by": Maybe(SENTENCE),

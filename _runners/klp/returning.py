@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from . import answers
 from .clocks import Clocks
-from .driving import SLS
+from .driving import BACK
 
 
 class Returning(Clocks):
@@ -38,7 +38,7 @@ class Returning(Clocks):
             if go and not self.campaign.paused and not self.campaign.aborted:
                 jid, by = self.hands.new_jid(), int(self.hands.now() + self.limits["start_within"])
                 self._write("back", jid=jid, hosts=go, by=by)
-                self._send(jid, SLS["rollback"], go, by, back=True)
+                self._send(jid, BACK[self.plan["kind"]], go, by, back=True)
 
     def _back(self, host, got, asked):
         """Return whether a host goes back to what the plan has as ``before``: ``(stays, later or goes, why)``."""
@@ -49,10 +49,19 @@ class Returning(Clocks):
         if not_now:
             waited = now - self.campaign.stopped["at"]
             return ("later", None) if waited <= self.limits["host_timeout"] else ("stays", not_now)
+        if self.plan["kind"] == "kernel":
+            return self._kernel_back(host, got)
         begun = self.campaign.hosts[host].backs  # then it is begun again, and verified, even if it has gone back
         if got["live_patch"] != self.plan["hosts"][host]["target"] and not got["unfinished"] and not begun:
             return "stays", None
         return "goes", None
+
+    def _kernel_back(self, host, got):
+        """Return the same of a host that got another kernel; one that came up with the old one has nothing to do."""
+        change, begun = got["kernel_change"], self.campaign.hosts[host].backs
+        there = got["kernel"] == self.plan["hosts"][host]["target"]
+        armed = change is not None and change["stage"] in ("installing", "installed", "restarting")
+        return ("goes", None) if begun or there or armed else ("stays", None)
 
 
 def _not_now(got, asked, now):

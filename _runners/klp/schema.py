@@ -252,6 +252,14 @@ SCHEMA: dict[str, dict] = {
                 "started then.",
             ),
             "look": integer(30, 1, 3600, "seconds", "How often a host that runs is asked whether it still does."),
+            "restart": integer(
+                30,
+                1,
+                1440,
+                "minutes",
+                "For kind kernel: how long a host may take from the order to restart until it answers with the next "
+                "start; nobody is restarted in a maintenance window that ends earlier.",
+            ),
             "duration": integer(336, 1, 8760, "hours", "After that long the campaign starts no further host and ends."),
         },
     },
@@ -286,6 +294,11 @@ SCHEMA: dict[str, dict] = {
             ),
         },
     },
+    "reboot": flag(
+        False,
+        "For kind kernel only: the campaign restarts its hosts, each once. False: it restarts nobody, and verifies "
+        "each host when others have restarted it.",
+    ),
     "on_restart": choice(
         ("fail", "again"),
         "A host that restarts in the middle of its run has failed; again: its run is begun again, for hosts that "
@@ -294,7 +307,7 @@ SCHEMA: dict[str, dict] = {
     "on_failure": choice(
         ("stop", "rollback"),
         "When a gate fails no further host is started; with rollback the hosts of the wave also go back to the live "
-        "patch they had.",
+        "patch they had; for kind kernel to the kernel they had.",
     ),
     "quarantine": flag(
         True,

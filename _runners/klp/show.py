@@ -13,46 +13,13 @@ import klp_checks
 from . import campaign as states
 from . import decide, maintenance
 from . import planning as plans
+from .telling import TEXTS, between
 from .words import moment
 
 NAMES = 6  # hosts that a line names
 ROWS = 20  # hosts of one kind that have a line of their own
 OPENINGS = 3  # maintenance windows that a plan shows
 BAR = 24  # characters of a progress bar
-
-TEXTS = {
-    "begin": "the campaign begins",
-    "clock": "the clock of this master was set by {by} seconds: hosts are asked again before anything is started",
-    "off": "the clock of this master is off: most hosts have another time; nothing is started until it is set right "
-    "(chronyc makestep)",
-    "open": "wave {wave}: its turn",
-    "ready": "{hosts}: ready",
-    "start": "wave {wave}: started {hosts}, job {jid}",
-    "absent": "{hosts}: no answer, left out",
-    "refused": "{hosts}: refused",
-    "spared": "{hosts}: not started",
-    "unreachable": "{hosts}: no answer to the run",
-    "silent": "{hosts}: started, and silent for too long; it counts as failed until it answers",
-    "spoke": "{hosts}: answers again",
-    "overdue": "{hosts}: not ended in time",
-    "lost": "{hosts}: the run was cut off, it is begun again",
-    "unsent": "{hosts}: the run has not begun, it is begun again",
-    "unbegun": "{hosts}: the run could not begin, it is tried again",
-    "failed": "{hosts}: failed",
-    "waiting": "{hosts}: have to be asked again",
-    "patched": "wave {wave}: all its hosts have ended",
-    "passed": "wave {wave}: passed",
-    "late": "once more those that did not answer: {hosts}",
-    "gate": "STOP: {why}",
-    "quarantine": "in quarantine: {items}",
-    "back": "going back: {hosts}, job {jid}",
-    "again": "going back was cut off, once more: {hosts}",
-    "stays": "{hosts}: does not go back",
-    "pause": "paused by {by}",
-    "resume": "resumed by {by}",
-    "abort": "aborted by {by}",
-    "end": "the end: {result}",
-}
 
 
 def names(hosts, most=NAMES):
@@ -89,10 +56,10 @@ def line(plan, entry):
     name = None if wave is None else _wave_name(plan, wave)
     items = ", ".join(f"{item['package']} {item['edition']}" for item in entry.get("items", ()))
     hosts = entry.get("hosts") or {}
-    text = TEXTS[entry["what"]].format(**dict(entry, wave=name, hosts=names(hosts), items=items))
-    whys = (
-        [f"  {host}: {why}" for host, why in hosts.items() if isinstance(why, str)] if isinstance(hosts, dict) else []
-    )
+    new = "old" if entry.get("way") else "new"
+    text = TEXTS[entry["what"]].format(**dict(entry, wave=name, hosts=names(hosts), items=items, new=new))
+    told = isinstance(hosts, dict) and entry["what"] not in ("installed", "restart")
+    whys = [f"  {host}: {why}" for host, why in hosts.items() if isinstance(why, str)] if told else []
     return [text, *whys[:ROWS]]
 
 
@@ -116,12 +83,13 @@ def _wave_name(plan, number):
     return plan["waves"][number]["name"] if number < len(plan["waves"]) else states.LATE
 
 
-def _gets(offer, before, after=False):
+def _gets(kind, offer, before, after=False):
     """Return in a few words what a host gets; ``after``: its run is there for this hook alone."""
+    word = "kernel" if kind == "kernel" else "live patch"
     others = [name for name in offer["changes"] if name != offer["package"]]
-    move = [f"live patch {before or 'none'} -> {offer['target']}"] if offer["target"] != before else []
+    move = [f"{word} {before or 'none'} -> {offer['target']}"] if offer["target"] != before else []
     packages = [f"{len(others)} packages ({names(sorted(others), 4)})"] if others else []
-    return "; ".join(move + packages) or ("hook after" if after else "the live patch once more")
+    return "; ".join(move + packages) or ("hook after" if after else f"the {word} once more")
 
 
 def plan_text(plan):
@@ -176,7 +144,7 @@ def _wave_lines(plan, wave):
         groups[(item["offer"], item["before"], item["note"], item.get("after", False))].append(host)
     lines = ["", f"{wave['name']}{_grouped(wave)}:"] if groups else []
     for (offer, before, note, after), hosts in sorted(groups.items(), key=lambda item: -len(item[1]))[:ROWS]:
-        lines.append(f"  {len(hosts)} x {_gets(plan['offers'][offer], before, after)}")
+        lines.append(f"  {len(hosts)} x {_gets(plan['kind'], plan['offers'][offer], before, after)}")
         lines.append(f"      {names(hosts)}" + (f"   ({note})" if note else ""))
     return lines
 
@@ -260,7 +228,8 @@ def _wave_row(wave):
     filled = BAR * done // wave.total if wave.total else 0
     word = "passed" if wave.closed else "watched" if wave.patched else "now" if wave.opened else ""
     waiting = wave.counts[states.WAITING] + wave.counts[states.READY]
-    numbers = [wave.total, wave.counts[states.VERIFIED], wave.counts[states.RUNNING]]
+    running = sum(wave.counts[stage] for stage in (states.RUNNING, *states.BETWEEN))
+    numbers = [wave.total, wave.counts[states.VERIFIED], running]
     return [
         wave.name,
         "#" * filled + "." * (BAR - filled),
@@ -281,6 +250,10 @@ def _host_lines(campaign, now):
         for host, item in running.items()
     ]
     lines = ["", "running:", *lines[:ROWS]] if lines else []
+    waiting = {host: between(campaign, host) for hosts in campaign.places.values() for host in hosts}
+    rows = [f"  {host}: {text}" for host, text in waiting.items() if text]
+    more = [f"  and {len(rows) - ROWS} more"] if len(rows) > ROWS else []
+    lines += ["", "between two runs:", *rows[:ROWS], *more] if rows else []
     bad = [(host, item) for host, item in campaign.hosts.items() if item.why and host not in running]
     rows = [f"  {host}: {item.stage}: {item.why}" for host, item in bad[:ROWS]]
     more = [f"  and {len(bad) - ROWS} more; all of them: salt-run --out=json klp.report {campaign.id}"]

@@ -10,10 +10,15 @@ import collections
 WAITING, READY, RUNNING = "waiting", "ready", "running"
 VERIFIED, FAILED, REFUSED, UNREACHABLE, ABSENT = "verified", "failed", "refused", "unreachable", "absent"
 SPARED = "spared"  # not started, because of a host that it is kept apart from
-STAGES = (WAITING, READY, RUNNING, VERIFIED, FAILED, REFUSED, UNREACHABLE, ABSENT, SPARED)
-UNFINISHED = (WAITING, READY, RUNNING)
+# Of kind kernel, between two runs: it waits for its restart; that was asked for; it was started again, unverified.
+INSTALLED, RESTARTING, RESTARTED = "installed", "restarting", "restarted"
+BETWEEN = (INSTALLED, RESTARTING, RESTARTED)
+STAGES = (WAITING, READY, RUNNING, VERIFIED, FAILED, REFUSED, UNREACHABLE, ABSENT, SPARED, *BETWEEN)
+UNFINISHED = (WAITING, READY, RUNNING, *BETWEEN)
+ACTIVE = (RUNNING, RESTARTING, RESTARTED)  # something is going on there that has to end
 # What has become of the way back of a host whose wave failed its gate.
 BACK_WAITING, BACK_RUNNING, BACK, STAYS = "back waiting", "back running", "back", "stays"
+BACK_INSTALLED, BACK_RESTARTING = "back installed", "back restarting"
 
 
 class Host:
@@ -23,16 +28,20 @@ class Host:
         "attempt",  # how often its run was begun
         "back",  # what has become of its way back
         "backs",  # how often that was begun
-        "base",  # its health when it was started
+        "base",  # its health when it was started, of kind kernel also when it was seen after its restart
+        "boot",  # of kind kernel: id of the start that its restart ends
         "ended",
         "jid",
         "looked",  # when it was looked at the last time after its run
         "met",  # how often its run could not begin, as when other states ran there
+        "orders",  # how often its restart was asked for
         "silent",  # whether it runs and does not answer
         "since",  # when its run was begun the last time
         "stage",
         "started",
         "touched",  # whether the live patch of the plan may be there
+        "turned",  # whether it was seen after its restart
+        "verifies",  # how often the run was begun that verifies it then
         "wave",
         "why",
     )
@@ -42,6 +51,7 @@ class Host:
         self.jid, self.attempt, self.since, self.started, self.ended = None, 0, None, None, None
         self.base, self.back, self.backs, self.met = None, None, 0, 0
         self.touched, self.silent, self.looked = False, False, None
+        self.boot, self.orders, self.turned, self.verifies = None, 0, False, 0
 
     def shift(self, by):
         """Count on as before although the clock has jumped by so many seconds."""

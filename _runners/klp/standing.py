@@ -12,7 +12,7 @@ import time
 from salt.exceptions import CommandExecutionError, SaltInvocationError
 
 from . import campaign as states
-from . import files, persons, schema, show, store
+from . import files, persons, schema, show, store, telling
 from .outcome import RETCODES, answer, progress
 
 FOLDER = "var/lib/salt-klp"
@@ -145,7 +145,7 @@ def host_report(campaign, host):
     return {
         "wave": campaign.waves[item.wave].name,
         "stage": item.stage,
-        "why": item.why,
+        "why": item.why or telling.between(campaign, host),
         "before": planned["before"],
         "target": planned["target"],
         "packages": len(campaign.plan["offers"][planned["offer"]]["changes"]),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 
 import klp_pillar
@@ -24,12 +25,12 @@ def settings(**klp_campaign):
 def plan(world, kind="patch", banned=(), busy=None, members=None, known=None, **klp_campaign):
     """Return the plan of a campaign over all hosts of a world, by their names if ``order`` is not given."""
     found = settings(**{"order": "name", **klp_campaign})
-    names = sorted(world.hosts)
+    names, preview = sorted(world.hosts), getattr(world, "preview", None) or functools.partial(run_preview, world)
     facts = {
         "kind": kind,
         "master": "master",
         "hosts": names,
-        "answers": {name: run_preview(world, world.hosts[name]) for name in names},
+        "answers": {name: preview(world.hosts[name]) for name in names},
         "asked": world.time,
         "members": members or [set(wave["hosts"]) or None for wave in found["waves"]],
         "busy": busy or {},

@@ -141,9 +141,11 @@ def some_case(dice):
 class Play:
     """A campaign that is driven step by step, with what happens in between."""
 
+    JUDGE = Watcher
+
     def __init__(self, folder, world, made, plot):
         self.world, self.plan, self.plot = world, made, list(plot)
-        self.store, self.watch = campaign.saved(folder, made), Watcher(made, world)
+        self.store, self.watch = campaign.saved(folder, made), self.JUDGE(made, world)
         self.steps, self.restart = 0, False
         limits, runs = made["settings"]["limits"], sum(host.seconds for host in world.hosts.values())
         self.most = STEPS + (3600 * limits["duration"] + 2 * runs) / limits["look"]

@@ -395,5 +395,5 @@ def run_preview(world, host):
     changes = {"curl": "8.0-1", PACKAGE: NEW} if host.edition != NEW else {}
     changes = {"curl": "8.0-1"} if host.faults.get("behind") and not host.updated else changes
     said = state_summary(world, host)
-    more = {"group": host.group, "apart": host.apart, "seconds": int(host.seconds)}
+    more = {"group": host.group, "apart": host.apart, "seconds": int(host.seconds), "kernel_target": None}
     return dict(said, changes=changes, target=NEW, skipped=[], refusals=[], **more)

@@ -208,7 +208,7 @@ def test_who_was_cut_off_when_the_campaign_stops_is_said_to_be_so(book):
     book.start("ab", "1").add("lost", hosts=["b"]).add("ready", hosts={"c": BASE}).end("a", "1", "no")
     assert [book.do() for _ in range(3)] == ["gate", "quarantine", "waiting"]
     assert list(book.found.wave.queue) == ["c", "b", "d"]
-    assert book.next() == {"do": "failed", "hosts": {"b": decide.CUT}}
+    assert book.next() == {"do": "failed", "hosts": {"b": decide.CUT.format("patch")}}
     assert [book.do(), book.do()] == ["failed", "end"]
     assert book.stages() == "ffww" + "wwww" and book.found.hosts["c"].attempt == 0
 

@@ -27,7 +27,7 @@ def test_after_an_abort_what_runs_is_finished_and_nothing_else(book):
     book.end("a", "1").add("lost", hosts=["b"])
     assert [book.do(), book.next()] == ["failed", {"do": "look", "hosts": ["a"]}]
     assert book.add("looked", hosts={}).next() == {"do": "end", "result": "aborted"}
-    assert book.found.stopped["why"] == "aborted by anna" and book.found.hosts["b"].why == decide.CUT
+    assert book.found.stopped["why"] == "aborted by anna" and book.found.hosts["b"].why == decide.CUT.format("patch")
 
 
 def test_an_abort_between_the_waves(book):
@@ -74,7 +74,7 @@ def test_who_was_cut_off_and_then_away_is_not_forgotten_either():
     book.add("absent", hosts={"a": "no"}).pass_wave("bc", "2")
     assert [book.do(), book.do()] == ["late", "open"]
     book.add("abort", by="anna", number=1)
-    assert book.next() == {"do": "failed", "hosts": {"a": decide.CUT}}
+    assert book.next() == {"do": "failed", "hosts": {"a": decide.CUT.format("patch")}}
 
 
 def test_the_way_back_can_be_paused():

@@ -221,7 +221,14 @@ def test_the_digest_is_the_same_on_master_and_host():
 def test_the_pillar_of_a_run_is_one_that_hosts_accept():
     check = klp_pillar.check
     for kind in planning.KINDS:
-        found = make({"h1": answer()}, kind)
+        target: dict = {
+            "release": "6.4.0-1-default",
+            "edition": "6.4.0-1.1",
+            "live_patch": None,
+            "package": "kernel-default",
+        }
+        target.update(fallback=True, window_last=None, cves=0)
+        found = make({"h1": answer(kernel_target=target)}, kind)
         for back in (False, True):
             assert check(planning.pillar(found, ["h1"], found["id"], int(START), back))[1] == []
 

@@ -86,7 +86,7 @@ def test_a_plan_whose_hash_is_right_and_whose_form_is_not_is_refused_or_can_be_u
 @pytest.mark.parametrize(
     ("path", "value", "said"),
     [
-        (("kind",), "both", "kind: wanted one of patch, rollback, found both"),
+        (("kind",), "both", "kind: wanted one of patch, rollback, kernel, found both"),
         (("created",), 2**62, "created: wanted a whole number from 0 to "),
         (("hosts", "h1", "kernel"), "a b", "hosts:h1:kernel: wanted a name or an edition, found a b"),
         (("hosts", "h1", "offer"), "0" * 12, "hosts:h1:offer: wanted one of offers"),

@@ -12,7 +12,21 @@ import klp_kernel
 import klp_register
 import klp_snapper
 import klp_sys
-from _runners.klp import answers, commands, due, files, isoweeks, journal, outcome, quarantine, steering
+from _runners.klp import (
+    answers,
+    apart,
+    commands,
+    due,
+    files,
+    isoweeks,
+    journal,
+    kernels,
+    outcome,
+    quarantine,
+    restarting,
+    restarts,
+    steering,
+)
 from tests.unit.loader import ROOT
 
 PAGE = (ROOT / "docs" / "how-to" / "refusals.md").read_text(encoding="utf-8")
@@ -46,6 +60,17 @@ SAID = [
     (quarantine.CURE, "no campaign starts a host before it is repaired"),
     (commands.unowned("c", "x"), "nobody knows which hosts campaign "),
     (steering.unfinished("c", "x")["text"], "has to wait"),
+    (kernels.REBOOT.format("patch"), "klp_campaign:reboot is for campaigns of kind kernel"),
+    (kernels.SHORT.format(20, 30), "no plan: the longest of the next maintenance windows is open for "),
+    (answers.NO_BOOT, "the id of its boot is not known"),
+    (apart.NOT_RESTARTED, "it was not restarted, because it is kept apart from "),
+    (restarting.LATE.format(30), "it has not come back within "),
+    (restarting.STAYED.format(30), "it answers, and has not restarted within "),
+    (restarting.ASIDE.format("silent", 30), "its restart is due, and it is "),
+    (restarting.TWICE, "it waits for another restart"),
+    (restarts.ORDERS.format(3, "kernel"), "its restart was asked for "),
+    (restarts.VERIFY.format(3), "its verification was cut off "),
+    (restarts.WAITED, "the old kernel is its default again"),
     (outcome.stopped([])["text"], "stopped by a signal"),
     (outcome.misuse("run", {}, (), {"id": 1}), " does not know the argument "),
 ]

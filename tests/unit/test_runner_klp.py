@@ -143,7 +143,12 @@ def test_waves_with_targets_and_hosts_of_their_own(master):
 
 
 WRONG: dict = {
-    "kind": (("plan", "upgrade"), {}, "kind: wanted patch or rollback, found 'upgrade'"),
+    "kind": (("plan", "upgrade"), {}, "kind: wanted patch, rollback or kernel, found 'upgrade'"),
+    "reboot": (
+        ("plan",),
+        {"pillar": {"klp_campaign": {"reboot": True}}},
+        "pillar klp_campaign:reboot is for campaigns of kind kernel, not for a patch; leave it out",
+    ),
     "pillar": (("plan",), {"pillar": []}, "pillar: wanted a mapping with the key klp_campaign, found []"),
     "key": (
         ("plan",),

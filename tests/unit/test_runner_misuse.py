@@ -53,7 +53,7 @@ def test_a_plan_is_run_as_what_it_is(master):
     name = master.plan()
     sentence = f"plan {name} is a patch, not a rollback; make another one with: salt-run klp.plan KIND"
     assert master.refused("run", name, "rollback") == sentence
-    assert master.refused("run", name, 7) == "kind: wanted patch or rollback, found 7"
+    assert master.refused("run", name, 7) == "kind: wanted patch, rollback or kernel, found 7"
     assert master.refused("run", name, pillar={}) == f"pillar is for a plan that is made here; plan {name} has its own"
     assert master.fleet.sent == {}
     assert master.run("run", name, "patch")["retcode"] == 0

@@ -55,11 +55,12 @@ def test_a_campaign_that_is_done(master):
     assert master.calls == [("klp.run", asked)]
 
 
+@pytest.mark.parametrize(("state", "kind"), [("rolled_back", "rollback"), ("kernel_changed", "kernel")])
 @pytest.mark.parametrize("retcode", [1, 2, 3, 4, 5, 7])
-def test_whatever_else_is_a_failure(master, retcode):
+def test_whatever_else_is_a_failure(master, retcode, state, kind):
     master.answers["klp.run"] = done(retcode)
-    assert master.apply("rolled_back")["result"] is False
-    assert master.calls[0][1]["kind"] == "rollback"
+    assert master.apply(state)["result"] is False
+    assert master.calls[0][1]["kind"] == kind
 
 
 def test_a_plan_that_waits_says_how_to_run_it(master):
