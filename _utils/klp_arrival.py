@@ -47,7 +47,7 @@ def _room(host):
     free, needed = found.f_bavail * found.f_frsize, _needed(host)
     if free >= needed:
         return []
-    return [FULL.format(klp_paths.BOOT, free // MIB, -(-needed // MIB), _cure(host))]
+    return [FULL.format(klp_paths.BOOT, free // MIB, -(-needed // MIB), cure(host))]
 
 
 def _needed(host):
@@ -57,7 +57,7 @@ def _needed(host):
     return max([os.path.getsize(path) for path in paths if os.path.isfile(path)] + [MIB])
 
 
-def _cure(host):
+def cure(host):
     """Return the command that makes room: it takes the oldest kernel away that is older than the running one."""
     name = f"kernel-{host.kernel['flavour']}"
     running = klp_live.kernel_package(host)["edition"]

@@ -76,8 +76,8 @@ def compare(one, two):
 def _meets(requirement, provided):
     """Return whether one ``[name, flag, edition]`` that is provided meets a requirement of the same name (bool)."""
     _, flag, edition = requirement
-    if not flag or not provided[1]:
-        return True
+    if not provided[1]:
+        return True  # of every version, as rpm and libsolv have it
     order = compare(provided[2], edition)
     return (order == 0 and "=" in flag) or (order > 0 and ">" in flag) or (order < 0 and "<" in flag)
 

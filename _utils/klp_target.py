@@ -13,6 +13,7 @@ import os
 
 from salt.exceptions import CommandExecutionError
 
+import klp_arrival
 import klp_audit_cves
 import klp_cves
 import klp_kernel_forms
@@ -21,7 +22,6 @@ import klp_live
 import klp_paths
 import klp_target_facts
 import klp_window
-import zypp_plan
 import zypp_solver
 
 MIB = 1 << 20
@@ -32,7 +32,7 @@ NO_LIVE_PATCH = "{} is in no repository"
 LIVE_PATCH_WITHDRAWN = "its vendor has withdrawn its live patch {}"
 NO_BUILD = "there is no build of {} for it"
 BUILD_UNKNOWN = "whether there is a build of {} for it is not known"
-FULL = "{} has {} MiB free, and it needs {} MiB there"
+FULL = "{} has {} MiB free, and it needs {} MiB there: {}"
 ROOM_UNKNOWN = "what it needs in {} is not known, as the files of kernel {} are not there"
 WINDOW = "its window is {} ({}), and pillar klp:window:refuse says to stop"
 ABSENT = "pillar klp:kernel:target: {} {} is in no repository; there are: {}"
@@ -54,7 +54,7 @@ def kernels(host):
     "problems": [why it does not qualify]}``. Nothing is asked of a repository that has not changed since the last time.
     """
     found, listed = klp_target_facts.facts(host), klp_target_facts.advisories(host)
-    known = any(zypp_plan.kernel_package(name) for item in listed for name in item["packages"])
+    known = any(klp_target_facts.name(host) in item["packages"] for item in listed)
     data, open_cves, boot = klp_window.Data(host), _open_cves(host, listed), _boot(host)
     editions = sorted(found["kernels"], key=functools.cmp_to_key(klp_kmps.compare), reverse=True)
     running = klp_live.kernel_package(host)["edition"]
@@ -109,7 +109,7 @@ def _problems(host, item, window):
     if needed is None:
         found.append(ROOM_UNKNOWN.format(klp_paths.BOOT, host.release))
     elif free < needed:
-        found.append(FULL.format(klp_paths.BOOT, free // MIB, -(-needed // MIB)))
+        found.append(FULL.format(klp_paths.BOOT, free // MIB, -(-needed // MIB), klp_arrival.cure(host)))
     if window["state"] in host.settings["window"]["refuse"]:
         found.append(WINDOW.format(window["state"], window["reason"]))
     return found
@@ -232,7 +232,7 @@ def summary(host):
     if item is None:
         return None
     for severity in item["cves"].values():
-        cves[severity] = cves.get(severity, 0) + 1
+        cves[severity] += 1
     return {
         "package": item["package"],
         "release": item["release"],

@@ -28,7 +28,10 @@ def facts(host):
     Returns ``{"kernels": {edition: {"built" (seconds since 1970, or None), "installed" (bool), "kmps" (as
     ``klp_kmps.builds`` has it)}}, "live_patches": {package: [editions]}}``.
     """
-    world = lambda: [VERSION, host.release, zypp_packages.world()]  # noqa: E731
+
+    def world():
+        return [VERSION, host.release, zypp_packages.world()]
+
     return klp_record.kept(RECORD, world, lambda: _facts(host))
 
 
@@ -44,7 +47,8 @@ def release(host, edition):
     The package has one number more, which counts the builds of the same sources (kernel-binary.spec.in of SUSE:
     5.14.21-150500.55.7.1 is 5.14.21-150500.55.7-default).
     """
-    return f"{edition.rsplit('.', 1)[0]}-{host.kernel['flavour']}"
+    version, _, number = edition.partition("-")
+    return f"{version}-{number.rsplit('.', 1)[0]}-{host.kernel['flavour']}"
 
 
 def _facts(host):

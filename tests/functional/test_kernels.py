@@ -1,0 +1,205 @@
+"""Which other kernel a host could run: five kernels of a repository, read with the real zypper and rpm."""
+
+import pytest
+
+from tests.functional.conftest import KERNEL_EDITION, NEW_KERNEL, NEW_KERNEL_EDITION
+from tests.lab import mirror as mirrors
+from tests.lab import packages
+from tests.lab.advisories import BASE, Advisory
+from tests.lab.packages import Package, Spec, kernel, live_patch, under
+
+NUMBERS = (19, 22, 28, 31, 36)
+GOOD, BEST, RETRACTED, WITHOUT_LIVE_PATCH, WITHOUT_MODULES = (f"5.14.21-150500.55.{n}.1" for n in NUMBERS)
+SYMBOL = "ksym(default:lab_register)"
+SAME, OTHER = "0a1b2c3d", "ffffffff"  # checksums of a symbol
+IN_TREE, VENDOR, SYMBOLS = "dlm-kmp-default", "vendor-kmp-default", "lab-symbols"
+WITHDRAWN = f"{BASE}9028"
+ENDS = {19: "2091-03-01", 22: "2091-09-01", 28: "2092-01-01", 31: "2092-02-01", 36: "2092-03-01"}
+BEST_LP = f"kernel-livepatch-5_14_21-{under('150500.55.22')}-default"
+WHY = "pillar klp:kernel:target: kernel-default {} does not qualify: {}"
+
+
+def source(number):
+    return f"150500.55.{number}"
+
+
+def with_symbol(number, checksum=SAME):
+    """Return a kernel that provides a symbol: those of SUSE provide all that they export (find-provides.ksyms)."""
+    found = kernel(source(number))
+    found.tags.append(f"Provides: {SYMBOL} = {checksum}")
+    return found
+
+
+def in_tree(number):
+    """Return a module package that is built with its kernel, as SUSE's for clusters are: one edition for each."""
+    tags = ["Provides: multiversion(kernel)", f"Requires: kernel-default = 5.14.21-{source(number)}"]
+    module = f"/lib/modules/5.14.21-{source(number)}-default/kernel/fs/dlm/dlm.ko"
+    return Package(IN_TREE, "5.14.21", f"{source(number)}.1", tags, {module: "dlm"})
+
+
+def specs():
+    """Return five kernels: all but one have the symbol, all but one a live patch."""
+    kernels = [Spec(f"k{number}", "", 1800000000 + number, [with_symbol(number)]) for number in NUMBERS[:-1]]
+    kernels.append(Spec("k36", "", 1800000036, [with_symbol(36, OTHER)]))
+    live = [live_patch(source(number), 1, "150500.11.3.2") for number in (19, 22, 28, 36)]
+    live.append(live_patch(source(22), 2, "150500.2.1"))
+    modules = [in_tree(number) for number in (7, *NUMBERS)]
+    # The kernel that the lab's hosts run provides no symbol; this stands for it.
+    vendor = [
+        Package(VENDOR, "1.0", "1.1", [f"Requires: {SYMBOL} = {SAME}"]),
+        Package(SYMBOLS, "1.0", "1.1", [f"Provides: {SYMBOL} = {SAME}"]),
+    ]
+    rest = [Spec(f"p{number}", "", 1800000099, [item]) for number, item in enumerate(live + modules + vendor)]
+    return kernels + rest
+
+
+ADVISORIES = [
+    Advisory(
+        f"{BASE}90{number}",
+        "security",
+        "critical" if number == 19 else "important",
+        1800000000 + number,
+        [("kernel-default", "5.14.21", f"{source(number)}.1")],
+        (f"CVE-2027-00{number}",),
+        "reboot",
+        status="retracted" if number == 28 else "stable",
+    )
+    for number in NUMBERS
+]
+EVERY = [WITHOUT_MODULES, WITHOUT_LIVE_PATCH, RETRACTED, BEST, GOOD, NEW_KERNEL_EDITION, KERNEL_EDITION]
+
+
+@pytest.fixture(scope="session")
+def yearly(tmp_path_factory):
+    """A repository with five newer kernels."""
+    return mirrors.build(tmp_path_factory.mktemp("yearly"), specs(), ADVISORIES)
+
+
+@pytest.fixture
+def one(sles, yearly):
+    """A live patched host with two kernel module packages, and lifecycle data of the new kernels."""
+    host = sles("converged")
+    mirrors.offer(host, yearly)
+    names = [f"{IN_TREE}=5.14.21-{source(7)}.1", VENDOR, SYMBOLS]
+    done = host.zypper("install", *names, count=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    lines = [f"kernel-livepatch-5_14_21-{under(source(number))}-default,*,{ENDS[number]}" for number in NUMBERS]
+    host.write("/var/lib/lifecycle/data/sle-module-live-patching.lifecycle", "\n".join(lines) + "\n")
+    return host
+
+
+def kernels(host):
+    answer = host.salt_call("klp_audit.kernels")
+    assert answer.rc == 0 and isinstance(answer.data, list), answer.stderr
+    return {item["edition"]: item for item in answer.data}
+
+
+def target(host, value="best", **kernel):
+    """Return what the document says of the target of a host with this pillar."""
+    host.salt.pillar({"klp": {"kernel": dict(kernel, target=value)}})
+    answer = host.salt_call("klp_audit.host")
+    assert isinstance(answer.data, dict), answer.stderr
+    return answer.data["kernel_target"]
+
+
+def zyppers(host):
+    return [program.argv for program in host.started("zypper")]
+
+
+def test_the_best_of_five_kernels_is_told_with_the_reasons_against_the_others(one):
+    found = kernels(one)
+    assert list(found) == [
+        WITHOUT_MODULES,
+        WITHOUT_LIVE_PATCH,
+        RETRACTED,
+        BEST,
+        GOOD,
+        NEW_KERNEL_EDITION,
+        KERNEL_EDITION,
+    ]
+    assert {edition: item["problems"] for edition, item in found.items()} == {
+        WITHOUT_MODULES: [f"there is no build of {VENDOR} for it"],
+        WITHOUT_LIVE_PATCH: [f"kernel-livepatch-5_14_21-{under(source(31))}-default is in no repository"],
+        RETRACTED: [f"its vendor has withdrawn it (retracted: {WITHDRAWN})"],
+        BEST: [],
+        GOOD: [],
+        NEW_KERNEL_EDITION: [f"there is no build of {IN_TREE} for it", f"there is no build of {VENDOR} for it"],
+        KERNEL_EDITION: [],
+    }
+    best = found[BEST]
+    assert best["release"] == "5.14.21-150500.55.22-default"
+    assert best["live_patch"] == {"package": BEST_LP, "edition": "2-150500.2.1"}
+    assert best["window"] == {
+        "state": "open",
+        "first": "2027-01-15",
+        "last": "2091-09-01",
+        "estimated": False,
+        "source": "/var/lib/lifecycle/data/sle-module-live-patching.lifecycle:2",
+    }
+    edition = f"5.14.21-{source(22)}.1"
+    assert best["kmps"] == {"good": [IN_TREE, VENDOR], "missing": [], "unknown": [], "install": {IN_TREE: edition}}
+    closed = {"CVE-2023-2156": "important", "CVE-2027-0019": "critical", "CVE-2027-0022": "important"}
+    assert best["cves"] == closed
+    assert target(one) == {
+        "package": "kernel-default",
+        "release": "5.14.21-150500.55.22-default",
+        "edition": BEST,
+        "live_patch": "2-150500.2.1",
+        "window_last": "2091-09-01",
+        "estimated": False,
+        "cves": {"critical": 1, "important": 2, "moderate": 0, "low": 0, "unspecified": 0},
+        "problem": None,
+    }
+    one.forget_programs()
+    assert (target(one)["edition"], zyppers(one)) == (BEST, [])
+    assert one.editions("kernel-default") == [KERNEL_EDITION]
+
+
+def test_a_target_by_name_is_taken_or_refused_with_its_reason(one):
+    refused = {
+        RETRACTED: f"its vendor has withdrawn it (retracted: {WITHDRAWN})",
+        WITHOUT_MODULES: f"there is no build of {VENDOR} for it",
+        WITHOUT_LIVE_PATCH: f"kernel-livepatch-5_14_21-{under(source(31))}-default is in no repository",
+    }
+    for edition, why in refused.items():
+        assert target(one, edition)["problem"] == WHY.format(edition, why)
+    absent = f"pillar klp:kernel:target: kernel-default 9.9-1.1 is in no repository; there are: {', '.join(EVERY)}"
+    assert target(one, "9.9-1.1")["problem"] == absent
+    assert target(one, GOOD)["edition"] == GOOD
+    assert target(one, "none") is None
+
+
+def test_zypper_says_nothing_of_a_module_package_that_a_new_kernel_has_not(one):
+    """The old kernel stays, and goes on to provide what module packages require: so nobody else looks at that."""
+    one.zypper("removelock", *packages.KERNEL_LOCKS, count=False)
+    for edition in (WITHOUT_MODULES, BEST):
+        done = one.zypper("install", "--dry-run", f"kernel-default={edition}", count=False)
+        assert done.returncode == 0 and "Problem" not in done.stdout, done.stdout
+        assert IN_TREE not in done.stdout and VENDOR not in done.stdout
+    done = one.zypper("install", f"kernel-default={BEST}", f"{IN_TREE}={BEST}", count=False)
+    assert done.returncode in (0, 102), done.stdout + done.stderr
+    assert one.editions(IN_TREE) == [BEST, f"5.14.21-{source(7)}.1"]
+    found = kernels(one)[BEST]
+    assert (found["kmps"]["install"], found["boot"]["needed"], found["problems"]) == ({}, 0, [])
+
+
+def test_a_full_boot_is_refused(one):
+    """A file system of 4 MiB with the running kernel in it: what is left is less than one more needs."""
+    script = (
+        "cp -a /boot /run/boot && mount -t tmpfs -o size=4m tmpfs /boot && cp -a /run/boot/. /boot && "
+        f"dd if=/dev/zero of=/boot/initrd-{packages.KERNEL} bs=1M count=2 2>&1"
+    )
+    done = one.run(["sh", "-c", script], count=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    full = "/boot has 1 MiB free, and it needs 4 MiB there: make room there, see: du -a /boot | sort -n"
+    assert target(one, BEST)["problem"] == WHY.format(BEST, full)
+    assert kernels(one)[KERNEL_EDITION]["problems"] == []
+
+
+def test_of_a_host_without_other_kernels_the_running_one_is_the_target(sles):
+    one = sles("converged")
+    assert target(one)["edition"] == NEW_KERNEL_EDITION
+    one.repo(packages.SLES_UPDATES, on=False)
+    found = target(one)
+    assert (found["edition"], found["problem"]) == (KERNEL_EDITION, None)
+    assert NEW_KERNEL not in str(found)
