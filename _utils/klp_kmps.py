@@ -49,9 +49,9 @@ def dependencies(host, packages):
 
     A list as ``zypp_primary.packages`` has it, with ``built`` ``None``.
     """
-    found, telling = {}, of_kernel(host.kernel["flavour"])
     if not packages:
         return []
+    found, telling = {}, of_kernel(host.kernel["flavour"])
     for key, tag in (("provides", "PROVIDE"), ("requires", "REQUIRE")):
         argv = ["rpm", "-q", "--qf", LIST.format(tag)] + zypp_cmd.check_names(sorted(packages))
         for line in host.run(argv, timeout=120)["stdout"].splitlines():
@@ -121,7 +121,7 @@ def builds(names, packages, kernel, complete):
     Returns ``{"good", "missing", "unknown": [names], "install": {name: edition}}``; the last one has the builds that
     are not installed yet, the newest of each.
     """
-    found = {GOOD: [], MISSING: [], UNKNOWN: [], "install": {}}
+    found, install = {GOOD: [], MISSING: [], UNKNOWN: []}, {}
     for name in names:
         editions = [item for item in packages if item["name"] == name]
         marks = [(fits(item, kernel, packages) if kernel else None, item) for item in editions]
@@ -129,11 +129,11 @@ def builds(names, packages, kernel, complete):
         if fitting:
             found[GOOD].append(name)
             if not any(item["installed"] for item in fitting):
-                found["install"][name] = newest([item["edition"] for item in fitting])
+                install[name] = newest([item["edition"] for item in fitting])
         else:
             known = complete and all(mark is False for mark, _ in marks)
             found[MISSING if known else UNKNOWN].append(name)
-    return found
+    return dict(found, install=install)
 
 
 def newest(editions):

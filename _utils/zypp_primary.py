@@ -82,14 +82,11 @@ def _node(text):
 def _capabilities(text, capability):
     if not capability:
         return {key: [] for key in LISTS}
-    node, space = _node(text).find("format"), ENTRY.rpartition("}")[0] + "}"
-    lists = {key: node.find(space + key) if node is not None else None for key in LISTS}
-    return {
-        key: [
-            _entry(item) for item in (lists[key] if lists[key] is not None else ()) if capability(item.attrib["name"])
-        ]
-        for key in LISTS
-    }
+    node, found = _node(text), {}
+    for key in LISTS:
+        items = node.findall(f"format/{ENTRY.replace('entry', key)}/{ENTRY}")
+        found[key] = [_entry(item) for item in items if capability(item.attrib["name"])]
+    return found
 
 
 def _entry(node):

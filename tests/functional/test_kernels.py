@@ -67,6 +67,17 @@ ADVISORIES = [
     for number in NUMBERS
 ]
 EVERY = [WITHOUT_MODULES, WITHOUT_LIVE_PATCH, RETRACTED, BEST, GOOD, NEW_KERNEL_EDITION, KERNEL_EDITION]
+# What the document of the host says of the best kernel.
+DOCUMENTED = {
+    "package": "kernel-default",
+    "release": "5.14.21-150500.55.22-default",
+    "edition": BEST,
+    "live_patch": "2-150500.2.1",
+    "window_last": "2091-09-01",
+    "estimated": False,
+    "cves": {"critical": 1, "important": 2, "moderate": 0, "low": 0, "unspecified": 0},
+    "problem": None,
+}
 
 
 @pytest.fixture(scope="session")
@@ -140,16 +151,7 @@ def test_the_best_of_five_kernels_is_told_with_the_reasons_against_the_others(on
     assert best["kmps"] == {"good": [IN_TREE, VENDOR], "missing": [], "unknown": [], "install": {IN_TREE: edition}}
     closed = {"CVE-2023-2156": "important", "CVE-2027-0019": "critical", "CVE-2027-0022": "important"}
     assert best["cves"] == closed
-    assert target(one) == {
-        "package": "kernel-default",
-        "release": "5.14.21-150500.55.22-default",
-        "edition": BEST,
-        "live_patch": "2-150500.2.1",
-        "window_last": "2091-09-01",
-        "estimated": False,
-        "cves": {"critical": 1, "important": 2, "moderate": 0, "low": 0, "unspecified": 0},
-        "problem": None,
-    }
+    assert target(one) == DOCUMENTED
     one.forget_programs()
     assert (target(one)["edition"], zyppers(one)) == (BEST, [])
     assert one.editions("kernel-default") == [KERNEL_EDITION]

@@ -15,7 +15,7 @@ from tests.unit.conftest import KERNEL
 from tests.unit.hosts import KERNEL_PACKAGE, has
 
 NEW = "5.14.21-150500.55.{}.1"
-GOOD = {"good": [], "missing": [], "unknown": [], "install": {}}
+GOOD: dict = {"good": [], "missing": [], "unknown": [], "install": {}}
 LP = "kernel-livepatch-5_14_21-150500_55_{}-default"
 MIB = 1 << 20
 NONE = "pillar klp:kernel:target: no kernel qualifies: "
@@ -302,6 +302,11 @@ def test_a_host_without_live_patches_gets_no_kernel(lab, uname):
 
 def test_the_lifecycle_data_are_read_once(lab, monkeypatch):
     calls, lifecycle = [], klp_window.lifecycle
-    monkeypatch.setattr(klp_window, "lifecycle", lambda: calls.append(1) or lifecycle())
+
+    def counted():
+        calls.append(1)
+        return lifecycle()
+
+    monkeypatch.setattr(klp_window, "lifecycle", counted)
     lab.found()
     assert len(calls) == 1

@@ -12,6 +12,7 @@ import klp_kernel
 import klp_register
 import klp_snapper
 import klp_sys
+import klp_target
 from _runners.klp import (
     answers,
     apart,
@@ -41,6 +42,12 @@ SAID = [
     (answers.DRAINED, ", it may still be drained"),
     (klp_health.BEFORE, "not healthy before: "),
     (klp_arrival.FULL, "MiB free, and a live patch makes a new initrd of "),
+    (klp_target.NONE, "no kernel qualifies: "),
+    (klp_target.REFUSED, " does not qualify: "),
+    (klp_target.NO_BUILD.format("NAME-kmp-..."), "there is no build of NAME-kmp-... for it"),
+    (klp_target.FULL, "MiB free, and it needs "),
+    (klp_target.ROOM_UNKNOWN.format("/boot", ""), "what it needs in /boot is not known"),
+    (klp_target.ABSENT, " is in no repository; there are: "),
     (klp_kernel.REFUSAL.replace("{base}", "kernel-default-base"), " is that of kernel-default-base"),
     (klp_family.NOT_SUSE, "not a SUSE host ("),
     (klp_sys.NOT_SEEN, "nothing is known of live patches in this kernel"),
