@@ -206,7 +206,7 @@ def run_preview(kind="patch", level="previous", apart=""):
     Return how this host stands and what a run would change; refreshes the repositories, changes nothing else.
 
     kind
-        ``patch`` (SLS klp.patch) or ``rollback`` (SLS klp.rollback).
+        ``patch`` (SLS klp.patch), ``rollback`` (SLS klp.rollback) or ``kernel`` (SLS klp.kernel).
     level
         for a rollback: ``previous``, a number or an edition.
     apart
@@ -215,8 +215,10 @@ def run_preview(kind="patch", level="previous", apart=""):
     Returns what ``klp_audit.state_summary`` does, and ``"group"`` (pillar ``klp:group``, or None), ``"apart"`` (values
     of that grain), ``"changes"`` (``{package: new edition}``), ``"target"`` (edition of the live patch afterwards),
     ``"skipped"`` (what it would leave out, ``[{"reason", "advisories", "packages", "more" (number of names that are not
-    told)}]``), ``"refusals"`` (sentences; none is the go-ahead), ``"seconds"`` (that the last run took, or None) and
-    ``"code"`` (digest of salt-klp on this host). Where something would change, pillar ``klp:health`` is asked, too.
+    told)}]``), ``"refusals"`` (sentences; none is the go-ahead), ``"seconds"`` (that the last run took, or None),
+    ``"kernel_target"`` (None, or ``{"release", "edition", "live_patch" (edition), "package", "fallback" (bool),
+    "window_last", "cves" (number)}``) and ``"code"`` (digest of salt-klp on this host). Where something would change,
+    pillar ``klp:health`` is asked, too.
 
     CLI Example::
 

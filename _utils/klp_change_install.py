@@ -50,8 +50,9 @@ def goal(host, plan, old):
     new, kernel = dict(old, stage="installed"), plan["kernel"]
     for name, edition in plan["changes"].items():
         edition = klp_cves.without_epoch(edition)
-        beside = any(item["name"] == name for item in plan["summary"]["install"])
-        new[name] = ",".join(sorted({edition} | set(old.get(name, "").split(",") if beside else []) - {""}))
+        there = set(old.get(name, "").split(",")) - {""}
+        beside = edition in there or any(item["name"] == name for item in plan["summary"]["install"])
+        new[name] = ",".join(sorted({edition} | (there if beside else set())))
     if not plan["boot"]["saved"]:
         return new
     if plan["fallback"]:

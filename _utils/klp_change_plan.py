@@ -185,6 +185,25 @@ def services(host):
     return sorted(first[0] & first[1])
 
 
+def target_of(host, plan_):
+    """
+    Return what a plan leads to, for a campaign, or ``None``: ``{"release", "edition", "live_patch" (edition),
+    "package", "fallback" (bool), "window_last" (or None), "cves" (how many it closes)}``.
+
+    Of a change that has begun the record tells, which knows neither window nor CVEs.
+    """
+    kernel, found = plan_["kernel"], klp_change.record()
+    if kernel:
+        live, cves = kernel["live_patch"] or {}, len(kernel["cves"] or {})
+        answer = {"release": kernel["release"], "edition": kernel["edition"], "package": kernel["package"]}
+        answer.update(live_patch=live.get("edition"), window_last=(kernel["window"] or {}).get("last"), cves=cves)
+        return dict(answer, fallback=plan_["fallback"])
+    if plan_["step"] in (NONE, INSTALL) or not found:
+        return None
+    answer = {"release": found["to"], "edition": found["edition"], "package": f"kernel-{host.kernel['flavour']}"}
+    return dict(answer, live_patch=found["live_patch"], fallback=found["fallback"], window_last=None, cves=0)
+
+
 def warnings(plan_):
     """Return what has to be said before a kernel is started, one line each."""
     found = [] if plan_["fallback"] else [f"No fallback: {plan_['boot']['why']}"]

@@ -8,6 +8,8 @@ from salt.exceptions import CommandExecutionError, SaltInvocationError
 
 import klp_campaign
 import klp_change
+import klp_change_plan
+import klp_change_verify
 import klp_health
 import klp_hold
 import klp_hooks
@@ -66,9 +68,10 @@ def run_preview(host, kind="patch", level="previous", apart=""):
 
     What it says is remembered, since a run of the campaign has to keep to it.
     """
-    if kind not in ("patch", "rollback"):
-        raise SaltInvocationError(f"kind: wanted patch or rollback, found {kind!r}")
+    if kind not in ("patch", "rollback", "kernel"):
+        raise SaltInvocationError(f"kind: wanted patch, rollback or kernel, found {kind!r}")
     more = {"changes": {}, "target": None, "skipped": [], "refusals": [], "seconds": klp_runs.duration()}
+    more["kernel_target"] = None
     answer = dict(state_summary(host), group=host.settings["group"] or None, apart=[], **more)
     try:
         answer["apart"] = _grain(host, apart) if apart else []
@@ -79,7 +82,9 @@ def run_preview(host, kind="patch", level="previous", apart=""):
     if answer["refusals"]:
         return answer
     try:
-        if kind == "patch":
+        if kind == "kernel":
+            _kernel(host, answer)
+        elif kind == "patch":
             _patch(host, answer)
         else:
             _rollback(host, answer, level)
@@ -135,6 +140,17 @@ def _patch(host, answer):
         said = klp_retracted.withdrawn(answer["target"], gone["advisories"])
         raise CommandExecutionError(STAYS.format(said, host.id))
     answer["refusals"] = klp_health.before(host, lambda: not changes)
+
+
+def _kernel(host, answer):
+    plan = klp_change_plan.plan(host)
+    wanted = answer["kernel_target"] = klp_change_plan.target_of(host, plan)
+    answer["changes"], answer["target"] = dict(plan["changes"]), answer["live_patch"]
+    if plan["step"] in klp_change.STAGES:
+        answer["refusals"] = klp_change_verify.refused(host, klp_change.record())
+    elif wanted:
+        klp_campaign.remember(answer["changes"] or {wanted["package"]: wanted["release"]})
+        answer["refusals"] = klp_change_plan.begin_problems(host)
 
 
 def skipped(items):

@@ -23,6 +23,9 @@ NEW_LEVEL = "1-150500.11.3.2"
 OLD_ENTRY, NEW_ENTRY = (f"gnulinux-advanced-0b1c>gnulinux-{release}-advanced-0b1c" for release in (KERNEL, NEW_KERNEL))
 RECORD = "/var/lib/salt-klp/kernel.json"
 TITLE = "SLES 15-SP5"
+CHANGES = {"kernel-default": NEW_KERNEL_EDITION, NEW_LIVE_PATCH: NEW_LEVEL}
+TARGET = {"release": NEW_KERNEL, "edition": NEW_KERNEL_EDITION, "package": "kernel-default", "live_patch": NEW_LEVEL}
+TARGET["fallback"] = True
 INSTALL = ("install", "--no-recommends", f"kernel-default={NEW_KERNEL_EDITION}", f"{NEW_LIVE_PATCH}={NEW_LEVEL}")
 
 NEXT = (
@@ -63,6 +66,9 @@ def installed(host):
 
 def test_the_whole_way_up(one):
     locks = one.locks()
+    preview = one.salt_call("klp_audit.run_preview", kind="kernel").data
+    assert (preview["changes"], preview["refusals"]) == (CHANGES, [])
+    assert preview["kernel_target"] == {**TARGET, "window_last": "2024-08-01", "cves": 5}
     predicted = apply(one, "klp.kernel", test=True)
     assert (predicted.failed, stage(one), volumes(one)) == ({}, None, [])
     answer = apply(one, "klp.kernel")
@@ -85,6 +91,12 @@ def test_the_whole_way_up(one):
     assert grub.variables(one) == {"saved_entry": OLD_ENTRY, "next_entry": NEW_ENTRY}
 
     in_between(one)
+    comes_up(one)
+    assert (one.locks(), len(volumes(one))) == (locks, 2)  # of klp.kernel, and of klp.patch in between
+
+
+def comes_up(one):
+    """The new kernel comes up, and is the default from now on."""
     one.reboot()
     assert one.kernel == NEW_KERNEL
     answer = apply(one, "klp.kernel")
@@ -99,12 +111,13 @@ def test_the_whole_way_up(one):
     }
     # The administrator's own default starts the new kernel as well: it is there again.
     assert grub.variables(one)["saved_entry"] == TITLE
-    assert (one.locks(), len(volumes(one))) == (locks, 2)  # of klp.kernel, and of klp.patch in between
     assert kernels(one) == ([NEW_KERNEL_EDITION, KERNEL_EDITION], [NEW_LEVEL])
 
 
 def in_between(one):
     """Nothing fights a change that waits for a restart, nothing undoes it, and the same command changes nothing."""
+    preview = one.salt_call("klp_audit.run_preview", kind="kernel").data
+    assert (preview["changes"], preview["kernel_target"]) == ({}, {**TARGET, "window_last": None, "cves": 0})
     before = snapshot(one), grub.variables(one)
     for sls in ("klp", "klp.kernel"):
         again = apply(one, sls)

@@ -92,6 +92,6 @@ def entries(lines: list[str]) -> list[tuple[str, str, str, list]]:
         elif match:
             title, name = match[2], match[3]
         elif KERNEL.match(line):
-            item = (title, name, KERNEL.match(line)[1], [])  # type: ignore[index]
+            item: tuple[str, str, str, list] = (title, name, KERNEL.match(line)[1], [])  # type: ignore[index]
             (found[-1][3] if line.startswith("\t\t") else found).append(item)
     return found

@@ -271,3 +271,21 @@ def there(master):
 def ill(master, there):
     """A campaign over web0 that has begun; a test damages it."""
     return damage.begun(master, there)
+
+
+@pytest.fixture
+def changing(minion, monkeypatch, paths):
+    """A live patched host with GRUB whose next kernel is in a repository."""
+    from tests.unit.changing import Changing
+
+    return Changing(minion, monkeypatch, paths)
+
+
+@pytest.fixture
+def waiting(changing):
+    """The same, with the new kernel installed: it waits for its restart."""
+    from tests.unit.changing import BESIDE
+
+    changing.rpm(BESIDE)
+    assert changing.run("install")["result"] is True
+    return changing
