@@ -27,6 +27,7 @@ import zypp_solver
 MIB = 1 << 20
 OPEN = ("reboot", "pending", "unknown")  # states of a CVE that is not fixed now
 OLDER = "it is older than the running kernel"
+SAME = "it is another build of the running kernel, with the same files"
 WITHDRAWN = "its vendor has withdrawn it (retracted: {})"
 NO_LIVE_PATCH = "{} is in no repository"
 LIVE_PATCH_WITHDRAWN = "its vendor has withdrawn its live patch {}"
@@ -71,7 +72,7 @@ def _kernel(host, edition, found, listed, known, data, open_cves, boot, running)
         "package": package,
         "edition": edition,
         "release": release,
-        "running": edition == running,
+        "running": edition == running if running else release == host.release,
         "installed": there["installed"],
         "retracted": True if gone else False if known else None,
         "live_patch": {"package": live, "edition": newest} if newest else None,
@@ -82,7 +83,8 @@ def _kernel(host, edition, found, listed, known, data, open_cves, boot, running)
     }
     if item["running"]:
         return dict(item, problems=[])
-    problems = [OLDER] if not klp_cves.newer(edition, running or host.kernel["version"]) else []
+    older = not klp_cves.newer(edition, running or host.kernel["version"])
+    problems = [OLDER] if older else [SAME] if release == host.release else []
     problems += [WITHDRAWN.format(", ".join(gone))] if gone else []
     if not newest:
         problems.append(LIVE_PATCH_WITHDRAWN.format(every[0]) if every else NO_LIVE_PATCH.format(live))
@@ -177,7 +179,7 @@ def choose(host):
     if target != klp_kernel_forms.BEST:
         return _named(host, found, target)
     running = [item for item in found if item["running"]]
-    newer = [item for item in found if not item["running"] and OLDER not in item["problems"]]
+    newer = [item for item in found if not item["running"] and not {OLDER, SAME} & set(item["problems"])]
     good = [item for item in newer if not item["problems"]]
     if newer and not good:
         raise CommandExecutionError(NONE.format(_reasons(newer)))

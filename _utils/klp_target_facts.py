@@ -60,7 +60,9 @@ def _facts(host):
     for item, edition in found:
         if item.startswith(prefix):
             live.setdefault(item, []).append(edition)
-    built, kmps = _metadata(host, kernel, editions, here)
+    places = zypp_primary.paths(zypp_repositories.enabled()).values()
+    with zypp_primary.readable(host, places) as files:
+        built, kmps = _metadata(host, kernel, editions, here, files)
     return {
         "kernels": {
             edition: {"built": built.get(edition), "installed": edition in here, "kmps": kmps[edition]}
@@ -70,14 +72,13 @@ def _facts(host):
     }
 
 
-def _metadata(host, kernel, editions, here):
+def _metadata(host, kernel, editions, here, files):
     """Return the build times of kernels, and for which module packages of this host there is a build."""
     flavour, modules = host.kernel["flavour"], klp_kmps.installed(host)
-    places = zypp_primary.paths(zypp_repositories.enabled()).values()
     telling = klp_kmps.of_kernel(flavour)
 
     def read(wanted, capability=None):
-        found = [zypp_primary.packages(path, wanted, capability) for path in places]
+        found = [zypp_primary.packages(path, wanted, capability) for path in files]
         return [item for part in found for item in part or ()], all(part is not None for part in found)
 
     own = klp_kmps.dependencies(host, [f"{item}-{edition}" for item in modules for edition in modules[item]])

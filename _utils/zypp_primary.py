@@ -1,14 +1,20 @@
 """
-Packages of repositories as primary.xml has them, read where zypper keeps it. Starts no program.
+Packages of repositories as primary.xml has them, read where zypper keeps it; zstd is the only program.
 
 Source: the format of primary.xml (createrepo_c, libsolv's ext/repo_rpmmd.c). A kernel of SUSE has about 20,000 lines of
 what it provides, so only packages and capabilities that somebody asks about are looked at.
 """
 
+import contextlib
 import glob
+import os
 import re
 import xml.etree.ElementTree as ElementTree
 
+import salt.utils.path
+from salt.exceptions import CommandExecutionError
+
+import klp_paths
 import zypp_metadata
 import zypp_repositories
 
@@ -16,10 +22,10 @@ FILES = "*primary.xml*"
 LARGEST = 2048 * 1024 * 1024  # bytes of unpacked text, read piece by piece; a kernel has 2 million
 BEGIN, END = b"<package ", b"</package>"
 NAME = re.compile(rb"<name>([^<]+)</name>")
-SPACES = '<r xmlns:rpm="http://linux.duke.edu/metadata/rpm">'
-ENTRY = "{http://linux.duke.edu/metadata/rpm}entry"
+ENTRY = re.compile(rb"<rpm:entry\s+((?:[a-z]+=[^>]*?\s)??name=[\"']([^\"'>]+)[^>]*?)/?>")
 LISTS = ("provides", "requires")
 FLAGS = {"EQ": "=", "GE": ">=", "LE": "<=", "GT": ">", "LT": "<"}
+ZSTD = ".zst"
 OTHERS = ("src", "nosrc")
 
 
@@ -30,6 +36,36 @@ def paths(some):
         places = [place for pattern in zypp_repositories.files([item], [FILES]) for place in glob.glob(pattern)]
         found[item["alias"]] = places[0] if len(places) == 1 else None
     return found
+
+
+@contextlib.contextmanager
+def readable(host, places):
+    """
+    Yield paths in the same order, of which those that Python cannot unpack (zstd) are unpacked meanwhile.
+
+    places
+        list of paths, as ``paths`` has them; without the program zstd they stay as they are.
+    """
+    made = []
+    try:
+        yield [_unpacked(host, path, made) for path in places]
+    finally:
+        for path in made:
+            with contextlib.suppress(OSError):
+                os.unlink(path)
+
+
+def _unpacked(host, path, made):
+    if not path or not path.endswith(ZSTD) or not salt.utils.path.which("zstd"):
+        return path
+    place = f"{klp_paths.CACHE}/primary-{len(made)}.xml"
+    made.append(place)
+    try:
+        os.makedirs(klp_paths.CACHE, mode=0o700, exist_ok=True)
+        host.run(["zstd", "--decompress", "--quiet", "--force", "-o", place, path], timeout=300)
+    except (CommandExecutionError, OSError):
+        return path
+    return place
 
 
 def packages(path, wanted, capability=None):
@@ -69,23 +105,27 @@ def _package(part, wanted, capability):
         return []
     built = time.get("build", "") if time is not None else ""
     found = {"name": name, "edition": edition, "built": int(built) if built.isdigit() else None}
-    return [dict(found, **_capabilities(part[begin:] + END, capability))]
+    return [dict(found, **_capabilities(part[begin:], capability))]
 
 
 def _node(text):
     """Return the element of a package; a document type would be text before it, and is left away."""
     if b"<!" in text.replace(b"<![CDATA[", b""):
         raise ValueError("a declaration in the metadata of a package")
-    return ElementTree.fromstring(SPACES.encode() + text + b"</r>")[0]  # noqa: S314 - declarations are refused above
+    return ElementTree.fromstring(text)  # noqa: S314 - declarations are refused above
 
 
-def _capabilities(text, capability):
-    if not capability:
-        return {key: [] for key in LISTS}
-    node, found = _node(text), {}
-    for key in LISTS:
-        items = node.findall(f"format/{ENTRY.replace('entry', key)}/{ENTRY}")
-        found[key] = [_entry(item) for item in items if capability(item.attrib["name"])]
+def _capabilities(part, capability):
+    """Return what is wanted of the two lists; the entries of a kernel are too many to make an element of each."""
+    found = {key: [] for key in LISTS}
+    for key in LISTS if capability else ():
+        begin = part.find(f"<rpm:{key}>".encode())
+        end = part.find(f"</rpm:{key}>".encode(), begin)
+        if begin > end:
+            raise ValueError(f"a list of what a package {key} has no end")
+        for text, name in ENTRY.findall(part, max(begin, 0), max(end, 0)):
+            if capability(name.decode("utf-8", "replace")):
+                found[key].append(_entry(ElementTree.fromstring(b"<entry " + text + b"/>")))  # noqa: S314
     return found
 
 

@@ -205,3 +205,18 @@ def test_of_a_host_without_other_kernels_the_running_one_is_the_target(sles):
     found = target(one)
     assert (found["edition"], found["problem"]) == (KERNEL_EDITION, None)
     assert NEW_KERNEL not in str(found)
+
+
+def test_metadata_that_python_cannot_unpack_are_unpacked_by_zstd_or_keep_a_kernel_out(one):
+    """createrepo_c writes zstd in newer systems; zypper has read the file, and Python before 3.14 cannot."""
+    script = "cd /var/cache/zypp/raw/mirror/repodata && f=$(ls *-primary.xml.gz) && zcat $f | zstd -q -o ${f%.gz}.zst"
+    done = one.run(["sh", "-c", f"{script} && rm $f"], count=False)
+    assert done.returncode == 0, done.stderr
+    found = kernels(one)
+    assert (found[BEST]["problems"], found[BEST]["kmps"]["good"]) == ([], [IN_TREE, VENDOR])
+    assert found[WITHOUT_MODULES]["kmps"]["missing"] == [VENDOR]
+    assert [path.name for path in one.path("/var/cache/salt-klp").glob("primary*")] == []
+    one.run(["rm", "-r", "/usr/bin/zstd", "/var/cache/salt-klp"], count=False)
+    assert kernels(one)[BEST]["problems"] == [
+        f"whether there is a build of {name} for it is not known" for name in (IN_TREE, VENDOR)
+    ]

@@ -238,6 +238,24 @@ def test_an_older_kernel_is_never_one(lab):
     )
 
 
+def test_another_build_of_the_running_kernel_is_none(lab):
+    """It has the same uname -r and the same files in /boot: the two cannot stand side by side."""
+    rebuilt = "5.14.21-150500.55.7.2"
+    lab.kernels[rebuilt] = lab.kernel()
+    lab.live[LP.format(7)] = ["1-1.1"]
+    assert "same files" in lab.refused(rebuilt)
+    for number in (12, 19, 22):
+        del lab.kernels[NEW.format(number)]
+    assert lab.chosen()["edition"] == KERNEL_PACKAGE
+
+
+def test_a_running_kernel_whose_package_is_gone_is_no_other_kernel(lab):
+    has(lab.minion, "3-150500.2.1", **{"kernel-default": ""})
+    lab.kernels[KERNEL_PACKAGE]["installed"] = False
+    assert [item["edition"] for item in lab.found() if item["running"]] == [KERNEL_PACKAGE]
+    assert lab.chosen()["edition"] == NEW.format(19)
+
+
 def test_reasons_of_many_are_counted(lab):
     for number in range(100, 120):
         lab.kernels[NEW.format(number)] = lab.kernel(**kmps(missing=["a-kmp-default", "b-kmp-default"]))

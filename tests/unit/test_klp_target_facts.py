@@ -141,3 +141,10 @@ def test_a_strange_answer_of_zypper_is_an_error(minion):
     reads(minion, SEARCH, '<stream><solvable name="kernel-default"/></stream>')
     with pytest.raises(CommandExecutionError, match="without edition"):
         zypp_solver.matching(minion.host, SEARCH[4:])
+
+
+def test_advisories_are_asked_for_as_the_audit_of_cves_asks(minion):
+    reads(minion, ["search", "--type", "patch", "--conflicts", "kernel-default", "kernel-livepatch-*"], "<stream/>")
+    assert klp_target_facts.advisories(minion.host) == []
+    assert klp_target_facts.advisories(minion.host) == []
+    assert len(minion.programs.started("zypper")) == 1

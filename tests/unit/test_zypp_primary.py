@@ -1,6 +1,7 @@
 """Packages of repositories as primary.xml has them: only what is asked about, and nothing of a file that is damaged."""
 
 import gzip
+import os
 
 import pytest
 
@@ -74,6 +75,8 @@ def test_capabilities_are_left_away_unless_they_are_wanted(tmp_path):
         text(package("a")).replace('ver="1.0"', ""),
         text(package("a")).replace("<arch>", "<arch"),
         text(package("a").replace("<name>", '<!DOCTYPE a [<!ENTITY b "c">]><name>')),
+        text(package("a", provides=entry("x"))).replace("</rpm:provides>", ""),
+        text(package("a", provides=entry("x").replace("/>", " broken/>"))),
         text(package("a")) + "<package type='rpm'><name>cut",
     ],
 )
@@ -106,3 +109,20 @@ def test_it_is_found_where_zypper_keeps_it(minion):
     assert zypp_primary.paths(some) == {"a": path, "b": None}
     minion.file(f"{folder}/2-primary.xml.gz", "")
     assert zypp_primary.paths(some) == {"a": None, "b": None}
+
+
+def test_what_python_cannot_unpack_is_unpacked_by_zstd_for_the_moment(minion, programs, paths):
+    plain, packed = "/r/1-primary.xml.gz", "/r/2-primary.xml.zst"
+    place = f"{klp_paths.CACHE}/primary-0.xml"
+    argv = ["zstd", "--decompress", "--quiet", "--force", "-o", place, packed]
+    with zypp_primary.readable(minion.host, [plain, packed, None]) as found:
+        assert found == [plain, packed, None]
+    paths.add("zstd")
+    programs.on(argv, "", then=lambda: minion.file(place, "x"))
+    with zypp_primary.readable(minion.host, [plain, packed, None]) as found:
+        assert found == [plain, place, None]
+        assert os.path.exists(place)
+    assert not os.path.exists(place)
+    programs.on(argv, {"retcode": 1, "stderr": "no space left"})
+    with zypp_primary.readable(minion.host, [packed]) as found:
+        assert found == [packed]
