@@ -26,6 +26,7 @@ try:
     import klp_family  # noqa: F401 - the same
     import klp_pillar
     import klp_version
+    import zypp_plan  # noqa: F401 - the same
 
     PROBLEM = klp_version.problem(VERSION, __file__)
 except ImportError as exc:
@@ -247,6 +248,27 @@ def report(campaign=None, ask=None, folder=None, pillar=None):
         salt-run klp.report c3f2a9c01d4e
     """
     return _call("report", campaign) if campaign else _call("fleet", ask, folder, pillar)
+
+
+@_strict
+def kernels(pillar=None):
+    """
+    Return one kernel for each group of hosts (their pillar ``klp:group``): the next one that most of them can take.
+
+    pillar
+        mapping with the key ``klp_report``, merged over the pillar of the master: target, and how hosts are asked.
+
+    Asks each host ``klp_audit.kernels``; nothing is changed. Returns as ``groups`` for each group the kernel with its
+    live patch, window and the CVEs that it closes, who can take it, who cannot and why, of whom it is not known, the
+    packages to lock, and the values of the filters of SUSE Manager that leave out newer kernels; as ``silent`` of whom
+    not even the group is known. Exit code 0 if all hosts of each group can take its kernel, 2 if not.
+
+    CLI Example::
+
+        salt-run klp.kernels
+        salt-run --out=json klp.kernels
+    """
+    return _call("kernels", pillar)
 
 
 @_strict

@@ -26,6 +26,8 @@ from . import (
     page,
     publish,
     reporting,
+    retarget,
+    retarget_show,
     schema,
     sheet,
     show,
@@ -34,7 +36,7 @@ from . import (
 from .commands import Commands
 from .outcome import RETCODES, answer, progress
 
-HOST = "klp_audit.host"
+HOST, KERNELS = "klp_audit.host", "klp_audit.kernels"
 
 
 class Survey(Commands):
@@ -102,6 +104,20 @@ class Survey(Commands):
         limits = {"old": settings["max_age"], **{key: settings[key] for key in ("share", "weeks", "warn", "debt")}}
         return fleet.summary(found, silent, limits, time.time(), foreign), found, dict(silent, **foreign)
 
+    # -- kernels -------------------------------------------------------------------------------------------------
+
+    def kernels(self, pillar):
+        """Ask all hosts of the report which kernels they could run, and return one for each group."""
+        settings = self._report_settings(None, None, pillar)
+        _, told, silent = self._summary(settings)
+        found: dict = {}
+        mute: dict = {}
+        for part, got in self._asked("kernels", sorted(told), KERNELS, "list of kernels", settings, mute):
+            self._take(got, part, found, mute, mute, retarget.kernels)
+        whole = retarget.plan(told, found, {**silent, **mute})
+        retcode = 0 if retarget.complete(whole) else RETCODES["incomplete"]
+        return answer(retcode, retarget_show.text(whole), **whole)
+
     def _report_settings(self, ask, folder, pillar):
         found, problems = reporting.settings(self.pillar(pillar, "klp_report"), self.compare)
         given = {"ask": ask, "folder": folder}
@@ -141,27 +157,32 @@ class Survey(Commands):
             ) from exc
 
     def _ask(self, wanted, settings, found, silent, foreign):
-        reach = self.hands("report")
+        for part, got in self._asked("report", wanted, HOST, "document", settings, silent):
+            self._take(got, part, found, silent, foreign)
+
+    def _asked(self, name, wanted, function, what, settings, silent):
+        """Yield ``(some of the hosts, what they answer)`` to a function; ``silent`` learns who does not answer."""
+        reach = self.hands(name)
         try:
             for first in range(0, len(wanted), decide.ASK):
                 part = wanted[first : first + decide.ASK]
                 progress(f"asking {part[0]} to {part[-1]}: {first + len(part)} of {len(wanted)} hosts")
                 present = sorted(reach.ask(part, "test.ping", [], settings["presence"]))
                 silent.update(dict.fromkeys(set(part) - set(present), "no answer; is its minion running?"))
-                got = reach.ask(present, HOST, [], settings["timeout"]) if present else {}
+                got = reach.ask(present, function, [], settings["timeout"]) if present else {}
                 for host in set(present) - set(got):
-                    silent[host] = f"no document within {settings['timeout']} seconds"
-                self._take(got, part, found, silent, foreign)
+                    silent[host] = f"no {what} within {settings['timeout']} seconds"
+                yield part, got
         finally:
             reach.close()
 
-    def _take(self, got, hosts, found, silent, foreign):
+    def _take(self, got, hosts, found, silent, foreign, form=documents.document):
         """Keep what hosts have answered, as far as it may be believed."""
         for host in hosts:
             if not isinstance(got, dict) or host not in got:
                 continue
             try:
-                found[host] = documents.document(host, got[host])
+                found[host] = form(host, got[host])
             except answers.ForeignError as exc:
                 foreign[host] = str(exc)
             except answers.NonsenseError as exc:
