@@ -14,7 +14,7 @@ import salt.utils.minions
 import salt.utils.user
 from salt.exceptions import CommandExecutionError, SaltInvocationError
 
-from . import answers, apart, asking, calendars, decide, files, kernels, schema, show, targets
+from . import answers, apart, asking, calendars, decide, files, kernel_plans, schema, show, targets
 from . import planning as plans
 from .outcome import RETCODES, answer, progress
 from .standing import summary
@@ -71,7 +71,7 @@ class Commands(Steering):
             raise SaltInvocationError(f"kind: wanted {plans.WANTED}, found {schema.show(kind)}")
         settings = calendars.prepared(self.settings(pillar), time.time())
         if settings["reboot"] and kind != "kernel":
-            raise SaltInvocationError(kernels.REBOOT.format(kind))
+            raise SaltInvocationError(kernel_plans.REBOOT.format(kind))
         hosts, members, strange = self._members(settings)
         said, more = [], {}
         if week:

@@ -13,7 +13,7 @@ from salt.exceptions import CommandExecutionError
 
 from klp_digest import digest
 
-from . import answers, apart, files, kernels, records, schema, waves
+from . import answers, apart, files, kernel_plans, records, schema, waves
 
 VERSION = 2  # of a plan; 1 had no soak by host
 KINDS = ("patch", "rollback", "kernel")
@@ -44,7 +44,7 @@ def make(facts, settings, now):
     """
     _refuse_clock(facts, now)
     if facts["kind"] == "kernel":
-        kernels.check(settings, now)
+        kernel_plans.check(settings, now)
     offers, hosts, skipped, hooks = {}, {}, {}, {}
     judged, left_out, unclear = _judged(facts, settings, now)
     for host, found in judged.items():
@@ -192,7 +192,7 @@ def _judge(host, facts, settings, quarantine, now):
     due = answers.drained(found)
     found = dict(found, note=None, due=due and f"{due.partition(': ')[0]}; its run does it", more={})
     if facts["kind"] == "kernel":
-        return kernels.offered(found), found
+        return kernel_plans.offered(found), found
     return _offered(found, quarantine if facts["kind"] == "patch" else {}), found
 
 

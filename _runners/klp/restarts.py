@@ -7,7 +7,7 @@ lets a host be started lets it, and the maintenance window stays open long enoug
 
 from __future__ import annotations
 
-from . import kernels, maintenance, stages
+from . import kernel_plans, maintenance, stages
 
 ASK = 500  # hosts that are asked at once
 VERIFY = "its verification was cut off {} times; when the reason is found, finish it with state.apply klp.kernel there"
@@ -74,7 +74,7 @@ def over(campaign, now):
 def opened(campaign, now):
     """Return whether a maintenance window is open, and stays open for as long as a restart may take (bool)."""
     closes = maintenance.until(campaign.plan["settings"]["windows"], now)
-    return closes is not None and closes - now >= kernels.least(campaign.plan["settings"])
+    return closes is not None and closes - now >= kernel_plans.least(campaign.plan["settings"])
 
 
 def by(campaign, now):
