@@ -16,16 +16,19 @@ def arguments(text):
         return words
     assert program == "salt", text
     while words[0].startswith("-"):
-        words.pop(0)
+        if words.pop(0) == "-b":  # it has a value
+            words.pop(0)
     return ["--local", "--retcode-passthrough", *words[1:]]
 
 
 def run(host, commands, codes=None):
     """Run commands, and check their exit codes: those of ``codes``, else 0."""
     host.salt.sync()
-    link = host.path("/srv/salt-klp")
-    link.unlink(missing_ok=True)
-    link.symlink_to(CHECKOUT)
+    for name, target in (("/srv/salt-klp", CHECKOUT), ("/usr/share/salt-formulas/states", CHECKOUT / "salt")):
+        link = host.path(name)
+        link.parent.mkdir(parents=True, exist_ok=True)
+        link.unlink(missing_ok=True)
+        link.symlink_to(target)
     texts = [getattr(command, "text", command) for command in commands]
     asked = json.dumps([arguments(text) for text in texts])
     done = host.run([sys.executable, str(CALLS)], input=asked, timeout=540)

@@ -77,6 +77,9 @@ SCENES: dict = {
     ("docs/how-to/refusals.md", None): converged,
     ("docs/how-to/something-went-wrong.md", "One package does harm"): patched,
     (HOOKS, None): drained,
+    ("docs/how-to/what-comes.md", None): converged,
+    ("docs/how-to/large-fleet.md", None): converged,
+    ("docs/how-to/staging.md", None): converged,
     ("docs/reference/pillar.md", "Pillar"): converged,
     ("docs/reference/hosts.md", "Hosts"): converged,
 }

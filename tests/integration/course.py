@@ -49,6 +49,14 @@ EXCEPTIONS: dict[str | tuple[str, str], str] = {
     "salt sles1 system.reboot": "In a virtual machine, by tests/system.",
     "salt-run klp.run c3f2a9c01d4e wait=False": ENGINE,
     "salt-run klp.resume c3f2a9c01d4e wait=False": ENGINE,
+    (
+        "docker run --rm -it --privileged debian:12 sh -c 'apt-get update && apt-get install -y git make "
+        "&& git clone URL salt-klp && make -C salt-klp demo'"
+    ): "No container runs on the machine of the tests; the address is yours.",
+    (
+        "curl -sS https://salt.example.com:8000/run -H 'Accept: application/json' -d client=runner -d fun=klp.status "
+        "-d eauth=pam -d username=anna --data-urlencode password@/root/.klp-password"
+    ): "It wants a web server with a certificate; test_who_may.py asks what salt-api asks.",
     "salt-run klp.set_aside c3f2a9c01d4e": "It wants a damaged file; test_campaign_trouble.py has one.",
     "salt-run klp.plan kernel week=2027-W03": "Weeks pass: tests/unit/test_runner_week.py.",
     ("README.md", "salt-run klp.release"): "The name of a command that wants two words.",
@@ -58,6 +66,11 @@ WARNING = re.compile(r"^\S+\.py:\d+: \w*Warning: .*\n(?:  .*\n)?", re.MULTILINE)
 PLANNED = re.compile(r"salt-run klp\.run (c[0-9a-f]{11})")
 # Stands in for jq, which not every machine has: `jq -r .plan.id`.
 JQ = "import json, sys; print(json.load(sys.stdin)['plan']['id'])"
+# mailx(1): -s is the subject, then come the addresses; the text is on standard input.
+MAIL = """#!/bin/sh
+[ $# = 3 ] && [ "$1" = -s ] || exit 64
+{{ echo "To: $3"; echo "Subject: $2"; echo; cat; }} >{folder}/mail.txt
+"""
 FIRST_MODULE = "livepatch_1_150500_9_3_1"
 WEB_FOLDER = "/srv/www/klp"  # where an example writes a report
 LOG = CHECKOUT / "build" / "log" / "docs-commands.txt"
@@ -94,6 +107,8 @@ class Course:
         for name in PROGRAMS:
             self._program(name, f"{Path(sys.executable).parent / name} -c {self.master.config_dir}")
         self._program("jq", f'-c "{JQ}"')
+        (self.folder / "bin" / "mail").write_text(MAIL.format(folder=self.folder))
+        (self.folder / "bin" / "mail").chmod(0o755)
         with ThreadPoolExecutor() as pool:
             list(pool.map(self._host, HOSTS))
         self.minions = {name: minion(self.master, name, lab=self.lab, inside=host) for name, host in self.hosts.items()}

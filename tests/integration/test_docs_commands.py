@@ -11,6 +11,7 @@ from tests.integration.course import CAMPAIGN_TUTORIAL, EXCEPTIONS, HOST_TUTORIA
 from tests.lab.host import wait_until
 
 HOW_TO, REPORT, REFUSALS = "docs/how-to/campaign.md", "docs/how-to/report.md", "docs/how-to/refusals.md"
+TELL = "docs/how-to/tell.md"
 RUN = "salt-run klp.run c3f2a9c01d4e"
 OOPS = "4,900,5000,-;BUG: unable to handle page fault for address: ffffffffc0000000\n"
 # No minutes of watching, few hosts, and no modules that are sent once more.
@@ -135,6 +136,15 @@ def listening(course, commands):
         process.wait(timeout=30)
 
 
+def mailed(course, commands):
+    """The lab's kernel is not supported any more, so there is something to tell."""
+    (script,) = commands
+    course.check(script)
+    text = (course.folder / "mail.txt").read_text()
+    assert text.startswith("To: admins@example.com\nSubject: live patching: hosts need something\n")
+    assert "3 hosts, 0 covered" in text
+
+
 EXAMPLE_REPORT = "salt-run klp.report ask=all folder=/srv/www/klp"
 # Page and section (None: all of them) -> what is done around their commands.
 SCENES = {
@@ -148,6 +158,7 @@ SCENES = {
     (HOW_TO, "In orchestrations"): one_behind,
     (HOW_TO, "In scripts"): scripted,
     (HOW_TO, "Tell a chat"): listening,
+    (TELL, "Mail by the exit code"): mailed,
     (HOW_TO, "A gate has failed"): gate_has_failed,
 }
 # Of these pages only what is in none of the others.
@@ -165,7 +176,7 @@ def mine(page, section):
     """Return the commands of a scene: those that belong on a master."""
     known = {one.text for place in SCENES if (page, section) in BRIEF for one in mine(*place)}
     found = [one for one in pages.commands(page, section) if one.text not in {*EXCEPTIONS, *known}]
-    on_master = ("salt-run", "salt-key", "salt 'web*'", "id=", *(() if (page, section) in BRIEF else ("salt",)))
+    on_master = ("salt-run", "salt-key", "salt 'web*'", "id=", "out=", *(() if (page, section) in BRIEF else ("salt",)))
     return [one for one in found if (page, one.text) not in EXCEPTIONS and one.text.startswith(on_master)]
 
 
