@@ -40,7 +40,7 @@ DOCS := $(DESTDIR)$(PREFIX)/share/doc/packages/salt-klp
 
 .PHONY: help setup setup-lint setup-system setup-browser demo bench bench-host bench-fleet bench-real pictures \
 	check lint-python lint-types lint-py36 lint-yaml lint-shell lint-house lint-faults lint-docs setup-docs docs \
-	test fuzz test-unit test-simulation test-faults test-browser test-functional test-integration test-kill test-system test-minions test-matrix coverage install clean
+	lint-package sdist rpm test fuzz test-unit test-simulation test-faults test-browser test-functional test-integration test-kill test-system test-minions test-matrix coverage install clean
 
 help: ## this list
 	@echo "make TARGET [SALT=3006|3007|3008] [PYTEST_ARGS=...]      SALT is $(SALT) unless it is named"
@@ -71,7 +71,7 @@ bench-fleet: setup ## what campaigns cost, over up to 100,000 simulated hosts; f
 bench-real: setup ## what a campaign adds on a real master with real minions
 	@$(PY) -m bench real
 
-check: lint-python lint-types lint-py36 lint-yaml lint-shell lint-house lint-faults lint-docs docs ## all linters, and the documentation
+check: lint-python lint-types lint-py36 lint-yaml lint-shell lint-house lint-faults lint-docs lint-package docs ## all linters, and the documentation
 
 lint-python: setup-lint
 	@echo "== ruff: $$($(LINT)/ruff --version)"
@@ -135,6 +135,26 @@ lint-house: setup-lint
 	@echo "== house rules"
 	@$(LINT)/python tools/lint_house.py
 
+# What is published: sdist and wheel, the RPM that is built from the unpacked sdist, and what is installed by it.
+lint-package: setup-lint sdist
+	@echo "== packages: $$($(LINT)/twine --version | sed -n '1s/ (.*//p'), $$(rpmlint --version 2>/dev/null || echo no rpmlint)"
+	@rm -rf build/wheel build/unpacked build/installed
+	@$(LINT)/python -m pip --disable-pip-version-check wheel -q --no-deps --no-build-isolation -w build/wheel build/sdist/*.tar.gz
+	@$(LINT)/twine check --strict build/sdist/*.tar.gz build/wheel/*.whl
+	@$(LINT)/python -m pip --disable-pip-version-check check
+	@mkdir -p build/unpacked && tar -xzf build/sdist/*.tar.gz -C build/unpacked --strip-components=1
+	@if command -v rpmlint >/dev/null; then rpmlint "$$(build/unpacked/tools/rpm.sh)" install/salt-klp.spec --config install/rpmlint.toml; \
+	else build/unpacked/tools/rpm.sh; fi
+
+sdist: setup-lint ## make the source package in build/sdist: RPM, documentation and tests can be made from it
+	@rm -rf build/sdist
+	@PYTHONPATH=tools $(LINT)/python -c 'import build_backend; print("build/sdist/" + build_backend.build_sdist("build/sdist"))' 2>build/log/sdist.log >build/log/sdist.out \
+	    || { cat build/log/sdist.out build/log/sdist.log >&2; exit 1; }
+	@tail -n 1 build/log/sdist.out
+
+rpm: setup-lint ## build the RPM of what is committed into build/rpm
+	@tools/rpm.sh
+
 test: test-unit test-simulation test-browser test-functional test-integration coverage ## all but test-system; fails under 95 % of the lines
 
 test-unit: setup ## parsers and decisions, without any host; measures coverage
@@ -187,15 +207,18 @@ test-matrix: ## the tests on every Salt series with every Python that it runs on
 coverage: ## the coverage of the last unit tests; fails under COVERAGE percent of the lines
 	@$(PY) tools/coverage_gate.py build/coverage/report.json $(COVERAGE)
 
-# The links of salt/ are followed: what is installed is one plain file root.
+# The links of salt/ are followed: what is installed is one plain file root. The documentation lies as in the checkout, so
+# that its links lead to where they should.
 install: ## install below DESTDIR as SUSE packages its formulas
 	install -d $(FORMULAS)/states $(FORMULAS)/metadata/klp $(DOCS)
 	cp -RL salt/. $(FORMULAS)/states
 	find $(FORMULAS)/states -name __pycache__ -type d -prune -exec rm -r {} +
 	for file in $(wildcard metadata/*.yml pillar/*schema.yaml); do install -m 0644 $$file $(FORMULAS)/metadata/klp; done
-	for folder in $(wildcard pillar/examples pillar/campaigns); do cp -RL $$folder $(FORMULAS)/metadata/klp; done
-	install -m 0644 $(wildcard LICENSE README.md CHANGELOG.md) $(DOCS)
-	for folder in $(wildcard docs/*); do cp -RL $$folder $(DOCS); done
+	install -d $(DOCS)/pillar $(DOCS)/tests/lab
+	install -m 0644 $(wildcard LICENSE *.md) $(DOCS)
+	cp -RL docs $(DOCS)
+	for folder in $(wildcard pillar/examples pillar/campaigns); do cp -RL $$folder $(DOCS)/pillar; done
+	install -m 0644 tests/lab/README.md $(DOCS)/tests/lab
 	chmod -R u=rwX,go=rX $(FORMULAS) $(DOCS)
 
 clean: ## remove all that make and the tests have made here

@@ -37,6 +37,13 @@ UNFINISHED = re.compile(r"\b(TO" + r"DO|FIX" + r"ME|XX" + r"X|NotImplemented" + 
 MACHINE_PATH = re.compile(r"(?<![\w.}\])/~-])/(?:work|home)/\w")
 SHELL = re.compile(r"^\s*-?\s*python_shell:\s*[\"']?true", re.IGNORECASE)
 
+# File -> how it says which version this is: the first one that is found has to be that of setup.cfg.
+VERSIONS = {
+    "install/salt-klp.spec": r"^Version: +(\S+)",
+    "CHANGELOG.md": r"^## (\d+\.\d+\.\d+)",
+    "README.md": r"\*\*Version (\d+\.\d+\.\d+)",
+}
+
 # Folder -> what the docstring of a public function in it must hold; {name} is "module.function".
 EXAMPLES = {
     "_modules": ("CLI Example", r"salt(?:-call)? [^\n]*\b{name}\b"),
@@ -198,6 +205,11 @@ def check_version(root):
         found = _literal(ast.parse(path.read_text(encoding="utf-8")), "VERSION", None)
         if found != wanted:
             yield path, 1, f"VERSION is {found!r}, setup.cfg says {wanted!r}"
+    for name, pattern in VERSIONS.items():
+        text = (root / name).read_text(encoding="utf-8") if (root / name).exists() else ""
+        for found in re.findall(pattern, text, re.MULTILINE)[:1] or ["none"]:
+            if text and found != wanted:
+                yield root / name, 1, f"the version is {found!r}, setup.cfg says {wanted!r}"
     utils = {path.stem for path, _ in trees(root, ("_utils",))}
     for name in sorted(utils ^ set(config["options"]["py_modules"].split())):
         yield root / "setup.cfg", 1, f"py_modules and _utils do not agree on {name}"

@@ -10,7 +10,7 @@ name=${1:?usage: packages.sh 3006|3007|3008|lint|docs|system|browser}
 # the compiler makes the small library that gives such a host its own kernel release.
 lab="zypper rpm createrepo-c libzypp-config lsof busybox-static gcc libc6-dev make git iproute2 util-linux procps
     openssh-server openssh-client grub-common"
-[ "$name" = lint ] && lab="git"
+[ "$name" = lint ] && lab="git make rpm rpmlint"
 [ "$name" = docs ] && lab=""
 # The emulator with its firmware; what root file system, disk images and initrd are made with; what modules of
 # Debian's kernel are built with, whose headers are only unpacked.

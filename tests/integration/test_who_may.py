@@ -11,7 +11,6 @@ import salt.exceptions
 import salt.netapi
 import yaml
 
-from tests import pages
 from tests.integration.conftest import QUIET
 from tests.lab.build import CHECKOUT
 

@@ -190,6 +190,12 @@ PRODUCT_FILES = {
         ({"_modules/zypper.py": ""}, "_modules/zypper.py:1: VERSION is None, setup.cfg says '1.0'"),
         ({"_utils/klp_version.py": ""}, "_utils/klp_version.py:1: VERSION is None"),
         ({"_runners/klp.py": ""}, "_runners/klp.py:1: VERSION is None"),
+        (
+            {"install/salt-klp.spec": "Version: 1.1\n"},
+            "install/salt-klp.spec:1: the version is '1.1', setup.cfg says '1.0'",
+        ),
+        ({"install/salt-klp.spec": "Name: x\n"}, "install/salt-klp.spec:1: the version is 'none'"),
+        ({"CHANGELOG.md": "## 1.1.0\n\n## 1.0.0\n"}, "CHANGELOG.md:1: the version is '1.1.0'"),
         ({"_utils/more.py": ""}, "setup.cfg:1: py_modules and _utils do not agree on more"),
         ({"setup.cfg": SETUP + "    gone\n"}, "setup.cfg:1: py_modules and _utils do not agree on gone"),
         ({"_utils/low.py": 'X = ["/etc/zypp/locks"]\n'}, "_utils/low.py:1: /etc/zypp/locks stands in klp_paths"),
