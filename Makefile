@@ -37,6 +37,8 @@ DESTDIR ?=
 PREFIX ?= /usr
 FORMULAS := $(DESTDIR)$(PREFIX)/share/salt-formulas
 DOCS := $(DESTDIR)$(PREFIX)/share/doc/packages/salt-klp
+CONF := $(DESTDIR)/etc/salt/master.d
+CAMPAIGNS := $(DESTDIR)/var/lib/salt-klp
 
 .PHONY: help setup setup-lint setup-system setup-browser demo bench bench-host bench-fleet bench-real pictures \
 	check lint-python lint-types lint-py36 lint-yaml lint-shell lint-house lint-faults lint-docs setup-docs docs \
@@ -209,8 +211,9 @@ coverage: ## the coverage of the last unit tests; fails under COVERAGE percent o
 
 # The links of salt/ are followed: what is installed is one plain file root. The documentation lies as in the checkout, so
 # that its links lead to where they should.
-install: ## install below DESTDIR as SUSE packages its formulas
-	install -d $(FORMULAS)/states $(FORMULAS)/metadata/klp $(DOCS)
+install: ## install below DESTDIR as SUSE packages its formulas; then: salt-run klp.version
+	install -d $(FORMULAS)/states $(FORMULAS)/metadata/klp $(DOCS) $(CONF)
+	rm -rf $(addprefix $(FORMULAS)/states/,klp $(notdir $(wildcard salt/_*)))  # nothing of an older version stays
 	cp -RL salt/. $(FORMULAS)/states
 	find $(FORMULAS)/states -name __pycache__ -type d -prune -exec rm -r {} +
 	for file in $(wildcard metadata/*.yml pillar/*schema.yaml); do install -m 0644 $$file $(FORMULAS)/metadata/klp; done
@@ -220,6 +223,11 @@ install: ## install below DESTDIR as SUSE packages its formulas
 	for folder in $(wildcard pillar/examples pillar/campaigns); do cp -RL $$folder $(DOCS)/pillar; done
 	install -m 0644 tests/lab/README.md $(DOCS)/tests/lab
 	chmod -R u=rwX,go=rX $(FORMULAS) $(DOCS)
+	[ -e $(CONF)/salt-klp.conf ] || sed 's|@STATES@|$(PREFIX)/share/salt-formulas/states|' install/master.conf >$(CONF)/salt-klp.conf
+	[ -d $(CAMPAIGNS) ] || install -d -m 0700 $(CAMPAIGNS)
+	[ -n "$(DESTDIR)" ] || [ ! -d /var/cache/salt/master ] || chown --reference=/var/cache/salt/master $(CAMPAIGNS)
+	@echo 'add this line to file_roots of your master, under base, and look with salt-run klp.version:'
+	@echo '    - $(PREFIX)/share/salt-formulas/states'
 
 clean: ## remove all that make and the tests have made here
 	rm -rf build dist .pytest_cache .hypothesis .coverage*

@@ -30,7 +30,11 @@ try:
 
     PROBLEM = klp_version.problem(VERSION, __file__)
 except ImportError as exc:
-    CURE = "install salt-klp again with pip" if "saltext" in __file__ else "run: salt-run saltutil.sync_all"
+    CURE = (
+        "install salt-klp again with pip"
+        if "saltext" in __file__
+        else "install it again on this master: make install, or its RPM"
+    )
     PROBLEM = f"salt-klp: {exc}: {CURE}"
 
 # The folder beside this file holds the parts. It has no __init__.py: Salt's loader would take it for a runner, and
@@ -85,6 +89,24 @@ def _strict(function):
 def _who():
     """Return who gives the order: as Salt knows it of external auth or the API, else as the command line does."""
     return _part("commands").user(globals().get("__user__"))
+
+
+@_strict
+def version():
+    """
+    Return the version of salt-klp on this master, what the file server gives of it to minions, and what is wrong there.
+
+    Returns ``version``, ``runner`` (path), ``served`` (per environment and part the number of files) and ``problems``
+    (sentences); exit code 1 if there is one. What a host has: ``salt '*' klp.version``.
+
+    CLI Example::
+
+        salt-run klp.version
+    """
+    try:
+        return _answered(_part("serving").version(__opts__, __file__))
+    except (CommandExecutionError, SaltInvocationError) as exc:
+        return _answered(_part("outcome").refusal(exc))
 
 
 @_strict

@@ -16,10 +16,14 @@ try:
 
     PROBLEM = klp_version.problem(VERSION, __file__)
 except ImportError as exc:
-    CURE = "install salt-klp again with pip" if "saltext" in __file__ else "run: salt-run saltutil.sync_all"
+    CURE = (
+        "install salt-klp again with pip"
+        if "saltext" in __file__
+        else "install it again on this master: make install, or its RPM"
+    )
     PROBLEM = f"salt-klp: {exc}: {CURE}"
 
-SYNC = "the runner klp is not on this master yet, run: salt-run saltutil.sync_all"
+MISSING = "this master has no runner klp: runner_dirs in /etc/salt/master.d/salt-klp.conf names its folder"
 DONE, OPEN = 0, 8  # exit codes of the runner klp: all is verified; a plan that waits to be run
 
 
@@ -38,7 +42,7 @@ def _runner(function, **kwargs):
         user = __opts__.get("user", "UNKNOWN")
         found = __salt__["saltutil.runner"](f"klp.{function}", kwarg=kwargs, __pub_user=user)
     except KeyError as exc:
-        raise CommandExecutionError(SYNC) from exc
+        raise CommandExecutionError(MISSING) from exc
     if not isinstance(found, dict) or "text" not in found:
         raise CommandExecutionError(f"the runner klp.{function} answered: {found}")
     return found

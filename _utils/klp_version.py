@@ -29,7 +29,9 @@ def cure(path):
     """Return the command that brings all files of salt-klp to one version."""
     if "/saltext/" in path.replace("\\", "/"):
         return "install it again with: pip install --force-reinstall salt-klp"
-    return "run: salt-run saltutil.sync_all" if "runners/" in path else "run saltutil.sync_all"
+    if "runners/" in path:
+        return "install it again on this master: make install, or its RPM"
+    return "run saltutil.sync_all"
 
 
 def code(hash_type):

@@ -75,7 +75,6 @@ def prepare(stage: Stage, jobs: Jobs) -> None:
         host.write(SNAPSHOT, SNAPSHOT_SCRIPT, mode=0o755)
     ask(jobs, [*PLAIN, *FLEET], "saltutil.sync_all")
     ask(jobs, [*PLAIN, *FLEET], "state.apply", "klp")
-    command(stage, "salt-run", "saltutil.sync_all")
 
 
 def play(stage: Stage, jobs: Jobs) -> dict[str, Cost]:

@@ -18,6 +18,7 @@ from typing import Any
 from tests.lab import packages
 from tests.lab.build import CHECKOUT, Lab
 from tests.lab.host import Host, held_namespace, mount_namespace, nshost_argv, wait_until
+from tests.lab.saltcall import MASTER_DIRS
 
 LOGS = CHECKOUT / "build" / "demo"
 COMMON = {
@@ -110,6 +111,7 @@ class Stage:
             "pillar_roots": {"base": [str(self._root / "pillar")]},
             "auto_accept": True,
             "worker_threads": 3,
+            **MASTER_DIRS,
         }
 
     def _minion(self, name: str, ports: Mapping[str, int]) -> dict[str, Any]:

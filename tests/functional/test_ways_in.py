@@ -107,6 +107,21 @@ def test_a_checkout_as_file_root(newcomer, source):
     one.arrived()
 
 
+def test_a_file_root_whose_links_are_not_followed_says_so(newcomer, source, tmp_path):
+    """As SUSE's Salt serves a checkout: the SLS files and nothing else (measured with 3006.8 and 3007.0)."""
+    shutil.copytree(source / "salt" / "klp", tmp_path / "links" / "klp")
+    one = newcomer(bind=[tmp_path / "links"])
+    one.configure(file_roots={"base": [str(tmp_path / "links")]})
+    assert one.call("saltutil.sync_all")[0] == 0
+    for options in ((), ("test=True",)):
+        code, states = one.call("state.apply", "klp", *options)
+        (state,) = (state for state in states.values() if state["__id__"] == "klp-ready")
+        assert (code, state["result"]) == (2, False)
+        said = state["name"] if options else state["comment"]
+        assert said.startswith("the file root has the SLS files of salt-klp, but Salt serves none of its modules")
+        assert said.endswith("install salt-klp with make install, and look with: salt-run klp.version")
+
+
 @pytest.fixture
 def python(source, tmp_path):
     """The Python of an environment of its own that has Salt, and this product by pip."""
@@ -121,10 +136,10 @@ def python(source, tmp_path):
     return python
 
 
-def test_pip_into_the_python_of_a_minion(newcomer, python):
+def test_pip_into_the_python_of_a_minion(newcomer, python, tmp_path):
     one = newcomer(bind=[python.parents[1]])
     one.python = python
-    one.configure(text=do(python, "-m", "saltext.klp"))
+    one.configure(text=do(python, "-m", "saltext.klp", "minion", "-c", tmp_path))
     one.arrived()
     assert one.call("grains.get", "klp")[1]["transition"] == "ready"
 
@@ -148,7 +163,7 @@ def test_pip_into_the_python_of_a_master(python, tmp_path):
     (root / "var/cache/salt/master/proc").mkdir(parents=True)
     (root / "etc/master.d").mkdir(parents=True)
     (root / "etc/master").write_text(json.dumps({"root_dir": str(root), "default_include": "master.d/*.conf"}))
-    (root / "etc/master.d/salt-klp.conf").write_text(do(python, "-m", "saltext.klp"))
+    (root / "etc/master.d/salt-klp.conf").write_text(do(python, "-m", "saltext.klp", "-c", root / "etc"))
     run = [python, Path(sys.executable).parent / "salt-run", "-c", root / "etc", "--out=json"]
     answer = json.loads(do(*run, "klp.status"))
     assert (answer["retcode"], answer["campaigns"]) == (0, [])
@@ -172,6 +187,54 @@ def test_the_wheel_holds_all_that_is_needed_and_nothing_else(source, tmp_path):
     assert found == wanted
     imported_by_name = {path.name for path in (source / "_utils").glob("*.py")}
     assert {name for name in names if name.endswith(".py") and not name.startswith("saltext/klp/")} == imported_by_name
+
+
+FOREIGN = {"runners/theirs.py": "def hello():\n    return 'hi'\n", "pillar/theirs.py": "", "engines/theirs.py": ""}
+
+
+@pytest.fixture
+def theirs(tmp_path):
+    """A master with environments and modules of others: salt-run with such ``file_roots``, exit code and answer."""
+    for name, text in FOREIGN.items():
+        (tmp_path / "master/modules" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "master/modules" / name).write_text(text)
+    for folder in ("master/etc/master.d", "master/var/cache/salt/master/proc"):
+        (tmp_path / folder).mkdir(parents=True)
+    own = {"root_dir": str(tmp_path / "master"), "extension_modules": str(tmp_path / "master/modules"), "id": "theirs"}
+    run = [sys.executable, Path(sys.executable).parent / "salt-run", "-c", tmp_path / "master/etc", "--out=json"]
+
+    def asked(roots, *args):
+        (tmp_path / "master/etc/master").write_text(json.dumps({**own, "file_roots": roots}))
+        done = subprocess.run([str(word) for word in (*run, *args)], text=True, capture_output=True, timeout=300)
+        return done.returncode, json.loads(done.stdout)
+
+    return asked
+
+
+def test_a_master_keeps_what_it_has(newcomer, source, theirs, tmp_path):
+    """`make install` beside other formulas, environments and modules of others; then a host without a master."""
+    root = tmp_path / "root"
+    told = do("make", "-s", "install", f"DESTDIR={root}", cwd=source)
+    states = root / "usr/share/salt-formulas/states"
+    assert told.splitlines()[-1] == "    - /usr/share/salt-formulas/states"
+    assert not [path for path in states.rglob("*") if path.is_symlink()]
+    conf = (root / "etc/salt/master.d/salt-klp.conf").read_text().replace("/usr/share", f"{root}/usr/share")
+    before = {"base": [str(tmp_path / "mine")], "prod": [str(tmp_path / "prod")]}
+    (tmp_path / "master/etc/master.d/salt-klp.conf").write_text(conf)
+    code, found = theirs(before, "klp.version")
+    assert (code, found["problems"][0].endswith(f": - {states}")) == (1, True)
+    assert theirs(before, "config.get", "file_roots") == (0, before)
+    after = {**before, "base": [*before["base"], str(states)]}
+    assert theirs(after, "klp.version")[1]["problems"] == []
+    assert theirs(after, "theirs.hello") == (0, "hi")
+    code, found = theirs(after, "state.orchestrate", "klp.orch.audit")
+    (state,) = found["data"]["theirs"].values()
+    assert (code, state["comment"]) == (1, "refused: no accepted minion matches compound target '*'")
+    assert tree(tmp_path / "master/modules") == set(FOREIGN)
+    one = newcomer(bind=[states])
+    one.configure(file_roots={"base": [str(states)]})
+    assert one.call("saltutil.sync_all")[0] == 0
+    one.arrived()
 
 
 def tree(folder):

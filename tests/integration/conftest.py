@@ -12,6 +12,7 @@ from tests.functional.conftest import BACKUP, BACKUP_SCRIPT, COMMAND_BACKEND, VE
 from tests.lab.build import CHECKOUT
 from tests.lab.host import Host
 from tests.lab.minion import LabMinion
+from tests.lab.saltcall import MASTER_DIRS
 
 GOLDEN = {"ready": "converged", "fresh": "fresh", "second": "enabled"}
 # The %post of the lab's nfs-client fails.
@@ -63,6 +64,7 @@ def new_master(salt_factories, pillar, **settings):
         "file_roots": {"base": [str(CHECKOUT / "salt"), str(pillar.files)]},
         "pillar_roots": {"base": [str(pillar.folder)]},
         "worker_threads": 3,
+        **MASTER_DIRS,
         # A host that one file of tests leaves and the next one sets up anew has the same name and another key.
         "open_mode": True,
     }

@@ -34,6 +34,7 @@ EXCEPTIONS: dict[str | tuple[str, str], str] = {
     "systemctl enable --now salt-minion": NO_PACKAGES,
     "systemctl restart salt-master": NO_PACKAGES,
     "git clone URL /srv/salt-klp": "The address is yours; the tests use the checkout that they are in.",
+    "make -C /srv/salt-klp install": "It writes below /usr; this course installs with DESTDIR.",
     "install -d -m 0700 -o salt /var/lib/salt-klp": "The machine of the tests has no user salt.",
     "make demo": "It takes its own minute; tests/unit/test_demo.py has what it judges by.",
     "make bench": "It takes many minutes, and measures; tests/unit/test_bench.py has what it judges by.",
@@ -92,11 +93,12 @@ class Course:
         LOG.write_text("")
 
     def _settings(self):
-        """Return the master's settings: those of the first tutorial, with the paths of this machine."""
-        (conf,) = (text for name, text in pages.files(HOST_TUTORIAL).items() if name.startswith("/etc/salt/master.d/"))
-        settings = yaml.safe_load(conf)
-        assert settings["file_roots"]["base"][-1] == "/srv/salt-klp/salt"
-        settings["file_roots"]["base"] = [str(CHECKOUT / "salt")]
+        """Return the master's settings: those of the first tutorial after `make install`, below a folder."""
+        subprocess.run(["make", "-C", CHECKOUT, "install", f"DESTDIR={self.folder}"], check=True, capture_output=True)
+        drop_in = (self.folder / "etc/salt/master.d/salt-klp.conf").read_text()
+        settings = yaml.safe_load(drop_in) | yaml.safe_load(pages.files(HOST_TUTORIAL)["/etc/salt/master"])
+        assert settings["file_roots"]["base"][-1] == "/usr/share/salt-formulas/states"
+        settings = yaml.safe_load(yaml.safe_dump(settings).replace("/usr/share/", f"{self.folder}/usr/share/"))
         roots = {"pillar_roots": {"base": [str(self.folder / "pillar")]}}
         return {**settings, **roots, "id": MASTER, "worker_threads": 3}
 

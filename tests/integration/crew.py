@@ -41,10 +41,6 @@ class Crew:
 
     # -- life ------------------------------------------------------------------------------------------------------
 
-    def sync(self):
-        """Give the master its modules."""
-        assert self.run("saltutil.sync_all")[0] == 0
-
     @contextlib.contextmanager
     def mustered(self, names=HOSTS):
         """Have fresh hosts with their minions, and dismiss them in the end."""

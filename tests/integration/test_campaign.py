@@ -21,7 +21,6 @@ FLEET = {**CAMPAIGN, "soak": SOAK, "on_failure": "rollback"}
 def crew(master, lab, pillar, salt_factories):
     """The fleet, live patched at level 1 and locked, all updates pending; the master has the runner klp."""
     found = Crew(master, lab, pillar, salt_factories.root_dir)
-    found.sync()
     with found.mustered():
         yield found
 

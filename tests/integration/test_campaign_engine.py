@@ -4,6 +4,7 @@ meanwhile, and ends both after the master was started again.
 """
 
 import os
+import shutil
 import signal
 import time
 from pathlib import Path
@@ -17,6 +18,7 @@ from tests.integration.conftest import QUIET
 from tests.integration.crew import Crew
 from tests.lab.build import CHECKOUT
 from tests.lab.host import wait_until
+from tests.lab.saltcall import MASTER_DIRS
 
 HOSTS = ("web1", "web2", "web3")
 BY = "engine klp_campaign"
@@ -62,21 +64,20 @@ class Engines(Crew):
 
 
 @pytest.fixture(scope="module")
-def crew(salt_factories, lab, pillar):
-    """Three hosts, and a master that knows the engine from its second start on, as the how-to says."""
+def crew(salt_factories, lab, pillar, tmp_path_factory):
+    """Three hosts, and a master with the engine, as the how-to says."""
     roots = {
         "file_roots": {"base": [str(CHECKOUT / "salt")]},
         "pillar_roots": {"base": [str(pillar.folder)]},
         "worker_threads": 3,
         "engines": [{"klp_campaign": {"every": 1}}],
+        **MASTER_DIRS,
+        "runner_dirs": [str(shutil.copytree(CHECKOUT / "_runners", tmp_path_factory.mktemp("installed") / "_runners"))],
     }
     master = salt_factories.salt_master_daemon("engine-master", overrides=roots, defaults=dict(QUIET))
     pillar.only("engine-master", {})
     with master.started():
         found = Engines(master, lab, pillar, salt_factories.root_dir)
-        found.sync()
-        master.terminate()
-        master.start()
         with found.mustered(HOSTS):
             yield found
 
@@ -152,7 +153,7 @@ def test_the_engine_starts_again_after_a_kill_and_with_new_files(crew, ended):
     killed.kill()
     wait_until(lambda: another(killed), 60, "an engine after the kill")
     stale = crew.engine()
-    file = Path(crew.master.config["extension_modules"]) / "runners" / "klp" / "turning.py"
+    file = Path(crew.master.config["runner_dirs"][0]) / "klp" / "turning.py"
     file.write_text(file.read_text() + "\n")
     wait_until(lambda: another(stale), 60, "an engine with the new file")
     assert ended < 20

@@ -20,6 +20,7 @@ from tests.integration.conftest import QUIET
 from tests.integration.crew import CAMPAIGN, HOSTS, Crew
 from tests.integration.test_killed import kill_minion
 from tests.lab.host import wait_until
+from tests.lab.saltcall import MASTER_DIRS
 
 SEED = 20261127
 DRIVER_KILLS = 4  # the simulation kills a driver at each of its entries
@@ -33,12 +34,12 @@ def crew(salt_factories, lab, pillar):
         "file_roots": {"base": [str(lab_root())]},
         "pillar_roots": {"base": [str(pillar.folder)]},
         "worker_threads": 3,
+        **MASTER_DIRS,
     }
     master = salt_factories.salt_master_daemon("mortal-master", overrides=roots, defaults=dict(QUIET))
     pillar.only("mortal-master", {})
     with master.started():
         found = Crew(master, lab, pillar, salt_factories.root_dir)
-        found.sync()
         with found.mustered():
             yield found
 

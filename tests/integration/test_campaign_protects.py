@@ -35,7 +35,6 @@ IS_ILL = "#!/bin/sh\necho no database >&2\nexit 3\n"
 def crew(master, lab, pillar, salt_factories):
     """The fleet, live patched at level 1 and locked, all updates pending; the master has the runner klp."""
     found = Crew(master, lab, pillar, salt_factories.root_dir)
-    found.sync()
     with found.mustered():
         yield found
 

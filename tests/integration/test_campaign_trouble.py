@@ -36,7 +36,6 @@ __func_alias__ = {"apply_": "apply"}
 def crew(master, lab, pillar, salt_factories):
     """The fleet."""
     found = Crew(master, lab, pillar, salt_factories.root_dir)
-    found.sync()
     with found.mustered():
         yield found
 

@@ -169,7 +169,7 @@ def test_each_sync_is_seen_by_all(release, event_listener, version):
     assert beacon_of(release, event_listener, version) == [version] * 4
 
 
-CURE = "run: salt-run saltutil.sync_all"
+CURE = "install it again on this master: make install, or its RPM"
 FIRST_OF_EACH = ("klp.version", "klp_audit.alarms", "zypper.locks", "root_backup.list")
 
 

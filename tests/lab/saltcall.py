@@ -14,6 +14,14 @@ from typing import Any, Protocol
 
 from .build import CHECKOUT
 
+# What `make install` writes for a master; this one loads what is in the checkout.
+MASTER_DIRS = {
+    "runner_dirs": [str(CHECKOUT / "_runners")],
+    "utils_dirs": [str(CHECKOUT / "_utils")],
+    "states_dirs": [str(CHECKOUT / "_states")],
+    "outputter_dirs": [str(CHECKOUT / "_output")],
+    "engines_dirs": [str(CHECKOUT / "_engines")],
+}
 MINION = {
     "file_client": "local",
     "file_roots": {"base": [str(CHECKOUT / "salt")]},

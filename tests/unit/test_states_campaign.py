@@ -93,7 +93,7 @@ def test_the_prediction_of_a_plan_that_was_shown_is_how_it_stands(master, retcod
 @pytest.mark.parametrize("state", ["patched", "audited"])
 def test_a_master_without_the_runner_says_what_to_do(master, state):
     master.answers = {}
-    assert master.apply(state)["comment"] == master.module.SYNC
+    assert master.apply(state)["comment"] == master.module.MISSING
     master.answers = dict.fromkeys(("klp.run", "klp.audit"), "a traceback")
     assert "answered: a traceback" in master.apply(state)["comment"]
 

@@ -1,8 +1,3 @@
 # A campaign over the fleet, as pillar klp_campaign of the master says; with test=True its plan is made and shown.
-include:
-  - klp.orch.sync
-
 klp-campaign:
-  klp_campaign.patched:
-    - require:
-      - salt: klp-orch-sync
+  klp_campaign.patched: []
