@@ -7,7 +7,7 @@ module package requires the symbols that it uses, or the kernel that it was buil
 and goes on to provide its own, so that zypper never complains of a module package that the new kernel has not: what
 counts is the new kernel alone. Where dependencies say nothing of a kernel, nothing is known.
 
-Source: kernel-binary.spec.in and the macros of kernel module packages (SUSE), rpm(8) --queryformat.
+Source: README.md of SUSE's kernel-source ("What is the kernel ABI?"), rpm(8) --queryformat.
 """
 
 import functools

@@ -18,6 +18,7 @@ import zypp_repositories
 import zypp_solver
 
 RECORD, VERSION = "kernels", 1  # of the record
+PARTS = ("-extra", "-optional")  # packages with modules of a kernel, of the same edition
 BUILT = "%{VERSION}-%{RELEASE}\\t%{BUILDTIME}\\n"
 
 
@@ -88,11 +89,20 @@ def _metadata(host, kernel, editions, here, files):
         there = {(item["name"], item["edition"]) for item in packages}
         packages += [dict(item, installed=False) for item in more if (item["name"], item["edition"]) not in there]
     needed = {entry[0] for item in packages for entry in item["requires"]}
-    kernels, complete = read(lambda item, _: item == kernel, needed.__contains__ if modules else None)
-    kernels += [dict(item, installed=True) for item in _installed(host, kernel, here, bool(modules))]
-    found = {item["edition"]: item for item in kernels}
+    parts = (kernel, *(kernel + part for part in PARTS))
+    kernels, complete = read(lambda item, _: item in parts, needed.__contains__ if modules else None)
+    found = _merged(kernel, kernels + _installed(host, kernel, here, bool(modules)))
     kmps = {edition: klp_kmps.builds(sorted(modules), packages, found.get(edition), complete) for edition in editions}
     return {edition: item["built"] for edition, item in found.items()}, kmps
+
+
+def _merged(kernel, packages):
+    """Return kernels by their editions, each with all that its parts provide: modules of these export symbols too."""
+    found = {item["edition"]: dict(item, provides=[]) for item in packages if item["name"] == kernel}
+    for item in packages:
+        if item["edition"] in found:
+            found[item["edition"]]["provides"] += item["provides"]
+    return found
 
 
 def _installed(host, kernel, editions, modules):

@@ -100,6 +100,12 @@ def test_a_module_package_without_a_build_is_missing(host):
     assert found[KERNEL_PACKAGE] == dict(NOTHING, good=[DLM])
 
 
+def test_symbols_of_the_other_packages_of_a_kernel_count_as_its_own(host):
+    extra = package("kernel-default-extra", NEW, entry("ksym(default:b)", "EQ", "0d"))
+    lonely = package("kernel-default-extra", "5.14.21-9.1")
+    assert modules(host, ("ksym(default:b)", "0d"), extra, lonely)[NEW] == dict(NOTHING, good=[DLM])
+
+
 def test_a_build_in_a_repository_has_to_come(host):
     build = package(DLM, "1-12.1", requires=entry("ksym(default:a)", "EQ", "0b"))
     found = modules(host, ("ksym(default:a)", "0a"), build, package(DLM, "1-7.1"))
