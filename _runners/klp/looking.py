@@ -12,6 +12,7 @@ RUNNING = "saltutil.is_running"
 MISSES = 2  # how often a host has to say that it does not run a job, before that is believed
 EDGE = 5  # seconds between two such looks at the least
 RESTARTED = "it restarted in the middle of its run (another boot id)"
+TURNS = 5  # so often at most answers are taken that have come while others were taken
 REST = 3  # after a look: so many times its duration until the next one, since hosts that are dead make it long
 
 
@@ -21,9 +22,7 @@ class Looking(Restarting):
     def _look(self):
         now, jobs = self.hands.now(), list(self.campaign.jobs.values())
         due = now >= self.next_look
-        for job in jobs:
-            if due or job.jid not in self.quiet:
-                self._take(job)
+        self._take_all(due)
         # Who is ready is started first: a look may take so long that what they said is no longer true.
         if due and not (self.campaign.wave and self.campaign.wave.ready):
             self.next_look = now + max(EDGE, self.limits["look"])
@@ -31,6 +30,13 @@ class Looking(Restarting):
             self._look_at_restarts()
             spent = self.hands.now() - now
             self.next_look = max(self.next_look, self.hands.now() + REST * spent)
+
+    def _take_all(self, due=False):
+        """Take the answers to all jobs; while hosts were asked for that, others may have answered."""
+        for _ in range(TURNS):
+            jobs = [job for job in self.campaign.jobs.values() if due or job.jid not in self.quiet]
+            if not any([self._take(job) for job in jobs]):  # noqa: C419 - each of them
+                return
 
     def _look_after(self, jobs):
         """Ask all hosts that run and have not answered; those that were given up may still answer late."""
@@ -61,7 +67,11 @@ class Looking(Restarting):
         return (item.back if job.back else item.stage) == (states.BACK_RUNNING if job.back else states.RUNNING)
 
     def _take(self, job):
-        """Take the answers that have come; each is judged by itself, and counts for its own host only."""
+        """
+        Take the answers that have come; each is judged by itself, and counts for its own host only.
+
+        Returns whether hosts were asked for that (bool), which takes time.
+        """
         kernel = self.plan["kind"] == "kernel"
         kind = ("kernel_back" if kernel else "rollback") if job.back else self.plan["kind"]
         got = self.hands.answers(job.jid, job.hosts)
@@ -73,9 +83,10 @@ class Looking(Restarting):
             self._write("unbegun", hosts={host: hosts[host] for host in again})
         ended = {host: hosts[host] for host in hosts if host not in again}
         if ended and kernel:
-            self._kernel_ended(job, {host: (got[host], why) for host, why in ended.items()})
-        elif ended:
+            return self._kernel_ended(job, {host: (got[host], why) for host, why in ended.items()})
+        if ended:
             self._ended(job, ended, [host for host in ended if ended[host] and answers.untouched(got[host])])
+        return False
 
     def _may_try(self, host, job):
         """Return whether a run that could not begin is tried again; ways back have the limit of ``_again``."""

@@ -7,6 +7,8 @@ written down and never sent is asked for again, and one that somebody else has d
 
 from __future__ import annotations
 
+from typing import Any
+
 from . import answers, decide, restarts, stages
 from .clocks import Clocks
 from .turns import LOST
@@ -21,10 +23,16 @@ TWICE = "it waits for another restart, and a campaign restarts a host once"
 class Restarting(Clocks):
     """The part of a driver that restarts hosts."""
 
+    _take_all: Any
+
     # -- the ends of runs ------------------------------------------------------------------------------------------
 
     def _kernel_ended(self, job, got):
-        """Write down how runs have ended (``{host: (its answer, why)}``), as the hosts say what they are now."""
+        """
+        Write down how runs have ended (``{host: (its answer, why)}``), as the hosts say what they are now.
+
+        Returns whether any was asked (bool).
+        """
         now = self.hands.now()
         asked = [host for host in got if self.muted.get(host, 0) <= now]
         said = self._ask(asked) if asked else {}
@@ -42,6 +50,7 @@ class Restarting(Clocks):
         if ended:
             untouched = [host for host in ended if ended[host] and answers.untouched(got[host][0])]
             self._ended(job, ended, untouched)
+        return bool(asked)
 
     def _kernel_end(self, host, said, why, back):
         """Return how a run has ended: ``(installed, the boot id)``, or ``(ended or later, why or None)``."""
@@ -110,8 +119,14 @@ class Restarting(Clocks):
         for what, hosts in news.items():
             if hosts:
                 self._fate_written(what, hosts, way)
-        if go and not news["failed"] and not news["unreachable"]:  # else it is decided anew who may be restarted
+        self._take_all()
+        if go and (way or not self._held()):
             self._order(go, way)
+
+    def _held(self):
+        """Return whether nobody may be restarted, as is known since the hosts were asked (bool)."""
+        found = self.campaign
+        return any(decide.exceeded(found, wave) for wave in found.reached) or bool(decide.silent(found))
 
     def _fate_written(self, what, hosts, way):
         """Write down what has become of hosts; those on their way back that are not well stay."""
@@ -204,12 +219,13 @@ class Restarting(Clocks):
         news: dict = {}
         for host in hosts:
             item = self.campaign.hosts[host]
-            going = (item.back or item.stage) in (stages.RESTARTING, stages.BACK_RESTARTING)
+            back = item.back in (stages.BACK_INSTALLED, stages.BACK_RESTARTING)
+            going = item.back == stages.BACK_RESTARTING if back else item.stage == stages.RESTARTING
             what, value = self._come_back(host, got.get(host), asked)
             if what is None and going:
                 what, value = self._gone(host, got.get(host), said.get(host), asked)
             if what:
-                news.setdefault((what, bool(item.back)), {})[host] = value
+                news.setdefault((what, back), {})[host] = value
         for (what, back), found in news.items():
             if what == "restarted" and back and self.campaign.aborted:
                 who = self.campaign.aborted["by"]

@@ -60,7 +60,8 @@ BETWEEN = {
 def between(campaign, host):
     """Return where a host is between two runs of a campaign of kind ``kernel``, a clause; ``None``: it is not."""
     item = campaign.hosts[host]
-    stage = item.back or item.stage
+    under_way = item.stage in (stages.RESTARTING, stages.RESTARTED)
+    stage = item.stage if under_way and item.back == stages.BACK_WAITING else item.back or item.stage
     text = BETWEEN.get(stage)
     if stage in (stages.INSTALLED, stages.BACK_INSTALLED):
         text = OURS if campaign.plan["settings"].get("reboot") else OTHERS

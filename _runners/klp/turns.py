@@ -49,7 +49,10 @@ class Turns:
         if self.plan["kind"] != "kernel":
             return
         item = self.hosts[host]
-        stage = item.back or (LOST if item.stage == UNREACHABLE and item.boot and not item.turned else item.stage)
+        lost = item.stage == UNREACHABLE and item.boot and not item.turned
+        stage = item.back or (LOST if lost else item.stage)
+        if item.back == BACK_WAITING and item.stage in (RESTARTING, RESTARTED):
+            stage = item.stage  # it was under way when the gate failed, and goes back when that has ended
         for place in (INSTALLED, RESTARTING, RESTARTED, LOST, BACK_INSTALLED, BACK_RESTARTING):
             if place == stage:
                 self.places.setdefault(place, {})[host] = None

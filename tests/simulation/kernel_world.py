@@ -33,6 +33,7 @@ class KernelHost(SimHost):
         self.change: dict | None = None
         self.orders: list = []  # (moment, stage) of each order to restart that it carries out
         self.starts: list = []  # (moment, why) of each start of the host
+        self.downs: list = []  # (from, until, why) of each restart
         self.going = False  # whether it is about to go down
         self.refused = 0  # orders that named an earlier start
 
@@ -209,6 +210,7 @@ class KernelWorld(World):
             host.kernel = host.default
         host.once = None
         host.starts.append((self.time, why))
+        host.downs.append((self.time, self.time + seconds, why))
         host.boot, host.log, host.errors = f"boot-{len(host.starts) + 1}", 100, []
         if "twice" in host.faults and why == "campaign":
             self._at(self.time + seconds + host.faults.pop("twice"), self.start, host, "itself")

@@ -115,8 +115,7 @@ class Watcher:
         assert entry["at"] <= entry["by"] <= entry["at"] + self.plan["settings"]["limits"]["start_within"]
         self.kin.start(hosts)
         self._in_time(entry)
-        running = [host for host, stage in self.stage.items() if stage == "running"]
-        unread = [host for host in running if host in self.world.returns.get(self.jids[host], ())]
+        unread = self._unread()
         assert not unread, f"hosts are started before the answer of {unread[0]} is read"
         self.jids.update(dict.fromkeys(hosts, entry["jid"]))
         for host in hosts:
@@ -133,6 +132,10 @@ class Watcher:
         assert len(there) <= most(self.spec("batch", number), len(self.waves[number])), (
             "more hosts run than the batch has"
         )
+
+    def _unread(self):
+        running = [host for host, stage in self.stage.items() if stage == "running"]
+        return [host for host in running if host in self.world.returns.get(self.jids[host], ())]
 
     def _in_time(self, entry):
         """A host that begins at the last moment allowed begins in the window as well."""

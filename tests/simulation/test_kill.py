@@ -37,14 +37,18 @@ class Case:
 
     def __init__(self, faults, soak=(1, 5)):
         self.faults, self.soak = faults, list(soak)
-        world = self.world()
-        self.plan = campaign.plan(
-            world, waves=WAVES, batch=4, soak={"minutes": self.soak}, on_failure="rollback", limits={"failed": 0}
-        )
+        self.plan = self.made(self.world())
         self.folder = tempfile.TemporaryDirectory(dir=campaign.MEMORY)
         self.number = 0
         self.wanted, self.names, self.entries = self.undisturbed()
         self.requests = len(self.names)
+
+    def made(self, world):
+        """Return the plan."""
+        limits = {"failed": 0}
+        return campaign.plan(
+            world, waves=WAVES, batch=4, soak={"minutes": self.soak}, on_failure="rollback", limits=limits
+        )
 
     def world(self):
         return World(

@@ -133,6 +133,14 @@ def test_the_hosts_of_the_wave_go_back_when_one_is_not_well_with_the_new_kernel(
     assert {host.stage for host in played.world.hosts.values()} == {"went_back", "failed"}
 
 
+def test_a_host_that_is_down_when_the_gate_fails_is_waited_for_and_goes_back(year):
+    """It was in no list between its restart and its way back, and the campaign waited for ever."""
+    played = year({"h1": {"sick": True}, "h2": {"boots": 900.0}, "h3": {"never": True}}, on_failure="rollback")
+    found = played.go()
+    assert {host: item.back for host, item in found.hosts.items()} == {"h1": "back", "h2": "back", "h3": "stays"}
+    assert played.restarts() == {"h1": ["campaign"] * 2, "h2": ["campaign"] * 2, "h3": ["campaign"]}
+
+
 def test_a_host_that_is_only_installed_is_disarmed_and_not_restarted(year):
     played = year(
         {"h1": {"sick": True}, "h2": {}},
