@@ -12,6 +12,7 @@ from salt.exceptions import CommandExecutionError
 import klp_campaign
 import klp_change
 import klp_change_boot
+import klp_change_keep
 import klp_change_plan
 import klp_checks
 import klp_cves
@@ -65,6 +66,7 @@ def install(host, plan):
     kernel, boot = plan["kernel"], plan["boot"]
     klp_campaign.require_shown(host, plan["changes"])
     record = klp_change.remember(_begun(host, plan), "installing")
+    klp_change_keep.remember(kernel["edition"])
     if boot["saved"]:
         klp_change_boot.make_default(host, host.release)
     notes = []
@@ -126,6 +128,20 @@ def _arm(host, plan):
         klp_change_boot.make_default(host, kernel)
     elif klp_change_boot.upcoming(host)["next"] not in (kernel, None):
         raise CommandExecutionError(f"the boot loader would not start {kernel} next: make it the default by hand")
+
+
+def disarmed(host, found):
+    """Return whether somebody has taken the one start of the new kernel out of GRUB since it was set (bool)."""
+    return found["fallback"] and klp_change_boot.upcoming(host)["next"] != found["to"]
+
+
+def rearm(host, found, _wait, test):
+    """Let GRUB start the new kernel once again: ``(good, lines)``; with ``test`` nothing is written."""
+    if test:
+        return True, [f"Would let GRUB start {found['to']} once again"]
+    klp_change_boot.make_default(host, found["from"])
+    klp_change_boot.start_once(host, found["to"], found["from"])
+    return True, waiting(host, found)
 
 
 def waiting(host, found):

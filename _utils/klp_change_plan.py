@@ -37,6 +37,10 @@ FALLBACK = (
     "{}. This kernel would be the default at once, and a host that does not come up with it waits for somebody: pillar "
     "klp:kernel:without_fallback: true allows that"
 )
+INSTEAD = (
+    "zypper would put {} in the place of the running one: set multiversion = provides:multiversion(kernel) in "
+    "/etc/zypp/zypp.conf, as SUSE ships it"
+)
 PANIC = (
     "a kernel that panics stays halted, and needs a reset by hand before the old one starts: put panic=60 on the "
     "command line of the kernel (GRUB_CMDLINE_LINUX_DEFAULT in /etc/default/grub) for a way back by itself"
@@ -52,6 +56,8 @@ def step(host):
     stage, retry = found.get("stage"), host.settings["kernel"]["retry"]
     if stage in ("installed", "restarting"):
         return VERIFY if klp_change.restarted(found) else WAIT
+    if stage == "installing" and host.release == found["to"]:
+        return VERIFY  # cut off when GRUB was set already
     if stage == "failed" and retry and host.release == found["to"]:
         return VERIFY
     if stage == "back" or (stage in ("failed", "went_back") and not retry):
@@ -156,6 +162,9 @@ def _transaction(host, answer):
 
 def _require_only(host, summary, packages):
     """Raise CommandExecutionError for what a dry run holds besides these packages and must not, here or elsewhere."""
+    over = [item for item in summary["upgrade"] + summary["downgrade"] if zypp_plan.kernel_package(item["name"])]
+    if over:
+        raise CommandExecutionError(INSTEAD.format(over[0]["name"]))
     rest = {
         action: [
             item for item in summary[action] if action == "remove" or packages.get(item["name"]) != item["edition"]

@@ -7,6 +7,7 @@ from salt.exceptions import CommandExecutionError, SaltInvocationError
 import klp_change
 import klp_change_boot
 import klp_change_install
+import klp_change_keep
 import klp_change_plan
 import klp_change_restart
 import klp_change_verify
@@ -63,10 +64,31 @@ def _verified(host, name, test):
         coming = {"to": kernel["release"], "from": host.release, "live_patch": kernel["live_patch"]["edition"]}
         lines = klp_change_install.waiting(host, dict(coming, fallback=plan["fallback"]))
         return klp_state.result(name, result=None, comment="\n".join(["Would end with", *lines]))
-    if plan["step"] != klp_change_plan.VERIFY:
+    if plan["step"] == klp_change_plan.WAIT and klp_change_install.disarmed(host, klp_change.record()):
+        return _closed(host, name, test, klp_change_install.rearm)
+    if plan["step"] == klp_change_plan.VERIFY:
+        ret = _closed(host, name, test, klp_change_verify.verify)
+    else:
         good, lines = klp_change_verify.told(host, plan)
-        return klp_state.result(name, result=good, comment="\n".join(lines))
-    return _closed(host, name, test, klp_change_verify.verify)
+        ret = klp_state.result(name, result=good, comment="\n".join(lines))
+    done = plan["step"] in (klp_change_plan.VERIFY, klp_change_plan.DONE) and ret["result"] is not False
+    return _tidied(host, ret, test) if done else ret
+
+
+def _tidied(host, ret, test):
+    """Remove kernels that are not needed any more, as the pillar says; one that cannot be removed is told."""
+    gone, lines = klp_change_keep.superfluous(host), []
+    if gone and test:
+        old = ",".join(sorted(gone))
+        ret.update(result=None, changes=dict(ret["changes"], removed={"old": old, "new": None}))
+        lines.append(f"Would remove kernels {old}")
+    elif gone:
+        try:
+            with host.exclusive(ret["name"]):
+                ret["changes"] = dict(ret["changes"], **klp_change_keep.clean(host))
+        except ERRORS as exc:
+            lines.append(f"Kernels {', '.join(gone)} could not be removed: {exc}")
+    return dict(ret, comment="\n".join([ret["comment"], *lines, *klp_change_keep.told(host)]))
 
 
 def _closed(host, name, test, verify):

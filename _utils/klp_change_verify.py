@@ -4,6 +4,8 @@ After the restart of a change of kernel: is the new kernel well, or which one ca
 The new kernel becomes the default only where all of it is well; until then every later start is one of the old kernel.
 """
 
+import time
+
 from salt.exceptions import CommandExecutionError, SaltInvocationError
 
 import klp_change
@@ -15,6 +17,8 @@ import klp_health
 import klp_verify
 
 ERRORS = (CommandExecutionError, SaltInvocationError)
+OTHERS = ("packages", "scriptlets")  # checks of klp.verify that say nothing of a kernel
+PAUSE = 5  # seconds between two looks at services
 TRIED = "kernel {} was started once and did not come up: this host came up with {} again"
 UNTRIED = "kernel {} was never started: GRUB still had it as the next one, and this host came up with {}"
 DIFFERENT = "this host came up with kernel {}, wanted {}"
@@ -80,11 +84,25 @@ def problems(host, found, wait=0):
         seen = klp_verify.verify(host, wait=wait)
     except ERRORS as exc:
         return [f"unknown: {exc}"]
-    why = klp_checks.summary(seen["checks"]) if seen["verdict"] not in klp_checks.GOOD else []
+    why = klp_checks.summary([item for item in seen["checks"] if _of_the_kernel(item)])
     why += klp_health.kernel_errors()
-    running = klp_change_plan.services(host) if found["services"] else []
-    gone = sorted(set(found["services"]) - set(running))
-    return why + [f"service {name} ran before the change and does not run now" for name in gone]
+    return why + [f"service {name} ran before the change and does not run now" for name in _gone(host, found, wait)]
+
+
+def _of_the_kernel(check):
+    """Return whether a check says something of the kernel (bool); packages may have been unfinished before it came."""
+    return check["check"] not in OTHERS and check["verdict"] not in klp_checks.GOOD
+
+
+def _gone(host, found, wait):
+    """Return, sorted, the services that ran before and do not run now; just after a start they have time to come."""
+    end = time.monotonic() + wait
+    while found["services"]:
+        gone = sorted(set(found["services"]) - set(klp_change_plan.services(host)))
+        if not gone or time.monotonic() >= end:
+            return gone
+        time.sleep(PAUSE)
+    return []
 
 
 def failed(host, found):

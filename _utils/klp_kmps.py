@@ -136,6 +136,11 @@ def builds(names, packages, kernel, complete):
     return dict(found, install=install)
 
 
+def ordered(editions):
+    """Return some editions, newest first."""
+    return sorted(editions, key=functools.cmp_to_key(compare), reverse=True)
+
+
 def newest(editions):
     """Return the newest of some editions."""
     return functools.reduce(lambda one, two: two if compare(two, one) > 0 else one, editions)

@@ -109,6 +109,41 @@ def test_another_kernel_came_up(waiting, uname, release, once, fallback, why):
     assert record("kernel")["stage"] == "failed" and "next_entry" not in waiting.grub.variables
 
 
+def test_what_was_unfinished_before_says_nothing_of_the_kernel(waiting, uname, monkeypatch):
+    checks = [{"check": name, "verdict": "failed", "detail": "x"} for name in ("packages", "scriptlets")]
+    monkeypatch.setattr(klp_verify, "verify", lambda host, wait=0: {"verdict": "failed", "checks": checks})
+    waiting.reboots(uname, NEW)
+    assert waiting.run("verify")["result"] is True
+
+
+def test_services_have_time_to_come(waiting, uname, monkeypatch):
+    remembers(waiting.minion, "kernel", dict(record("kernel"), services=["a.service"]))
+    seen = iter([[], [], ["a.service"]])
+    monkeypatch.setattr(klp_change_plan, "services", lambda host: next(seen))
+    waiting.pillar(health={"wait": 30})
+    waiting.reboots(uname, NEW)
+    waiting.healthy()
+    assert waiting.run("verify")["result"] is True
+    assert waiting.minion.clock.slept == [5, 5]
+
+
+def test_a_run_that_was_cut_off_with_grub_set_is_verified_after_the_restart(waiting, uname):
+    klp_change.remember(record("kernel"), "installing")
+    assert klp_change_plan.step(waiting.minion.host) == "install"
+    waiting.reboots(uname, NEW)
+    waiting.healthy()
+    assert waiting.run("verify")["result"] is True and record("kernel")["stage"] == "verified"
+
+
+def test_a_start_that_somebody_has_taken_out_is_set_again(waiting):
+    waiting.grub.change(["next_entry"])
+    assert waiting.run("verify", test=True)["comment"] == f"Would let GRUB start {NEW} once again"
+    assert "next_entry" not in waiting.grub.variables
+    found = waiting.run("verify")
+    assert (found["result"], found["changes"]) == (True, {"next start": {"old": KERNEL, "new": NEW}})
+    assert waiting.grub.variables["next_entry"]
+
+
 # -- restart and way back ----------------------------------------------------------------------------------------------
 
 

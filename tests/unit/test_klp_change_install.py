@@ -73,6 +73,11 @@ def test_a_dry_run_that_holds_more_is_refused(host):
     refused(host, "because it would remove curl-1-1$")
 
 
+def test_a_kernel_in_the_place_of_the_running_one_is_refused(host):
+    host.dry(dry("upgrade", *WANTED))
+    refused(host, "^zypper would put kernel-default in the place of the running one: set multiversion = provides:multi")
+
+
 def test_modules_of_others_come_with_it(host):
     host.target = dict(COMING, kmps={"good": ["x-kmp-default"], "install": {"x-kmp-default": "2-1"}})
     wanted = sorted([*WANTED, "x-kmp-default=2-1"])
