@@ -9,6 +9,7 @@ from tests import pages
 from tests.functional.commands import run
 from tests.functional.conftest import apply
 from tests.functional.test_cli_examples import SNAPPER
+from tests.lab import grub
 from tests.lab.build import CHECKOUT
 
 HOOKS = "docs/how-to/hooks.md"
@@ -50,6 +51,20 @@ def patched(sles):
     return one
 
 
+def with_grub(sles):
+    """Return a host that a new kernel can be started on once."""
+    one = sles("enabled")
+    grub.install(one)
+    return one
+
+
+def with_new_kernel(sles):
+    """The same, and the new kernel waits for its start."""
+    one = with_grub(sles)
+    assert apply(one, "klp.kernel").failed == {}
+    return one
+
+
 def drained(sles):
     """Return a host with the hooks of the page, whose run was cut off: it is drained, and in standby."""
     hooks = {"before": ["site.drain", "site.leave"], "after": ["site.join", "site.undrain"]}
@@ -75,6 +90,8 @@ SCENES: dict = {
     ("docs/how-to/report.md", "One host"): converged,
     ("docs/how-to/report.md", "Alarms"): converged,
     ("docs/how-to/refusals.md", None): converged,
+    ("docs/how-to/yearly-kernel.md", "On one host"): with_grub,
+    ("docs/how-to/yearly-kernel.md", "The way back"): with_new_kernel,
     ("docs/how-to/something-went-wrong.md", "One package does harm"): patched,
     (HOOKS, None): drained,
     ("docs/how-to/what-comes.md", None): converged,

@@ -24,7 +24,12 @@ OLD_ENTRY, NEW_ENTRY = (f"gnulinux-advanced-0b1c>gnulinux-{release}-advanced-0b1
 RECORD = "/var/lib/salt-klp/kernel.json"
 TITLE = "SLES 15-SP5"
 CHANGES = {"kernel-default": NEW_KERNEL_EDITION, NEW_LIVE_PATCH: NEW_LEVEL}
-TARGET = {"release": NEW_KERNEL, "edition": NEW_KERNEL_EDITION, "package": "kernel-default", "live_patch": NEW_LEVEL}
+TARGET: dict = {
+    "release": NEW_KERNEL,
+    "edition": NEW_KERNEL_EDITION,
+    "package": "kernel-default",
+    "live_patch": NEW_LEVEL,
+}
 TARGET["fallback"] = True
 INSTALL = ("install", "--no-recommends", f"kernel-default={NEW_KERNEL_EDITION}", f"{NEW_LIVE_PATCH}={NEW_LEVEL}")
 
@@ -123,9 +128,9 @@ def in_between(one):
         again = apply(one, sls)
         assert (again.failed, again.changes) == ({}, {}), sls
         assert (snapshot(one), grub.variables(one)) == before, sls
-    before = kernels(one), one.locks(), grub.variables(one), one.read(RECORD)
+    own = kernels(one), one.locks(), grub.variables(one), one.read(RECORD)
     assert apply(one, "klp.patch").failed == {}
-    assert (kernels(one), one.locks(), grub.variables(one), one.read(RECORD)) == before
+    assert (kernels(one), one.locks(), grub.variables(one), one.read(RECORD)) == own
 
 
 def refused(host, said, state="klp-kernel-planned"):

@@ -139,7 +139,7 @@ def test_zypper_sees_locks_of_its_own_meanwhile(host):
     def look():
         conf = host.minion.programs.options[-1]["env"]["ZYPP_CONF"]
         said = open(conf, encoding="utf-8").read()
-        seen.append(open(re.search(r"locksfile.path = (\S+)", said).group(1), encoding="utf-8").read())
+        seen.append(open(re.findall(r"locksfile.path = (\S+)", said)[0], encoding="utf-8").read())
         assert said.startswith("[main]\nmultiversion = ")
 
     writes(host.minion, ["install", "--no-recommends", *WANTED], "done", changes=True, then=look)

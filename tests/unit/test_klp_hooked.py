@@ -3,6 +3,7 @@
 import pytest
 from salt.exceptions import CommandExecutionError
 
+import klp_change
 import klp_hooks
 import klp_nested
 import klp_paths
@@ -12,6 +13,7 @@ import klp_runs
 import klp_uptodate
 import klp_verify
 from tests.unit.hosts import ONE, THREE, another_run, has, record, remembers
+from tests.unit.test_klp_change import CHANGE
 
 HOOKS = {"before": "site.drain", "after": ["site.undrain", "site.check"], "on_failure": ["site.alarm"]}
 LATE = {"around": "klp.patch", "run": "c1", "since": 1_600_000_000, "stage": "changing", "after": ["old.undrain"]}
@@ -319,3 +321,10 @@ def test_a_look_at_the_lock_refuses_nobody(minion):
     klp_runlock.take("klp.patch")
     assert klp_runlock.busy() is True
     klp_runlock.release()
+
+
+@pytest.mark.parametrize(("stage", "around"), [("installed", "klp.kernel"), ("back", "klp.kernel_back")])
+def test_after_a_restart_the_hook_comes_with_the_sls_that_verifies(hooked, stage, around):
+    klp_change.remember(CHANGE, stage)
+    hooked("before", "klp.restart")
+    assert record("hooks")["around"] == around

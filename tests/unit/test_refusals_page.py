@@ -5,6 +5,10 @@ import datetime
 import pytest
 
 import klp_arrival
+import klp_change_boot
+import klp_change_plan
+import klp_change_restart
+import klp_change_verify
 import klp_family
 import klp_health
 import klp_hooks
@@ -48,6 +52,19 @@ SAID = [
     (klp_target.FULL, "MiB free, and it needs "),
     (klp_target.ROOM_UNKNOWN.format("/boot", ""), "what it needs in /boot is not known"),
     (klp_target.ABSENT, " is in no repository; there are: "),
+    (klp_change_boot.ONCE, "GRUB cannot start a kernel once on this host: "),
+    (klp_change_boot.NO_GRUB, "the boot loader is not understood"),
+    (klp_change_boot.NOT_SAVED, "GRUB does not take its default from saved_entry"),
+    (klp_change_boot.NO_ENTRY, "GRUB's menu has no entry for kernel "),
+    (
+        klp_change_plan.INSTEAD.format("kernel-default"),
+        "zypper would put kernel-default in the place of the running one",
+    ),
+    (klp_change_verify.TRIED, " was started once and did not come up"),
+    (klp_change_verify.UNTRIED, " was never started"),
+    (klp_change_restart.NOT_ASKED, "nothing but a campaign of kind kernel "),
+    (klp_change_restart.AGAIN, "this host was started again since the campaign asked for a restart"),
+    (klp_change_restart.NO_CHANGE, "no change of kernel is recorded on this host"),
     (klp_kernel.REFUSAL.replace("{base}", "kernel-default-base"), " is that of kernel-default-base"),
     (klp_family.NOT_SUSE, "not a SUSE host ("),
     (klp_sys.NOT_SEEN, "nothing is known of live patches in this kernel"),
