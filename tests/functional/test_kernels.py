@@ -2,7 +2,9 @@
 
 import pytest
 
-from tests.functional.conftest import KERNEL_EDITION, NEW_KERNEL, NEW_KERNEL_EDITION
+from tests.functional.conftest import KERNEL_EDITION, NEW_KERNEL, NEW_KERNEL_EDITION, apply, settings, snapshot
+from tests.functional.refusal import causes
+from tests.functional.test_kernel_change import equipped
 from tests.lab import mirror as mirrors
 from tests.lab import packages
 from tests.lab.advisories import BASE, Advisory
@@ -88,8 +90,12 @@ def yearly(tmp_path_factory):
 
 @pytest.fixture
 def one(sles, yearly):
-    """A live patched host with two kernel module packages, and lifecycle data of the new kernels."""
-    host = sles("converged")
+    """A live patched host with the repository."""
+    return offered(sles("converged"), yearly)
+
+
+def offered(host, yearly):
+    """Give a host the repository, two kernel module packages, and lifecycle data of the new kernels."""
     mirrors.offer(host, yearly)
     names = [f"{IN_TREE}=5.14.21-{source(7)}.1", VENDOR, SYMBOLS]
     done = host.zypper("install", *names, count=False)
@@ -220,3 +226,21 @@ def test_metadata_that_python_cannot_unpack_are_unpacked_by_zstd_or_keep_a_kerne
     assert kernels(one)[BEST]["problems"] == [
         f"whether there is a build of {name} for it is not known" for name in (IN_TREE, VENDOR)
     ]
+
+
+def test_klp_kernel_refuses_with_the_same_reason_and_brings_the_best_with_its_module_packages(sles, yearly):
+    """The kernel, its live patch and the module package that is built for it come in one transaction."""
+    one = offered(equipped(sles), yearly)
+    one.salt.pillar(settings(kernel={"target": WITHOUT_MODULES}))
+    before = snapshot(one)
+    for test in (True, None):
+        said = list(causes(apply(one, "klp.kernel", test=test)).values())
+        assert said == [WHY.format(WITHOUT_MODULES, f"there is no build of {VENDOR} for it")]
+    assert snapshot(one) == before
+    one.salt.pillar(settings())
+    assert apply(one, "klp.kernel").failed == {}
+    assert one.editions("kernel-default") == [BEST, KERNEL_EDITION]
+    assert one.editions(IN_TREE) == [BEST, f"5.14.21-{source(7)}.1"]
+    assert (one.editions(BEST_LP), one.editions(VENDOR)) == (["2-150500.2.1"], ["1.0-1.1"])
+    found = kernels(one)[BEST]
+    assert (found["installed"], found["kmps"]["install"], found["problems"]) == (True, {}, [])
