@@ -15,18 +15,18 @@ def main() -> None:
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("build", help="build RPMs, repositories and golden roots if needed; print where")
     vm = commands.add_parser("vm", help="build the virtual machine if needed; print where, and how long it took")
-    vm.add_argument("layout", nargs="*", help="build disks with LVM as well: lvm, thin")
+    vm.add_argument("layout", nargs="*", help="build other disks as well: lvm, thin, grub")
     shell = commands.add_parser("shell", help="open a shell in a new host; all is gone when it ends")
     shell.add_argument("golden", nargs="?", default="fresh", help="fresh, enabled or converged")
     args = parser.parse_args()
     if args.command == "vm":
         from .vm import build as vm_build
-        from .vm import lvm
+        from .vm import grub, lvm
 
         machine = vm_build.build_vm()
         print(f"{machine.root}\nbuilt in {machine.seconds:.0f} s")
         for layout in args.layout:
-            print(lvm.image(machine, layout).path)
+            print(grub.image(machine).boot if layout == grub.NAME else lvm.image(machine, layout).path)
         return
     lab = build()
     if args.command == "build":

@@ -97,7 +97,7 @@ def boot(master, event_listener, build, repositories, declare, step, tmp_path_fa
     """
     Boot machines, ``boot("fresh")``: each a minion that has the modules; the end of the file switches them off.
 
-    ``boot("lvm")`` and ``boot("thin")`` have what ``enabled`` has, on a logical volume.
+    ``boot("lvm")`` and ``boot("thin")`` have what ``enabled`` has, on a logical volume; ``boot("grub")`` boots by GRUB.
 
     What ``salt`` said to the tests of the file is in build/system then.
     """

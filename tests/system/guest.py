@@ -16,8 +16,9 @@ import salt.output
 from tests.lab.host import wait_until
 from tests.lab.packages import LIVE_PATCH, REPOSITORIES
 from tests.lab.saltcall import Answer
-from tests.lab.vm import lvm
-from tests.lab.vm.build import Build
+from tests.lab.vm import grub, lvm
+from tests.lab.vm.build import Build, Image
+from tests.lab.vm.image import fstab
 from tests.lab.vm.machine import HOST, Machine
 from tests.lab.vm.packages import BLOCKABLE, HARMFUL, VICTIM
 
@@ -61,6 +62,13 @@ def seed(name: str, master: Any, repositories: str) -> dict[str, str]:
     return {**files, "/etc/hostname": f"{name}\n", "/etc/salt/minion": json.dumps(minion, indent=1) + "\n"}
 
 
+def disk(build: Build, image: str) -> Image:
+    """Return the image of that name; those of lvm.py and grub.py are made when they are not there."""
+    if image == grub.NAME:
+        return grub.image(build)
+    return lvm.image(build, image) if image in lvm.LAYOUTS else build.image(image)
+
+
 class Guest:
     """One minion and its machine."""
 
@@ -69,8 +77,10 @@ class Guest:
     ) -> None:
         self.name, self.master, self.events = name, master, events
         self.cli = master.salt_cli(timeout=PATIENCE)
-        disk = lvm.image(build, image) if image in lvm.LAYOUTS else build.image(image)
-        self.machine = Machine(build, folder, disk, seed(name, master, repositories))
+        files = seed(name, master, repositories)
+        if image == grub.NAME:
+            files["/etc/fstab"] = fstab() + grub.FSTAB
+        self.machine = Machine(build, folder, disk(build, image), files)
         self.transcript: list[str] = []
         self.opts = dict(salt.config.master_config(None), color=False, state_output="full", state_verbose=True)
 

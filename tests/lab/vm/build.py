@@ -13,7 +13,7 @@ from .debian import ask
 
 HERE = Path(__file__).parent
 TOOLS = ("qemu-system-x86_64", "mmdebstrap", "rpm", "zypper", "createrepo_c", "gcc", "mkfs.btrfs")
-IN_INITRD = ("virtio_pci", "virtio_blk", "virtio_net", "virtio_console", "btrfs", "crc32c_generic")
+LATER = ("machine.py", "lvm.py", "install-lvm", "grub.py", "install-grub")  # of no use to what is built here
 # What an initrd has in addition where the root is a logical volume.
 LVM_MODULES = ("dm_snapshot", "dm_thin_pool", "xfs")
 LVM_PROGRAMS = ("/usr/sbin/lvm", "/usr/sbin/thin_check")
@@ -30,6 +30,7 @@ class Image:
     fstype: str = "btrfs"
     archives: tuple[Path, ...] = ()
     options: str = ""  # of the kernel command line
+    boot: Path | None = None  # the disk with GRUB and /boot; without one QEMU is given kernel and initrd
 
 
 class Build:
@@ -44,7 +45,7 @@ class Build:
         self.repos = root / "repos"
 
     def image(self, name: str) -> Image:
-        """Return the disk image ``fresh`` or ``enabled``; those with LVM are made by lvm.py when they are asked for."""
+        """Return the disk image ``fresh`` or ``enabled``; lvm.py and grub.py make others when they are asked for."""
         path = self.root / f"{name}.raw"
         if not path.exists():
             raise ValueError(f"no image {name!r}, there are {sorted(item.stem for item in self.root.glob('*.raw'))}")
@@ -53,7 +54,8 @@ class Build:
 
 def make_debian(root: Path) -> None:
     """Fetch what comes from Debian."""
-    debian.kernel(root / "kernel")
+    for name, release in zip(("kernel", "newer"), debian.kernels(), strict=True):
+        debian.kernel(root / name, release)
     debian.userland(root / "userland")
 
 
@@ -64,14 +66,15 @@ def make_initrd(stage: Path, unpacked: Path, modules: Path) -> None:
     shutil.copy("/bin/busybox", stage / "bin/busybox")
     shutil.copy(HERE / "guest/init", stage / "init")
     (stage / "init").chmod(0o755)
-    add_drivers(stage / "modules", "base", drivers(unpacked, IN_INITRD))
+    add_drivers(stage / "modules", "base", kernel.drivers(unpacked, kernel.IN_INITRD))
     shutil.copy(modules / "suserelease.ko", stage / "modules")
 
 
 def make_initrd_lvm(stage: Path, unpacked: Path, userland: Path) -> None:
     """Make what is added to it for a root on LVM: the drivers, the tools with their libraries, and a configuration."""
-    there = set(drivers(unpacked, IN_INITRD))
-    add_drivers(stage / "modules", "lvm", [path for path in drivers(unpacked, LVM_MODULES) if path not in there])
+    there = set(kernel.drivers(unpacked, kernel.IN_INITRD))
+    more = [path for path in kernel.drivers(unpacked, LVM_MODULES) if path not in there]
+    add_drivers(stage / "modules", "lvm", more)
     for program in LVM_PROGRAMS:
         said = ask("chroot", str(userland), "ldd", program)
         for name in (program, *re.findall(r"(/\S+) \(0x", said)):
@@ -79,15 +82,6 @@ def make_initrd_lvm(stage: Path, unpacked: Path, userland: Path) -> None:
             shutil.copy(userland / name.lstrip("/"), stage / name.lstrip("/"))
     (stage / "etc/lvm").mkdir(parents=True)
     (stage / "etc/lvm/lvm.conf").write_text(LVM_CONF)
-
-
-def drivers(unpacked: Path, names: tuple[str, ...]) -> list[str]:
-    """Return the files of modules and of all that they need, in the order in which they are to be loaded."""
-    found: dict[str, None] = {}
-    for name in names:
-        said = ask("modprobe", "-d", str(unpacked), "-S", kernel.release(unpacked), "--show-depends", name)
-        found.update(dict.fromkeys(re.findall(r"^insmod (\S+)", said, re.MULTILINE)))
-    return list(found)
 
 
 def add_drivers(folder: Path, name: str, paths: list[str]) -> None:
@@ -106,23 +100,23 @@ def pack(stage: Path, target: Path) -> None:
 def make(root: Path, fetched: Path) -> None:
     """Build everything into ``root`` from what came from Debian."""
     work, repos, unpacked = root / "work", root / "repos", fetched / "kernel"
-    work.mkdir()
-    kernel.build_modules(unpacked, work / "modules")
-    build.compile_c("blkmapd.c", work / "modules/blkmapd", "-static", "-s")
-    shutil.copy(build.HERE / "fakes/klp", work / "modules/klp")
-    for spec in packages.specs():  # two rpmbuilds that make the same folder at the same time fail now and then
+    modules, old = work / "modules", work / "modules" / kernel.shown(kernel.OLD)
+    kernel.collect(unpacked, kernel.OLD, old)
+    kernel.collect(fetched / "newer", kernel.NEW, modules / kernel.shown(kernel.NEW))
+    build.compile_c("blkmapd.c", modules / "blkmapd", "-static", "-s")
+    shutil.copy(build.HERE / "fakes/klp", modules / "klp")
+    for spec in packages.specs(modules):  # two rpmbuilds that make the same folder at the same time fail now and then
         (repos / spec.repository / "x86_64").mkdir(parents=True, exist_ok=True)
-    specs.build_all(packages.specs(), work, repos, work / "modules")
+    specs.build_all(packages.specs(modules), work, repos, modules)
     advisories.write_metadata(repos)
-    ask("depmod", "-b", str(unpacked), kernel.release(unpacked))
-    make_initrd(work / "initrd", unpacked, work / "modules")
+    make_initrd(work / "initrd", unpacked, old)
     pack(work / "initrd", root / "initrd")
     make_initrd_lvm(work / "initrd-lvm", unpacked, fetched / "userland")
     pack(work / "initrd-lvm", root / "initrd-lvm")
     shutil.copy(next(unpacked.glob("boot/vmlinuz-*")), root / "vmlinuz")
     userland = work / "root"
     ask("cp", "-a", "--reflink=auto", str(fetched / "userland"), str(userland))
-    image.build_root(userland, unpacked, work / "modules", repos)
+    image.build_root(userland, unpacked, repos)
     image.build_images(userland, root, repos)
     shutil.rmtree(work)
 
@@ -130,7 +124,7 @@ def make(root: Path, fetched: Path) -> None:
 def sources() -> list[Path]:
     """Return the files that the machine is made from."""
     found = [path for pattern in ("*.py", "guest/*", "modules/*") for path in sorted(HERE.glob(pattern))]
-    return build.sources() + [path for path in found if path.name not in ("machine.py", "lvm.py", "install-lvm")]
+    return build.sources() + [path for path in found if path.name not in LATER]
 
 
 def build_vm(dest: str | Path = build.CHECKOUT / "build" / "vm") -> Build:

@@ -1,16 +1,17 @@
-"""What comes from Debian: the guest's userland and its kernel, from the mirror that apt is set up with here."""
+"""What comes from Debian: the guest's userland and its kernels, from the mirror that apt is set up with here."""
 
 from __future__ import annotations
 
 import re
 import subprocess
+from collections.abc import Iterable
 from pathlib import Path
 
 KERNEL = "linux-image-cloud-amd64"
-HEADERS = "linux-headers-cloud-amd64"
 USERLAND = """
 python3 systemd systemd-sysv udev dbus zypper rpm libzypp-config snapper btrfs-progs kmod iproute2 procps mount lsof
 qemu-guest-agent busybox-static cpio lvm2 thin-provisioning-tools e2fsprogs xfsprogs
+grub-pc-bin grub2-common grub-common
 """.split()
 LEFT_OUT = ("/usr/share/man/*", "/usr/share/doc/*", "/usr/share/info/*", "/usr/share/locale/*", "/usr/share/icons/*")
 
@@ -46,17 +47,35 @@ def depends(package: str) -> list[str]:
     return re.findall(r"^\s+Depends: (\S+)$", ask("apt-cache", "depends", package), re.MULTILINE)
 
 
-def kernel_packages() -> list[str]:
-    """Return the packages of the newest cloud kernel and of what modules for it are built with."""
-    image, headers = depends(KERNEL), depends(HEADERS)
-    if not image or not headers:
+def available(packages: Iterable[str]) -> bool:
+    """Tell whether apt can download all of these packages."""
+    return all(re.search(r"^  Candidate: [^(]", ask("apt-cache", "policy", name), re.MULTILINE) for name in packages)
+
+
+def kernels() -> list[str]:
+    """Return the two newest cloud kernels, as ``6.1.0-55-cloud-amd64``, older first; twice the one if it is alone."""
+    newest = depends(KERNEL)
+    if not newest:
         raise RuntimeError(f"apt knows no {KERNEL}: run apt-get update")
-    return [image[0], headers[0], *depends(headers[0])]
+    series = re.escape(newest[0].split(".")[0])
+    names = re.findall(rf"^{series}\.\S+-cloud-amd64$", ask("apt-cache", "pkgnames", "linux-image-"), re.MULTILINE)
+    names = [name.removeprefix("linux-image-") for name in {*names, newest[0]}]
+    names.sort(key=lambda name: [int(number) for number in re.findall(r"\d+", name)])
+    names = names[: names.index(newest[0].removeprefix("linux-image-")) + 1]
+    others = (name for name in reversed(names[:-1]) if available((f"linux-image-{name}", f"linux-headers-{name}")))
+    return [next(others, names[-1]), names[-1]]
+
+
+def kernel_packages(name: str) -> list[str]:
+    """Return the packages of a cloud kernel and of what modules for it are built with."""
+    headers = f"linux-headers-{name}"
+    return [f"linux-image-{name}", headers, *depends(headers)]
 
 
 def versions() -> str:
     """Return the versions that apt would take, as text."""
-    return ask("apt-cache", "policy", *kernel_packages(), *USERLAND)
+    wanted = [package for name in kernels() for package in kernel_packages(name)]
+    return ask("apt-cache", "policy", *wanted, *USERLAND)
 
 
 def userland(root: Path) -> None:
@@ -66,11 +85,11 @@ def userland(root: Path) -> None:
     ask(*argv, suite(), str(root), *sources(), timeout=1200)
 
 
-def kernel(root: Path) -> None:
-    """Unpack kernel and headers below ``root``; nothing is installed. The headers' Makefile has to name that place."""
+def kernel(root: Path, name: str) -> None:
+    """Unpack a kernel below ``root``; nothing is installed. Its headers have a Makefile that has to name that place."""
     downloads = root / "downloads"
     downloads.mkdir(parents=True)
-    argv = ["apt-get", "-o", "APT::Sandbox::User=root", "download", *kernel_packages()]
+    argv = ["apt-get", "-o", "APT::Sandbox::User=root", "download", *kernel_packages(name)]
     done = subprocess.run(argv, cwd=downloads, text=True, capture_output=True, timeout=600)
     if done.returncode:
         raise RuntimeError(f"{' '.join(argv)}: run apt-get update and try again\n{done.stdout}{done.stderr}")

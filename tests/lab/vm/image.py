@@ -18,14 +18,30 @@ from .. import golden
 from ..golden import zypper
 from ..packages import KERNEL, KERNEL_LOCKS, LIVE_PATCH
 from .debian import ask
-from .kernel import release
+from .kernel import CMDLINE, IN_INITRD, release
 
 HERE = Path(__file__).parent
 IMAGE_SIZE = "3G"
 # SUSE's layout: what is not to be rolled back is a subvolume of its own; the root is a snapshot, the default subvolume.
 ROOT = "@/.snapshots/1/snapshot"
 SUBVOLUMES = ("var", "root", "home", "opt", "srv", "usr/local", "tmp", ".snapshots")
-PROGRAMS = {"usr/lib/lab/mkinitrd": "mkinitrd", "usr/bin/lsinitrd": "lsinitrd"}
+PROGRAMS = {"usr/lib/lab/mkinitrd": "mkinitrd", "usr/lib/lab/init": "init", "usr/bin/lsinitrd": "lsinitrd"}
+GRUB_SCRIPTS = ("mkconfig", "reboot", "set-default")
+GRUB_PROGRAMS = ("bin/grub-editenv", "bin/grub-script-check", "sbin/grub-probe", "sbin/grub-install")
+GRUB_PARTS = ("00_header", "10_linux", "40_custom", "41_custom", "README")
+# GRUB_DEFAULT as YaST writes it; messages of GRUB on the serial line, for the tests.
+GRUB_DEFAULTS = f"""\
+GRUB_DISTRIBUTOR="SLES 15-SP5"
+GRUB_DEFAULT=saved
+GRUB_TIMEOUT=0
+GRUB_DISABLE_RECOVERY=true
+GRUB_DISABLE_LINUX_UUID=true
+GRUB_DISABLE_OS_PROBER=true
+GRUB_TERMINAL=serial
+GRUB_SERIAL_COMMAND="serial --unit=0 --speed=115200"
+GRUB_CMDLINE_LINUX_DEFAULT="{CMDLINE} rootfstype=btrfs"
+SUSE_BTRFS_SNAPSHOT_BOOTING=true
+"""
 UNITS = ("salt-minion.service", "lab-agent.service")
 UNWANTED = """
 getty@.service getty-static.service systemd-timesyncd.service e2scrub_all.timer fstrim.timer dpkg-db-backup.timer
@@ -91,16 +107,37 @@ def install_salt(root: Path) -> None:
         program.chmod(0o755)
 
 
-def install_kernel(root: Path, kernel: Path, modules: Path) -> None:
-    """Give the guest its kernel's modules, under the release that it shows and under the real one."""
+def install_kernel(root: Path, kernel: Path) -> None:
+    """Give the guest all modules of its kernel, under the release that it shows and under the real one."""
     real = release(kernel)
     target = root / "usr/lib/modules" / KERNEL
     shutil.copytree(kernel / "lib/modules" / real, target, symlinks=True)
     for name in ("build", "source"):
         (target / name).unlink(missing_ok=True)
     (root / "usr/lib/modules" / real).symlink_to(KERNEL)
-    shutil.copy(modules / "suserelease.ko", target)
     ask("depmod", "-b", str(root), KERNEL)
+
+
+def grub(root: Path) -> None:
+    """
+    Give GRUB's programs the names and places that they have at SUSE, and its configuration SUSE's form.
+
+    Nobody but 10_linux is changed: its entries are called after the product, and do not name a subvolume
+    (SUSE_BTRFS_SNAPSHOT_BOOTING=true in SUSE's grub2). Without /boot/grub2 the programs do nothing.
+    """
+    for name in GRUB_SCRIPTS:
+        text = (root / f"usr/sbin/grub-{name}").read_text()
+        (root / f"usr/sbin/grub2-{name}").write_text(re.sub(r"/boot/grub\b", "/boot/grub2", text))
+        (root / f"usr/sbin/grub2-{name}").chmod(0o755)
+    for name in GRUB_PROGRAMS:
+        (root / "usr" / name.replace("grub-", "grub2-")).symlink_to(name.rpartition("/")[2])
+    for path in (root / "etc/grub.d").iterdir():
+        if path.name not in GRUB_PARTS:
+            path.unlink()
+    path = root / "etc/grub.d/10_linux"
+    text = path.read_text().replace('OS="${GRUB_DISTRIBUTOR} GNU/Linux"', 'OS="${GRUB_DISTRIBUTOR}"')
+    path.write_text(text.replace("    xbtrfs)\n", "    xbtrfs)\n\t;;\n    xno-subvolume)\n"))
+    (root / "etc/default/grub").write_text(GRUB_DEFAULTS)
 
 
 def like_suse(root: Path) -> None:
@@ -115,6 +152,7 @@ def like_suse(root: Path) -> None:
     for name, text in golden.TEXTS.items():
         (root / name).unlink(missing_ok=True)
         (root / name).write_text(text)
+    (root / "usr/lib/lab/in-initrd").write_text(" ".join(IN_INITRD) + "\n")
     for name, source in PROGRAMS.items():
         shutil.copy(HERE / "guest" / source, root / name)
         (root / name).chmod(0o755)
@@ -193,12 +231,13 @@ def host(image: Path, point: Path) -> Iterator[Path]:
                 ask("umount", str(point / name))
 
 
-def build_root(root: Path, kernel: Path, modules: Path, repos: Path) -> None:
+def build_root(root: Path, kernel: Path, repos: Path) -> None:
     """Make a host of Debian's userland in ``root``, as it comes from the installer."""
     like_suse(root)
     systemd(root)
     snapper(root)
-    install_kernel(root, kernel, modules)
+    grub(root)
+    install_kernel(root, kernel)
     install_salt(root)
     golden.install_pool(root, repos)
 

@@ -18,10 +18,10 @@ from ..host import wait_until
 from ..packages import KERNEL
 from .build import Build, Image, pack
 from .debian import ask
+from .kernel import CMDLINE
 
 # Software emulation: a /dev/kvm that is there need not work. The CPU lacks cx16 because the kernel trips over it there.
 ACCEL = ["-machine", "q35", "-accel", "tcg,thread=multi", "-cpu", "max,-cx16", "-smp", "2", "-m", "1024"]
-CMDLINE = f"console=ttyS0 panic=1 loglevel=6 mitigations=off net.ifnames=0 systemd.show_status=0 lab.kernel={KERNEL}"
 HOST = "10.0.2.2"  # what the guest calls the machine that it runs on
 POLL = 0.1
 BOOTED = "lab: root file system mounted"
@@ -32,7 +32,7 @@ class Machine:
     """
     A virtual machine; ``seed`` maps paths in the guest to texts that it gets before its first boot.
 
-    It boots from an overlay of ``image``. ``disks`` are the sizes of empty disks that it gets beside it.
+    It writes to overlays of ``image``. ``disks`` are the sizes of empty disks that it gets beside it.
     """
 
     def __init__(
@@ -42,13 +42,16 @@ class Machine:
         self.disk = folder / "disk.qcow2"
         self.disks = [folder / f"disk-{number}.raw" for number in range(1, len(disks) + 1)]
         self.console_file = folder / "console.txt"
+        self.boot = folder / "boot.qcow2"  # with GRUB, if the image has such a disk
         self._initrd = folder / "initrd"
         # The path of a UNIX socket has at most 107 characters.
         self._sockets = Path(tempfile.mkdtemp(prefix="klp-vm-"))
         self._process: subprocess.Popen[bytes] | None = None
         self._agent: QEMUMonitorProtocol | None = None
         folder.mkdir(parents=True)
-        ask("qemu-img", "create", "-q", "-f", "qcow2", "-F", "raw", "-b", str(image.path), str(self.disk))
+        for source, path in ((image.path, self.disk), (image.boot, self.boot)):
+            if source:
+                ask("qemu-img", "create", "-q", "-f", "qcow2", "-F", "raw", "-b", str(source), str(path))
         for path, size in zip(self.disks, disks, strict=True):
             ask("qemu-img", "create", "-q", "-f", "raw", str(path), size)
         self._add_seed(folder / "seed", seed)
@@ -61,9 +64,10 @@ class Machine:
             path.write_text(text)
             path.chmod(0o600 if name.endswith(".pem") else 0o644)
         pack(stage, stage / "archive")
-        # The kernel unpacks archives one after the other into the same file system.
-        archives = [self.build.initrd, *self.image.archives, stage / "archive"]
-        self._initrd.write_bytes(b"".join(path.read_bytes() for path in archives))
+        # The kernel unpacks archives one after the other into the same file system; where GRUB boots, /boot has them.
+        before = [] if self.image.boot else [self.build.initrd, *self.image.archives]
+        self._initrd.write_bytes(b"".join(path.read_bytes() for path in [*before, stage / "archive"]))
+        subprocess.run(["truncate", "--size=%512", str(self._initrd)], check=True)  # whole sectors of a disk
         shutil.rmtree(stage)
 
     # -- life ------------------------------------------------------------------------------------------------
@@ -81,18 +85,32 @@ class Machine:
         if not program:
             raise RuntimeError("qemu-system-x86_64 is missing: run tools/packages.sh system as root")
         agent = self._sockets / "agent"
-        disks = [f"file={self.disk},format=qcow2", *(f"file={path},format=raw" for path in self.disks)]
-        cmdline = f"{CMDLINE} root={self.image.root} rootfstype={self.image.fstype} {self.image.options}".strip()
         return [
             *("setpriv", "--pdeathsig", "KILL"),  # it ends with the test, however that one ends
             *(program, *ACCEL, "-nodefaults", "-display", "none"),
-            *("-kernel", str(self.build.kernel), "-initrd", str(self._initrd), "-append", cmdline),
-            *(part for disk in disks for part in ("-drive", f"{disk},if=virtio,cache=writeback")),
+            *([] if self.image.boot else self._kernel_argv()),
+            *self._disks_argv(),
             *("-netdev", "user,id=net", "-device", "virtio-net-pci,netdev=net", "-device", "virtio-rng-pci"),
             *("-chardev", f"file,id=console,path={self.console_file},append=on", "-serial", "chardev:console"),
             *("-chardev", f"socket,id=agent,path={agent},server=on,wait=off", "-device", "virtio-serial"),
             *("-device", "virtserialport,chardev=agent,name=org.qemu.guest_agent.0"),
         ]
+
+    def _kernel_argv(self) -> list[str]:
+        image = self.image
+        cmdline = f"{CMDLINE} lab.kernel={KERNEL} root={image.root} rootfstype={image.fstype} {image.options}".strip()
+        return ["-kernel", str(self.build.kernel), "-initrd", str(self._initrd), "-append", cmdline]
+
+    def _disks_argv(self) -> list[str]:
+        """Return the disks in the order of their names in the guest: /dev/vda is the root."""
+        by_grub = {self.boot: "qcow2", self._initrd: "raw"} if self.image.boot else {}
+        disks = {self.disk: "qcow2", **by_grub, **dict.fromkeys(self.disks, "raw")}
+        found = []
+        for number, (path, kind) in enumerate(disks.items()):
+            found += ["-drive", f"file={path},format={kind},if=none,id=disk{number},cache=writeback"]
+            first = ",bootindex=0" if path == self.boot else ""
+            found += ["-device", f"virtio-blk-pci,drive=disk{number}{first}"]
+        return found
 
     def start(self) -> Machine:
         """Switch the machine on and wait until it has found its disk."""
@@ -141,7 +159,7 @@ class Machine:
     def stop(self) -> None:
         """Switch the machine off for good; its console stays to be read."""
         self.power_cut()
-        for path in (self.disk, *self.disks):
+        for path in (self.disk, self.boot, *self.disks):
             path.unlink(missing_ok=True)
         shutil.rmtree(self._sockets)
 
