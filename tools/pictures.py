@@ -20,6 +20,7 @@ from tests.fleet import summary_of_each  # noqa: E402
 # Of each picture: the screen, and the section that it ends with.
 PICTURES: dict[str, tuple[dict, str]] = {
     "fleet-report.png": ({}, "restarts"),
+    "fleet-report-top.png": ({}, "attention"),
     "fleet-report-dark.png": ({"dark": True}, "restarts"),
     "fleet-report-phone.png": ({"width": 390, "height": 844, "mobile": True}, "windows"),
 }
