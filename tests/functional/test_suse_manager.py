@@ -88,7 +88,7 @@ def test_the_page_brings_it_into_a_server_and_harms_nobody(server):
     form = yaml.safe_load((root / "srv/formula_metadata/klp/form.yml").read_text())
     assert "backup" in form["klp"]
     settings = yaml.safe_load((root / "etc/salt/master.d/salt-klp.conf").read_text())
-    for key in ("runner_dirs", "utils_dirs", "outputter_dirs", "engines_dirs"):
+    for key in ("runner_dirs", "utils_dirs", "states_dirs", "outputter_dirs", "engines_dirs"):
         (folder,) = settings[key]
         assert list((root / Path(folder).relative_to("/")).glob("klp*")), key
     kept = root / Path(settings["klp_folder"]).relative_to("/")
