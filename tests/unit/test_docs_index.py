@@ -45,3 +45,11 @@ def test_the_index_leads_from_the_words_of_a_question_to_its_answer(words, page)
 def test_every_how_to_stands_in_the_index():
     linked = {link for _, links in rows() for link in links}
     assert {f"how-to/{path.name}" for path in (INDEX.parent / "how-to").glob("*.md")} <= linked
+
+
+def test_the_metrics_that_pages_name_are_written():
+    source = (pages.CHECKOUT / "_runners" / "klp" / "metrics.py").read_text()
+    written = {f"salt_klp_{name}" for name in re.findall(r"[\"']([a-z_]+)[\"'{]", source)} | {"salt_klp_updates"}
+    for path in (INDEX.parent / "how-to").glob("*.md"):
+        named = set(re.findall(r"\bsalt_klp_\w+\b", path.read_text())) - {"salt_klp_"}
+        assert {name for name in named if not name.endswith("prom")} - written == set(), path
