@@ -213,7 +213,7 @@ coverage: ## the coverage of the last unit tests; fails under COVERAGE percent o
 # that its links lead to where they should.
 install: ## install below DESTDIR as SUSE packages its formulas; then: salt-run klp.version
 	install -d $(FORMULAS)/states $(FORMULAS)/metadata/klp $(DOCS) $(CONF)
-	rm -rf $(addprefix $(FORMULAS)/states/,klp $(notdir $(wildcard salt/_*)))  # nothing of an older version stays
+	rm -rf $(addprefix $(FORMULAS)/states/,klp $(notdir $(wildcard salt/_*))) $(DOCS)/*  # nothing of an older version stays
 	cp -RL salt/. $(FORMULAS)/states
 	find $(FORMULAS)/states -name __pycache__ -type d -prune -exec rm -r {} +
 	for file in $(wildcard metadata/*.yml pillar/*schema.yaml); do install -m 0644 $$file $(FORMULAS)/metadata/klp; done

@@ -47,7 +47,10 @@ def do(*argv, **kwargs):
 def source(tmp_path_factory):
     """A clean clone of what is here, with what is not committed yet."""
     folder = tmp_path_factory.mktemp("source") / "salt-klp"
-    names = do("git", "-C", CHECKOUT, "ls-files", "-z", "--cached", "--others", "--exclude-standard").split("\0")
+    repository = tmp_path_factory.mktemp("git")  # of its own, since an unpacked sdist has none
+    do("git", "init", "-q", repository)
+    listed = ("git", f"--git-dir={repository}/.git", f"--work-tree={CHECKOUT}", "ls-files", "-z")
+    names = do(*listed, "--others", "--exclude-standard", cwd=CHECKOUT).split("\0")
     for name in filter(None, names):
         place = folder / name
         if (CHECKOUT / name).is_symlink() or (CHECKOUT / name).exists():

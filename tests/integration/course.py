@@ -41,6 +41,8 @@ EXCEPTIONS: dict[str | tuple[str, str], str] = {
     "make bench-host": "It takes six minutes, and measures; tests/functional/test_bench_host.py runs a part of it.",
     "make bench-fleet": "It takes many minutes, and measures; tests/unit/test_bench.py has what it judges by.",
     "make bench-real": "It takes many minutes, and measures.",
+    "make rpm": "It takes what is committed; tests/functional/test_packaging.py makes it from the sdist.",
+    "make sdist": "The same.",
     "make install": "It writes below /usr; with DESTDIR it is run by tests/functional/test_ways_in.py.",
     "salt-pip install .": WAYS_IN,
     "/opt/saltstack/salt/bin/python3 -m saltext.klp > /etc/salt/master.d/salt-klp.conf": WAYS_IN,
