@@ -26,6 +26,7 @@ ENTRY = re.compile(rb"<rpm:entry\s+((?:[a-z]+=[^>]*?\s)??name=[\"']([^\"'>]+)[^>
 LISTS = ("provides", "requires")
 FLAGS = {"EQ": "=", "GE": ">=", "LE": "<=", "GT": ">", "LT": "<"}
 ZSTD = ".zst"
+SECONDS = re.compile(r"[0-9]{1,10}\Z")
 OTHERS = ("src", "nosrc")
 
 
@@ -100,11 +101,13 @@ def _package(part, wanted, capability):
     begin, details = part.find(BEGIN), part.find(b"<format>")
     head = _node((part[begin:details] if details > begin else part[begin:]) + END)
     version, time = head.find("version"), head.find("time")
+    if version is None:
+        raise ValueError(f"package {name} without a version")
     edition = f"{version.attrib['ver']}-{version.attrib['rel']}"
     if head.findtext("arch") in OTHERS or not wanted(name, edition):
         return []
-    built = time.get("build", "") if time is not None else ""
-    found = {"name": name, "edition": edition, "built": int(built) if built.isdigit() else None}
+    built = SECONDS.match(time.get("build", "") if time is not None else "")
+    found = {"name": name, "edition": edition, "built": int(built.group()) if built else None}
     return [dict(found, **_capabilities(part[begin:], capability))]
 
 

@@ -36,6 +36,7 @@ PARSERS = [
     ("zypp_parse", "updates", recorded("zypper/list-updates-converged.xml")),
     ("zypp_parse", "summary", recorded("zypper/update-with-locks.xml")),
     ("zypp_parse", "editions", recorded("zypper/search-live-patch.xml")),
+    ("zypp_parse", "packages", recorded("zypper/search-live-patch.xml")),
     ("zypp_parse", "providers", recorded("zypper/search-provides.xml")),
     ("zypp_parse", "blocked", recorded("zypper/list-updates-both.xml")),
     ("zypp_parse", "advisory_editions", recorded("zypper/info-patches.txt")[:2500]),
@@ -62,6 +63,7 @@ OTHERS = {
     "klp_family.foreign": "any text at all is an answer: test_klp_family.py",
     "klp_lifecycle.read": "it wants a name as well: test_klp_lifecycle.py",
     "zypp_cmd.check_capability": "it refuses an argument of a person: test_zypp_cmd.py",
+    "zypp_locks.without": "it wants names as well: below",
     "zypp_locks.records": "no text is an error, as for libzypp: below",
 }
 
@@ -150,6 +152,8 @@ def test_any_lock_file_can_be_read(text, name):
         assert not zypp_locks.plain(lock, name) or zypp_locks.bites(lock, name)
         assert zypp_locks.describe(lock).startswith(f"lock in line {lock['line']} of ")
     assert [lock["line"] for lock in records] == sorted({lock["line"] for lock in records})
+    left = zypp_locks.records(zypp_locks.without(text, [name]))
+    assert not any(zypp_locks.plain(lock, name) for lock in left)
 
 
 @given(st.lists(NAME, min_size=1, max_size=5), NAME)

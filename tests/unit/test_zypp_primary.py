@@ -2,8 +2,11 @@
 
 import gzip
 import os
+import tempfile
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 import klp_paths
 import zypp_primary
@@ -74,6 +77,7 @@ def test_capabilities_are_left_away_unless_they_are_wanted(tmp_path):
         text(package("a")).replace("</package>", ""),
         text(package("a")).replace('ver="1.0"', ""),
         text(package("a")).replace("<arch>", "<arch"),
+        text(package("a")).replace("<version", "<edition"),
         text(package("a").replace("<name>", '<!DOCTYPE a [<!ENTITY b "c">]><name>')),
         text(package("a", provides=entry("x"))).replace("</rpm:provides>", ""),
         text(package("a", provides=entry("x").replace("/>", " broken/>"))),
@@ -82,6 +86,25 @@ def test_capabilities_are_left_away_unless_they_are_wanted(tmp_path):
 )
 def test_a_damaged_file_has_told_nothing(tmp_path, content):
     assert read(tmp_path, content) is None
+
+
+WHOLE = text(package("a", provides=entry("x", "EQ", "1", "1"), requires=entry("y")), package("b"))
+
+
+@given(st.integers(0, len(WHOLE)), st.integers(0, 60), st.text(max_size=20), st.booleans())
+def test_a_file_with_anything_in_it_tells_something_or_nothing(at, lost, more, kept):
+    with tempfile.TemporaryDirectory() as folder:
+        path = os.path.join(folder, "primary.xml")
+        with open(path, "w", encoding="utf-8", errors="surrogatepass") as handle:
+            handle.write(WHOLE[:at] + more + WHOLE[at + lost :])
+        found = zypp_primary.packages(path, ALL["wanted"], ALL["capability"] if kept else None)
+    assert found is None or all(item["name"] and (item["built"] or 0) < 2**34 for item in found)
+
+
+def test_a_time_that_no_calendar_has_is_none(tmp_path):
+    for built in ("9" * 11, "-1", "\u0663"):
+        found = read(tmp_path, text(package("a", built=f'<time file="9" build="{built}"/>')))
+        assert found[0]["built"] is None
 
 
 def test_a_package_without_a_name_or_details_is_no_harm(tmp_path):
