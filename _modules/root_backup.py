@@ -14,6 +14,7 @@ try:
     import klp_fresh
 
     klp_fresh.renew()
+    import klp_backup
     import klp_host
     import klp_restore
     import klp_restoring
@@ -58,13 +59,14 @@ def list_():
     A list of dicts with ``run``, ``opened``, ``finished``, ``backend``, ``backup`` and ``created`` (times in seconds
     since 1970, ``None`` for not yet). Once a backup was begun also ``host`` (machine id), ``packages`` (SHA-256 of the
     sorted lines NAME, tab, EDITION of all packages at that moment) and ``altered`` (files compared that were not as rpm
-    has them); ``deleted`` is the id of a backup that is gone.
+    has them); ``deleted`` is the id of a backup that is gone. ``when`` has the times once more, as people read them, in
+    the time zone of the host: ``{"opened": "2026-11-29 14:03:12 +0100", ...}``.
 
     CLI Example::
 
         salt '*' root_backup.list
     """
-    return klp_runs.runs()
+    return [dict(run, when=klp_backup.when(run)) for run in klp_runs.runs()]
 
 
 def create():

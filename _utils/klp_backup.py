@@ -7,6 +7,7 @@ however often it is interrupted.
 
 import hashlib
 import re
+import time
 
 HOST = re.compile(r"[0-9a-f]{32}\Z")
 KEPT = 200  # finished runs that are remembered
@@ -33,6 +34,18 @@ def opened(runs, run, backend, now):
     kept = [item for item in runs if item["finished"] is None or item in stay]
     new = {"run": run, "opened": now, "finished": None, "backend": backend, "backup": None, "created": None}
     return kept + [new]
+
+
+def when(run):
+    """Return the times of a run as people read them, in the time zone of this host; ``None`` for "not yet"."""
+    return {key: _read(run[key]) for key in ("opened", "created", "finished")}
+
+
+def _read(seconds):
+    try:
+        return time.strftime("%Y-%m-%d %H:%M:%S %z", time.localtime(seconds)) if seconds is not None else None
+    except (TypeError, ValueError, OverflowError, OSError):
+        return f"no time: {seconds!r:.40}"
 
 
 def changed(runs, run, **fields):

@@ -27,14 +27,29 @@ FRAME = re.compile(r"(?:\[<\w+>\] )?([^\s+]+)\+0x")
 NO_SCRIPTLET = "none failed"
 NAMED = 3  # lines of the kernel log that a message quotes
 NEWEST = 20  # errors in the kernel log that an answer holds
-# Flags of /proc/sys/kernel/tainted that errors set (admin-guide/tainted-kernels); drivers and live patches set others.
-ERRORS = (
-    (4, "M", "the processor reported a machine check"),
-    (5, "B", "a bad page was referenced"),
-    (7, "D", "the kernel died before (oops or BUG)"),
-    (9, "W", "the kernel issued a warning"),
-    (14, "L", "a soft lockup occurred"),
+# Flags of /proc/sys/kernel/tainted by their bit (admin-guide/tainted-kernels), and those of them that errors set.
+FLAGS = (
+    ("P", "a proprietary module was loaded"),
+    ("F", "a module was loaded by force"),
+    ("S", "the kernel runs on a system that it is not made for"),
+    ("R", "a module was unloaded by force"),
+    ("M", "the processor reported a machine check"),
+    ("B", "a bad page was referenced"),
+    ("U", "a program asked for this flag"),
+    ("D", "the kernel died before (oops or BUG)"),
+    ("A", "a table of ACPI was replaced"),
+    ("W", "the kernel issued a warning"),
+    ("C", "a driver of staging was loaded"),
+    ("I", "the firmware has a bug that is worked around"),
+    ("O", "a module that is not part of the kernel was loaded"),
+    ("E", "an unsigned module was loaded"),
+    ("L", "a soft lockup occurred"),
+    ("K", "a live patch was loaded"),
+    ("X", "a flag of the distribution; on SUSE a module with support by its vendor"),
+    ("T", "the kernel was built with the plugin randstruct"),
+    ("N", "a test inside the kernel was run"),
 )
+ERRORS = tuple((bit, *FLAGS[bit]) for bit in (4, 5, 7, 9, 14))
 TROUBLE = re.compile(
     r"\b(BUG: |kernel BUG at |Oops: |WARNING: CPU: |general protection fault|"
     r"[Uu]nable to handle kernel |Kernel panic|Machine Check Exception|detected stalls? on )"
@@ -214,8 +229,15 @@ def taint(text, unsigned_allowed):
     if text is None or not text.strip().isdecimal():
         return check("taint", "unknown", f"/proc/sys/kernel/tainted says {text!r}")
     if int(text) & UNSIGNED and not unsigned_allowed:
-        return check("taint", "failed", f"an unsigned module was loaded (tainted {text.strip()})")
-    return check("taint", "ok", text.strip())
+        return check("taint", "failed", f"an unsigned module was loaded; all flags: {flags(int(text))}")
+    return check("taint", "ok", flags(int(text)))
+
+
+def flags(number):
+    """Return taint flags (int) with what each of them says, e.g. ``32768 (K: a live patch was loaded)``."""
+    bits = [bit for bit in range(number.bit_length()) if number >> bit & 1]
+    words = [": ".join(FLAGS[bit]) if bit < len(FLAGS) else f"bit {bit}: not known here" for bit in bits]
+    return f"{number} ({'; '.join(words) or 'not tainted'})"
 
 
 def trouble(log):

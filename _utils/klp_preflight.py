@@ -23,6 +23,10 @@ import zypp_locks
 import zypp_plan
 import zypp_solver
 
+NEVER_ENABLED = (
+    "never enabled, and klp.patch activates no product of live patches; first run: salt '{}' state.apply klp"
+)
+
 
 def settings(host):
     """
@@ -126,11 +130,24 @@ def maintenance_problems(host):
     if found:
         return found
     zypp_solver.refresh(host)
-    found = klp_sources.problems(host)
+    found = klp_sources.problems(host) or _nowhere(host)
     if found:
-        return found
-    klp_level.resolve(host, host.settings["level"], search=False)
+        return found + ([] if klp_sources.updates_problem(host) else first_steps(host))
     return _tool_problems(host) if klp_live.tool_is_there(host) else []
+
+
+def _nowhere(host):
+    """Return why no repository has the live patch that pillar ``klp:level`` wants, as a list of one sentence."""
+    try:
+        klp_level.resolve(host, host.settings["level"], search=False)
+    except CommandExecutionError as exc:
+        return [str(exc)]
+    return []
+
+
+def first_steps(host):
+    """Return what has to be run before a maintenance run, as a list of one sentence, where no live patch ever came."""
+    return [] if klp_live.package(host)["edition"] else [NEVER_ENABLED.format(host.id)]
 
 
 def _tool_problems(host):

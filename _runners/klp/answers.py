@@ -281,7 +281,8 @@ def unwell(found, base, services):
     if not (found["tainted"] or "").isdecimal():
         wrong.append("its taint flags are unknown")
     elif (base["tainted"] or "").isdecimal() and worse(int(found["tainted"]), int(base["tainted"])):
-        wrong.append(f"the kernel is tainted by an error ({found['tainted']}, before: {base['tainted']})")
+        new = klp_checks.flags(int(found["tainted"]) & ~int(base["tainted"]) & ERRORS)
+        wrong.append(f"the kernel is tainted by an error, taint {new}")
     state = {True: None, False: "does not run", None: "is unknown"}
     wrong += [
         f"service {name} {state[found['services'].get(name)]}" for name in services if not found["services"].get(name)
@@ -290,7 +291,7 @@ def unwell(found, base, services):
     return wrong + [text(item) for item in application[:REASONS]]
 
 
-ERRORS = sum(1 << bit for bit in (4, 5, 7, 9, 14))  # admin-guide/tainted-kernels: flags that errors of the kernel set
+ERRORS = sum(1 << bit for bit, _, _ in klp_checks.ERRORS)
 
 
 def worse(now, before):

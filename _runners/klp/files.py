@@ -13,6 +13,8 @@ import fcntl
 import json
 import os
 import pwd
+import re
+import shlex
 import stat
 import time
 
@@ -22,7 +24,9 @@ PATIENCE = 60  # seconds that a lock is waited for that is held for moments only
 MOMENT = 0.3  # the same for the lock of a driver: somebody may just be looking whether it is held
 SMALL, LARGE = 1 << 24, 1 << 30  # bytes that a file may have: a wish or a summary, a plan or a journal
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+DENIED = (errno.EACCES, errno.EPERM)
 REPAIR = "restore it from a backup"
+WITHIN = re.compile(r"(.*)/campaigns/(?:[0-9a-f]{12}|aside|\.gone-[0-9a-f]{12})(?:/.*)?", re.DOTALL)
 
 
 class BusyError(CommandExecutionError):
@@ -58,10 +62,29 @@ def user():
         return str(os.geteuid())
 
 
+def given(path):
+    """Return what gives all that is in the folder of a file, or in that of all campaigns, to this process."""
+    within = WITHIN.fullmatch(path)
+    folder = within.group(1) if within else os.path.dirname(path)
+    return f"give it to the user that the master runs as: chown -R {user()}: {shlex.quote(folder)}"
+
+
+def own(path, handle=None):
+    """
+    Let what root has made belong to the owner of the folder that it is in: nothing of root's is left there.
+
+    handle
+        file descriptor of what was made; default: it is a folder.
+    """
+    if os.geteuid() == 0:
+        owner = os.stat(os.path.dirname(path))
+        os.chown(path if handle is None else handle, owner.st_uid, owner.st_gid)
+
+
 def unreadable(path, exc):
     """Return the error that stands for an OSError while a file was read."""
-    if exc.errno in (errno.EACCES, errno.EPERM):
-        cure = f"give it to the user that the master runs as: chown -R {user()}: {os.path.dirname(path)}"
+    if exc.errno in DENIED:
+        cure = given(path)
         return DamagedError(f"{path}: cannot be read ({exc.strerror}, as user {user()})", cure, aside=False)
     return DamagedError(f"{path}: cannot be read ({exc.strerror})")
 
@@ -69,6 +92,7 @@ def unreadable(path, exc):
 def unwritable(path, exc):
     """Return the error that stands for an OSError while a file was written."""
     cure = "make room" if exc.errno in FULL else f"user {user()} has to be able to write there"
+    cure = given(path) if exc.errno in DENIED else cure
     return DiskError(f"{path}: cannot be written ({exc.strerror}); {cure}")
 
 
@@ -148,6 +172,7 @@ def write(path, value):
     try:
         handle = os.open(path + ".new", os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NONBLOCK, 0o600)
         with os.fdopen(handle, "w", encoding="utf-8") as new:
+            own(path, new.fileno())
             json.dump(value, new, sort_keys=True)
             new.flush()
             os.fsync(new.fileno())
@@ -181,6 +206,8 @@ def locked(path, wait, moment=MOMENT):
         cure = "remove it, it is only a lock" if found.aside else found.cure
         raise DamagedError(found.why, cure, aside=False) from exc
     try:
+        with contextlib.suppress(OSError):  # its owner has it already
+            own(path, handle)
         deadline = time.monotonic() + (PATIENCE if wait else moment)
         while not _taken(handle):
             if time.monotonic() > deadline:

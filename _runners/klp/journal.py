@@ -97,6 +97,7 @@ class Journal:
         except OSError as exc:
             raise (files.unwritable if exc.errno in files.FULL else files.unreadable)(path, exc) from exc
         try:
+            files.own(path, self._file)
             data = files.content(path)
             self.entries, whole = parse(data, path)
             if len(self.entries) < least:

@@ -9,22 +9,40 @@ import os
 
 from salt.exceptions import CommandExecutionError
 
+from . import files
+
 ENDING = ".openvex.json"
 
 
 class Folder:
-    """A folder that a report is written into; ``written`` are the files, in order."""
+    """
+    A folder that a report is written into; ``written`` are the files, in order.
 
-    def __init__(self, path, readable=False):
-        self.path, self.written = path, []
+    ours
+        it is in the folder of campaigns: what root makes there belongs to the user of the master.
+    """
+
+    def __init__(self, path, readable=False, ours=False):
+        self.path, self.written, self._own = path, [], files.own if ours else _as_it_is
         self._file, self._folder = (0o644, 0o755) if readable else (0o600, 0o700)
         self._make(path)
 
     def _make(self, path):
+        if os.path.isdir(path):
+            return
+        if not os.path.lexists(os.path.dirname(path)):
+            self._make(os.path.dirname(path))
         try:
-            os.makedirs(path, mode=self._folder, exist_ok=True)
+            os.mkdir(path, self._folder)
+            self._own(path)
         except OSError as exc:
-            raise CommandExecutionError(f"{path}: cannot be made ({exc.strerror})") from exc
+            raise self._refused(path, exc, "made") from exc
+
+    def _refused(self, path, exc, what):
+        """Return the error that stands for an OSError, with the command that helps where the user has no right."""
+        place = self.path if os.path.lexists(self.path) else os.path.dirname(self.path)
+        cure = f"; {files.given(os.path.join(place, 'x'))}" if exc.errno in files.DENIED else ""
+        return CommandExecutionError(f"{path}: cannot be {what} ({exc.strerror}){cure}")
 
     def put(self, name, text):
         """Write a file anew; whoever reads it meanwhile has the old one."""
@@ -38,10 +56,11 @@ class Folder:
             handle = os.open(path + ".new", os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, self._file)
             with os.fdopen(handle, "w", encoding="utf-8", newline="") as new:
                 os.fchmod(new.fileno(), self._file)
+                self._own(path, new.fileno())
                 new.write(text)
             os.rename(path + ".new", path)
         except OSError as exc:
-            raise CommandExecutionError(f"{path}: cannot be written ({exc.strerror})") from exc
+            raise self._refused(path, exc, "written") from exc
 
     def replace(self, folder, parts):
         """
@@ -53,9 +72,23 @@ class Folder:
         for name in parts:
             self._make(os.path.dirname(os.path.join(base, name)))
             self._write(os.path.join(base, name), parts[name])
-        for place, _, names in os.walk(base):
+        for place, _, names in os.walk(base, onerror=self._unseen):
             for name in names:
                 path = os.path.join(place, name)
                 if name.endswith(ENDING) and os.path.relpath(path, base) not in parts:
-                    os.unlink(path)
+                    self._remove(path)
         self.written.append(base)
+
+    def _unseen(self, exc):
+        if not isinstance(exc, FileNotFoundError):
+            raise self._refused(exc.filename, exc, "read") from exc
+
+    def _remove(self, path):
+        try:
+            os.unlink(path)
+        except OSError as exc:
+            raise self._refused(path, exc, "removed") from exc
+
+
+def _as_it_is(_path, _handle=None):
+    """Leave what was made to the user of this process."""

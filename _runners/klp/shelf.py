@@ -24,7 +24,7 @@ def remove(campaigns, name):
 
 def sweep(campaigns):
     """Delete what a kill has left of campaigns that were being deleted."""
-    for name in os.listdir(campaigns):
+    for name in os.listdir(campaigns):  # read by who looked for ids before
         if name.startswith(GONE):
             shutil.rmtree(os.path.join(campaigns, name), ignore_errors=True)
 
@@ -34,6 +34,7 @@ def set_aside(campaigns, name, now):
     folder = os.path.join(campaigns, ASIDE)
     try:
         os.makedirs(folder, mode=0o700, exist_ok=True)
+        files.own(folder)
     except OSError as exc:
         raise files.unwritable(folder, exc) from exc
     base = os.path.join(folder, f"{name}-{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime(now))}")

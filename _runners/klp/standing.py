@@ -24,7 +24,7 @@ class Standing:
     def __init__(self, opts):
         self.opts = opts
         folder = opts.get("klp_folder") or os.path.join(opts.get("root_dir") or "/", FOLDER)
-        self.store = store.Store(folder)
+        self.store = store.Store(folder, opts.get("user"))
 
     def _campaign(self, name):
         with store.fitting(self.store, name):

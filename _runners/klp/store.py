@@ -20,7 +20,7 @@ from salt.exceptions import CommandExecutionError
 
 import klp_version
 
-from . import files, shelf
+from . import files, folders, shelf
 from . import journal as journals
 from . import planning as plans
 from .quarantine import Quarantine
@@ -48,16 +48,11 @@ def _sealed(summary):
 class Store(Quarantine):
     """All that belongs to the campaigns of this master."""
 
-    def __init__(self, folder):
+    def __init__(self, folder, master=None):
+        """``master``: user that the master runs as."""
         super().__init__(folder)
         self.campaigns = os.path.join(folder, "campaigns")
-        try:
-            os.makedirs(self.campaigns, mode=0o700, exist_ok=True)
-            os.chmod(folder, 0o700)
-        except OSError as exc:
-            raise CommandExecutionError(
-                f"{folder}: {exc.strerror}; make it for the user of the master: install -d -m 0700 -o USER {folder}"
-            ) from exc
+        folders.prepare(folder, master)
 
     # -- campaigns -------------------------------------------------------------------------------------------
 
@@ -72,7 +67,7 @@ class Store(Quarantine):
         try:
             names = [name for name in os.listdir(self.campaigns) if ID.match(name)]
         except OSError as exc:
-            raise files.unreadable(os.path.join(self.campaigns, "x"), exc) from exc
+            raise files.unreadable(self.campaigns, exc) from exc
         return sorted((name for name in names if self._is_one(name)), key=lambda name: (self._made(name), name))
 
     def _is_one(self, name):
@@ -91,6 +86,7 @@ class Store(Quarantine):
         """Write a plan; of those that never ran the newest ``KEPT`` stay, of campaigns those that are young enough."""
         try:
             os.makedirs(self.path(plan["id"]), mode=0o700, exist_ok=True)
+            files.own(self.path(plan["id"]))
         except OSError as exc:
             raise files.unwritable(self.path(plan["id"]), exc) from exc
         files.write(self.path(plan["id"], "plan.json"), plan)
@@ -152,11 +148,14 @@ class Store(Quarantine):
         files.write(self.path(name, "approval.json"), approval)
 
     def _approval(self, name):
-        """Return what was written when a campaign began, nothing where that is damaged."""
-        with contextlib.suppress(files.DamagedError):
+        """Return what was written when a campaign began, nothing where that is damaged. Raises where it is root's."""
+        try:
             found = files.read(self.path(name, "approval.json"), None, files.LARGE)
-            return found if isinstance(found, dict) else {}
-        return {}
+        except files.DamagedError as exc:
+            if not exc.aside:
+                raise
+            found = None
+        return found if isinstance(found, dict) else {}
 
     def approval(self, name):
         """Return what the first entry of a journal says: who began the campaign, which hash, and the format."""

@@ -186,10 +186,13 @@ class Survey(Commands):
             except answers.ForeignError as exc:
                 foreign[host] = str(exc)
             except answers.NonsenseError as exc:
-                silent[host] = str(exc)
+                unsynced = str(exc) == answers.UNSYNCED.format(host)
+                other = targets.other_system(self.opts, host) if unsynced else None
+                (foreign if other else silent)[host] = other or str(exc)
 
     def _publish(self, folder, settings, found, silent, summary):
-        writer, formats = publish.Folder(folder, settings["readable"]), settings["formats"]
+        formats = settings["formats"]
+        writer = publish.Folder(folder, settings["readable"], ours=not settings["folder"])
         if "json" in formats:
             report = {"summary": summary, "documents": found, "silent": silent}
             writer.put("report.json", json.dumps(report, sort_keys=True, separators=(",", ":")))

@@ -10,6 +10,8 @@ import salt.utils.data
 import salt.utils.minions
 from salt.exceptions import CommandExecutionError, SaltException
 
+import klp_family
+
 from . import answers, apart, schema
 from . import planning as plans
 
@@ -90,6 +92,19 @@ def _cached(opts, host):
     except SaltException:  # a damaged file of its cache
         grains = pillar = None
     return {"grains": grains, "pillar": pillar}
+
+
+def other_system(opts, host):
+    """
+    Return the sentence of a host that is none of SUSE's, as the master knows its grains from its last refresh.
+
+    Returns ``None`` for one of SUSE's, and where that is not known.
+    """
+    grains = _cached(opts, host)["grains"]
+    if not isinstance(grains, dict) or not isinstance(grains.get("os_family"), str) or grains["os_family"] == "Suse":
+        return None
+    name = answers.text(f"{grains.get('os', 'unknown')} {grains.get('osrelease', '')}".strip())
+    return klp_family.NOT_SUSE.format(name)
 
 
 def kept_apart(opts, host, name):

@@ -1,9 +1,9 @@
 # The way back before a maintenance run, taken only if something is about to change.
-{%- from "klp/map.jinja" import skipped with context %}
+{%- from "klp/map.jinja" import alone with context %}
 
 include:
   - klp.lock
-{%- if not skipped %}
+{%- if not alone %}
 
 klp-backup:
   root_backup.taken:

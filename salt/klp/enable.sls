@@ -1,10 +1,10 @@
 # Tools and a live patch of the running kernel: never before there is a way back, never before the kernel is locked.
-{%- from "klp/map.jinja" import klp, skipped with context %}
+{%- from "klp/map.jinja" import klp, alone with context %}
 
 include:
   - klp.ready
   - klp.lock
-{%- if not skipped %}
+{%- if not alone %}
 
 klp-backup-enable:
   root_backup.taken:

@@ -1,9 +1,9 @@
 # The run is over: the next one makes a backup of its own.
-{%- from "klp/map.jinja" import skipped with context %}
+{%- from "klp/map.jinja" import alone with context %}
 
 include:
   - klp.settle
-{%- if not skipped %}
+{%- if not alone %}
 
 klp-finished:
   root_backup.finished:

@@ -1,12 +1,12 @@
 # The yearly kernel, asked for by name: a newer kernel and its live patch beside the running one, started once. After the
 # restart, which is yours or that of a campaign, the same SLS verifies it and makes it the default.
-{%- from "klp/map.jinja" import hooked, skipped with context %}
+{%- from "klp/map.jinja" import hooked, alone with context %}
 
 include:
   - klp.ready
   - klp.lock
   - klp.settle
-{%- if not skipped %}
+{%- if not alone %}
 
 klp-kernel-planned:
   klp.kernel_changed:

@@ -1,10 +1,10 @@
 # The live patch is at the declared level; latest is looked for in a maintenance run only (klp.newest).
-{%- from "klp/map.jinja" import klp, skipped with context %}
+{%- from "klp/map.jinja" import klp, alone with context %}
 
 include:
   - klp.enable
   - klp.settle
-{%- if not skipped %}
+{%- if not alone %}
 
 klp-level:
   klp.patched:

@@ -1,9 +1,9 @@
 # Kernel packages stay as they are, whatever ordinary patching brings.
-{%- from "klp/map.jinja" import checked, skipped with context %}
+{%- from "klp/map.jinja" import checked, alone with context %}
 
 include:
   - klp.ready
-{%- if not skipped %}
+{%- if not alone %}
 
 klp-locks:
   zypper.locked:

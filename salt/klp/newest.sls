@@ -1,14 +1,14 @@
 # The live patch of the running kernel at the declared level, newer ones looked for in the repositories. It comes with the
 # updates; where these fail it comes all the same, after the locks and the backup. `require_any` waits for them and needs
 # only the backup: without it Salt 3006 runs these states first, and the live patch comes by a command of its own.
-{%- from "klp/map.jinja" import klp, skipped with context %}
+{%- from "klp/map.jinja" import klp, alone with context %}
 
 include:
   - klp.backup
   - klp.lock
   - klp.update
   - klp.settle
-{%- if not skipped %}
+{%- if not alone %}
 
 klp-held:
   klp.held:

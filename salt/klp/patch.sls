@@ -1,6 +1,6 @@
 # The maintenance run: preflight, locks, backup, all updates but the kernel, newest live patch, settle, verify; around
 # what changes something the hooks of pillar klp:hooks.
-{%- from "klp/map.jinja" import hooked, skipped with context %}
+{%- from "klp/map.jinja" import hooked, alone with context %}
 
 include:
   - klp.preflight
@@ -11,6 +11,6 @@ include:
   - klp.settle
   - klp.verify
   - klp.finish
-{%- if hooked and not skipped %}
+{%- if hooked and not alone %}
   - klp.hooks
 {%- endif %}

@@ -1,10 +1,10 @@
 # Before a maintenance run: every repository can be read, the klp tool is understood, and no transition is running.
-{%- from "klp/map.jinja" import klp, skipped with context %}
+{%- from "klp/map.jinja" import klp, alone with context %}
 
 include:
   - klp.ready
   - klp.lock
-{%- if not skipped %}
+{%- if not alone %}
 
 klp-repositories:
   klp.ready:

@@ -1,9 +1,9 @@
 # One restart of this host, for a campaign of kind kernel and for nobody else; hook after comes when it is up again.
-{%- from "klp/map.jinja" import hooked, skipped with context %}
+{%- from "klp/map.jinja" import hooked, alone with context %}
 
 include:
   - klp.ready
-{%- if not skipped %}
+{%- if not alone %}
 
 klp-restart:
   klp.restarted:

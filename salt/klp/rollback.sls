@@ -1,11 +1,11 @@
 # The way back from a live patch that does harm: an earlier one, held until klp.unhold. Everything else is as it was; the
 # hooks of pillar klp:hooks are around it.
-{%- from "klp/map.jinja" import klp, hooked, skipped with context %}
+{%- from "klp/map.jinja" import klp, hooked, alone with context %}
 
 include:
   - klp.ready
   - klp.settle
-{%- if not skipped %}
+{%- if not alone %}
 
 klp-rolled-back:
   klp.rolled_back:

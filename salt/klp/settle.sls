@@ -1,9 +1,9 @@
 # The transition has ended; if it does not, the tasks that hold it up are named.
-{%- from "klp/map.jinja" import klp, skipped with context %}
+{%- from "klp/map.jinja" import klp, alone with context %}
 
 include:
   - klp.ready
-{%- if not skipped %}
+{%- if not alone %}
 
 klp-settled:
   klp.settled:

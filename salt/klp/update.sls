@@ -1,11 +1,11 @@
 # Everything pending but the kernel, as pillar klp:update chooses, and the live patch by the same command.
-{%- from "klp/map.jinja" import klp, checked, skipped with context %}
+{%- from "klp/map.jinja" import klp, checked, alone with context %}
 
 include:
   - klp.backup
   - klp.lock
   - klp.finish
-{%- if not skipped %}
+{%- if not alone %}
 
 klp-updates:
   zypper.updated:

@@ -1,10 +1,10 @@
 # rpm, sysfs and the klp tool agree.
-{%- from "klp/map.jinja" import skipped with context %}
+{%- from "klp/map.jinja" import alone with context %}
 
 include:
   - klp.settle
   - klp.finish
-{%- if not skipped %}
+{%- if not alone %}
 
 klp-verified:
   klp.verified:

@@ -180,7 +180,9 @@ def test_run_is_finished_and_the_next_one_makes_its_own_backup(sles):
     assert runs(one)[0] == first[0]
     assert [volume[0] for volume in volumes(one)] == ["vol-1", "vol-2"]
     assert [volume[1] for volume in volumes(one)] == [item["run"] for item in runs(one)]
-    assert one.salt_call("root_backup.list").data == runs(one)
+    listed = one.salt_call("root_backup.list").data
+    assert [list(item.pop("when")) for item in listed] == [["opened", "created", "finished"]] * 2
+    assert listed == runs(one)
 
 
 def test_interrupted_run_goes_on_with_its_backup(sles):

@@ -34,6 +34,9 @@ NO_LIVE_PATCHES = (
     "no enabled repository has updates of live patches, so nothing is known of newer ones; "
     f"enable them with: zypper mr -e {packages.LP_UPDATES}"
 )
+NEVER_ENABLED = (
+    "never enabled, and klp.patch activates no product of live patches; first run: salt 'sles1' state.apply klp"
+)
 NO_BACKEND = (
     "no backup, no patching: set pillar klp:backup:backend to auto, snapper, lvm or command "
     "(docs/reference/pillar.md), or to none if this host is to be patched without a way back"
@@ -276,8 +279,24 @@ def test_no_live_patch_package_for_this_kernel(sles):
     one = sles("fresh")
     for alias in LIVE_PATCH_REPOSITORIES:
         one.repo(alias, on=False)
-    refused(one, "klp.patch", {"klp-repositories": NO_LIVE_PATCHES})
+    refused(one, "klp.patch", {"klp-repositories": f"{NO_LIVE_PATCHES}\n{NEVER_ENABLED}"})
     refused(one, "klp", {"klp-backup-enable": NO_LIVE_PATCH})
+
+
+def test_a_wrong_pillar_is_said_once_and_by_one_state(sles):
+    one = sles("enabled", level="newest")
+    for sls in ("klp", "klp.patch", "klp.rollback"):
+        answer = apply(one, sls)
+        assert answer.rc != 0 and answer.comments == {"klp-ready": answer.failed["klp-ready"]}
+        assert answer.failed["klp-ready"].startswith("pillar klp:level: ")
+
+
+def test_what_a_host_that_was_never_enabled_is_told(sles):
+    one = sles("fresh")
+    assert one.zypper("al", *LOCKS).returncode == 0
+    said = apply(one, "klp.patch", test=True).comments["klp-verified"]
+    assert said.startswith(f"before this run: failed: {KERNEL} with live patch none\n") and said.endswith(NEVER_ENABLED)
+    assert NEVER_ENABLED not in apply(one, "klp.patch").stdout and one.editions(LP) == [THIRD]
 
 
 def test_level_that_no_repository_has(sles):

@@ -263,7 +263,11 @@ BASE = {"boot": "boot-1", "log": 100, "tainted": "32768"}
         ({"errors": [{"number": 1, "text": "known"}]}, {"log": None}, ["kernel log: known"]),
         ({"tainted": None}, {}, ["its taint flags are unknown"]),
         ({"tainted": "\u0661 "}, {}, ["its taint flags are unknown"]),
-        ({"tainted": "32896"}, {}, ["the kernel is tainted by an error (32896, before: 32768)"]),
+        (
+            {"tainted": "32896"},
+            {},
+            ["the kernel is tainted by an error, taint 128 (D: the kernel died before (oops or BUG))"],
+        ),
         ({"tainted": "32896"}, {"tainted": None}, []),
         ({"tainted": "36864"}, {}, []),  # an out-of-tree module is no error of the kernel
         ({"services": {"sshd": False}}, {}, ["service sshd does not run"]),

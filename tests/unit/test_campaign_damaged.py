@@ -107,7 +107,7 @@ def test_what_the_user_of_the_master_cannot_read_is_named_with_the_command_that_
     monkeypatch.setattr(files, "user", lambda: "salt")
     found = master.run("status")
     assert f"{ill}/plan.json: cannot be read (Permission denied, as user salt); " in found["text"]
-    assert f"give it to the user that the master runs as: chown -R salt: {there.path(ill)}" in found["text"]
+    assert f"give it to the user that the master runs as: chown -R salt: {there.folder}" in found["text"]
     assert "set_aside" not in found["text"], "what cannot be read cannot be moved either"
     assert list(there.occupied()[1]) == [ill]
     assert "Permission denied" in master.refused("set_aside", ill)

@@ -315,7 +315,7 @@ def test_without_a_folder_it_says_so_and_waits(master, serve, said, tmp_path):
     master.opts["klp_folder"] = str(tmp_path / "file")
     assert serve(rounds=3, every=7) == [7, 7, 7]
     (sentence,) = said()
-    assert "make it for the user of the master: install -d -m 0700 -o USER" in sentence
+    assert "make it for the user of the master: install -d -m 0700 -o root " in sentence
 
 
 def test_two_engines_are_one_too_many(master, there, serve, said):

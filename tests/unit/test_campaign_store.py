@@ -115,19 +115,6 @@ def test_others_can_read_nothing(tmp_path):
     assert {"plan.json", "journal", "wish.json", "quarantine.json", "driver", "gate", "begin"} <= set(found)
 
 
-def test_a_folder_that_others_had_rights_to_is_closed(tmp_path):
-    folder = tmp_path / "klp"
-    folder.mkdir(mode=0o755)
-    store.Store(str(folder))
-    assert folder.stat().st_mode & 0o777 == 0o700
-
-
-def test_a_folder_that_cannot_be_made_is_named_with_the_way_to_make_it(tmp_path):
-    (tmp_path / "file").write_text("")
-    with pytest.raises(CommandExecutionError, match="klp: .*; make it .*: install -d -m 0700 -o USER .*klp$"):
-        store.Store(str(tmp_path / "file" / "klp"))
-
-
 def test_a_plan_is_read_as_it_was_written(there):
     plan = made(hosts=["h1"])
     there.save(plan)

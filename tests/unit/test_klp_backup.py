@@ -1,5 +1,7 @@
 """Runs and their backups; the texts of snapper and SUSEConnect."""
 
+import time
+
 import pytest
 
 import klp_backup
@@ -250,3 +252,22 @@ NAME = "sle-module-live-patching"
 )
 def test_the_product_to_activate_follows_the_base_product(found, missing):
     assert klp_register.missing(found, NAME) == missing
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (1700000000, "2023-11-14 22:13:20 +0000"),
+        (None, None),
+        ("soon", "no time: 'soon'"),
+        (1e300, "no time: 1e+300"),
+        (10**30, "no time: 1000000000000000000000000000000"),
+    ],
+)
+def test_times_are_shown_as_people_read_them_too(monkeypatch, seconds, text):
+    monkeypatch.setenv("TZ", "UTC")
+    time.tzset()
+    run = {"opened": seconds, "created": None, "finished": 0}
+    assert klp_backup.when(run) == {"opened": text, "created": None, "finished": "1970-01-01 00:00:00 +0000"}
+    monkeypatch.undo()
+    time.tzset()

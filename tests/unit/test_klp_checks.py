@@ -128,13 +128,17 @@ def test_uname(version, verdict, detail):
     judged(checks.uname(version), "uname", verdict, detail)
 
 
+UNSIGNED_AND_PATCHED = "40960 (E: an unsigned module was loaded; K: a live patch was loaded)"
+
+
 @pytest.mark.parametrize(
     ("text", "allowed", "verdict", "detail"),
     [
-        ("32768\n", False, "ok", "32768"),
-        ("0", False, "ok", "0"),
-        (f"{32768 + 8192}\n", False, "failed", "an unsigned module was loaded (tainted 40960)"),
-        ("40960", True, "ok", "40960"),
+        ("32768\n", False, "ok", "32768 (K: a live patch was loaded)"),
+        ("0", False, "ok", "0 (not tainted)"),
+        (f"{32768 + 8192}\n", False, "failed", f"an unsigned module was loaded; all flags: {UNSIGNED_AND_PATCHED}"),
+        ("40960", True, "ok", UNSIGNED_AND_PATCHED),
+        (str((1 << 31) + 1), True, "ok", "2147483649 (P: a proprietary module was loaded; bit 31: not known here)"),
         (None, False, "unknown", "says None"),
         ("", False, "unknown", "says ''"),
         ("-1", False, "unknown", "says '-1'"),

@@ -362,7 +362,7 @@ def test_the_audit_counts_verdicts(master):
 def test_a_folder_that_cannot_be_made_is_said(master, tmp_path):
     (tmp_path / "file").write_text("")
     master.opts["klp_folder"] = str(tmp_path / "file")
-    assert "make it for the user of the master: install -d -m 0700 -o USER" in master.refused("status")
+    assert "make it for the user of the master: install -d -m 0700 -o root " in master.refused("status")
 
 
 def test_a_master_that_is_gone_is_waited_for_and_then_said(master, monkeypatch):

@@ -5,6 +5,7 @@ import os
 import stat
 
 import pytest
+import salt.utils.minions
 from prometheus_client.parser import text_string_to_metric_families
 from salt.exceptions import SaltDeserializationError
 
@@ -137,6 +138,27 @@ def test_a_host_of_another_system_says_so_and_is_not_told_to_sync(hosts):
     assert report(hosts, ask="none")["report"]["silent"] == dict.fromkeys(
         ("web0", "web1", "web3"), "no document in the mine; klp.report ask=missing asks for it"
     )
+
+
+@pytest.mark.parametrize(
+    ("grains", "kind", "why"),
+    [
+        ({"os_family": "Debian", "os": "Debian", "osrelease": "12"}, "unpatchable", "not a SUSE host (Debian 12): "),
+        ({"os_family": "RedHat", "os": "x\n" * 500}, "unpatchable", "not a SUSE host (x x "),
+        ({"os_family": "Suse"}, "silent", "salt-klp is not on this minion yet, run: salt 'web2' saltutil.sync_all"),
+        (None, "silent", "salt-klp is not on this minion yet"),
+        ({}, "silent", "salt-klp is not on this minion yet"),
+    ],
+)
+def test_a_host_of_another_system_that_was_never_sent_anything_is_known_by_its_grains(
+    hosts, monkeypatch, grains, kind, why
+):
+    monkeypatch.setattr(salt.utils.minions, "get_minion_data", lambda minion, opts: (minion, grains, None))
+    hosts.asked["web2"] = "'klp_audit.host' is not available."
+    answer = report(hosts)
+    found = {item["host"]: item for item in answer["report"]["hosts"]}["web2"]
+    assert found["kind"] == kind and found["why"][0].startswith(why)
+    assert list(answer["report"]["silent"]) == (["web2"] if kind == "silent" else [])
 
 
 def test_files_that_do_not_fit_together_are_said(hosts):
