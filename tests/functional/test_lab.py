@@ -230,6 +230,10 @@ def test_hosts_are_isolated_and_the_machine_is_untouched(host):
     one.zypper("al", "curl")
     install(one, "3")
     two.write("/run/reboot-needed", "")
+    link, machines = Path("/usr/sbin/shutdown"), Path("/bin/systemctl").read_bytes()
+    assert os.readlink(link).startswith("/"), "it leads out of the host"
+    two.write(str(link), "#!/bin/sh\n")
+    assert (two.read(str(link)), Path("/bin/systemctl").read_bytes()) == ("#!/bin/sh\n", machines)
     assert two.locks() == ""
     assert two.editions(LP) == []
     assert two.live_patches() == {}
