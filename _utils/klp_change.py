@@ -72,6 +72,15 @@ def remember(found, stage, why=()):
     return new
 
 
+def given_up():
+    """Return the edition of a kernel that is installed and was given up here, or is about to be; else ``None``."""
+    try:
+        found = record()
+    except CommandExecutionError:
+        return None
+    return found["edition"] if found.get("stage") in ("failed", "back", "went_back") else None
+
+
 def restarted(found):
     """Return whether the host was started anew since the stage of a record was reached (bool)."""
     return found["boot_id"] != klp_restoring.boot_id()

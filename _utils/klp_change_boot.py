@@ -30,6 +30,7 @@ NOT_SAVED = (
 )
 NOT_NEXT = "GRUB's configuration does not know next_entry; run: grub2-mkconfig -o /boot/grub2/grub.cfg"
 ONCE = "GRUB cannot start a kernel once on this host: {}"
+GONE = {"next_entry": None, "prev_saved_entry": None}  # what goes before the default, or takes its place
 NOTHING = {"once": False, "saved": False, "entry": None, "default": ""}
 
 
@@ -62,7 +63,7 @@ def look(host, release):
 
 def _cleared(env, **more):
     """Return the variables without those that go before the default."""
-    return dict({name: env[name] for name in env if name not in ("next_entry", "prev_saved_entry")}, **more)
+    return dict({name: env[name] for name in env if name not in GONE}, **more)
 
 
 def _chosen(menu, env):
@@ -113,7 +114,7 @@ def make_default(host, release):
     found = look(host, release)
     if not found["saved"]:
         raise CommandExecutionError(f"{found['why']}: the default is as it was")
-    _write(host, saved_entry=found["entry"], next_entry=None)
+    _write(host, saved_entry=found["entry"], **GONE)
     _require(host, release, release)
 
 
@@ -132,7 +133,7 @@ def put_back(host, wanted, release):
     if not same:
         make_default(host, release)
         return
-    _write(host, saved_entry=wanted or None, next_entry=None)
+    _write(host, saved_entry=wanted or None, **GONE)
     _require(host, release, release)
 
 

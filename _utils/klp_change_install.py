@@ -123,6 +123,7 @@ def _arm(host, plan):
     """Let GRUB start the new kernel: once, or from now on where it cannot do that, and that is allowed."""
     kernel = plan["kernel"]["release"]
     if plan["fallback"]:
+        klp_change_boot.make_default(host, host.release)  # a scriptlet of the kernel may have chosen the new one
         klp_change_boot.start_once(host, kernel, host.release)
     elif plan["boot"]["saved"]:
         klp_change_boot.make_default(host, kernel)

@@ -11,6 +11,7 @@ import time
 import salt.utils.path
 from salt.exceptions import CommandExecutionError, SaltInvocationError
 
+import klp_change
 import klp_checks
 import klp_cmd
 import klp_cves
@@ -60,9 +61,14 @@ def waiting_kernel(host):
 
 
 def newer_kernels(host, running):
-    """Return the editions of the installed kernels of this flavour that are newer than the running one."""
+    """
+    Return the editions of the installed kernels of this flavour that are newer than the running one.
+
+    One that was given up here (SLS klp.kernel) waits for no restart.
+    """
+    gone = klp_change.given_up()
     editions = installed(host).get(f"kernel-{host.kernel['flavour']}", [])
-    return [edition for edition in editions if klp_cves.newer(edition, running)]
+    return [edition for edition in editions if edition != gone and klp_cves.newer(edition, running)]
 
 
 def status(host):

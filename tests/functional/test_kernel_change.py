@@ -184,6 +184,7 @@ def test_a_kernel_that_does_not_come_up(one):
             f"try it again with: salt {one.name} state.apply klp.kernel {RETRY}",
         ]
     assert (stage(one), grub.variables(one)["saved_entry"]) == ("failed", OLD_ENTRY)
+    assert one.salt_call("klp.verify").data["verdict"] == "ok"  # no restart would bring the new kernel
     assert apply(one, "klp.patch").failed == {}
 
     one.salt.pillar(settings(kernel={"retry": True}))

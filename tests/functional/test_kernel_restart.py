@@ -21,7 +21,9 @@ def restart(host, boot, **klp):
 
 
 def requests(host):
-    return host.read(REQUESTS).splitlines() if host.exists(REQUESTS) else []
+    """Return how shutdown was called; Salt asks it for its version, to find out what starts the host."""
+    found = host.read(REQUESTS).splitlines() if host.exists(REQUESTS) else []
+    return [words for words in found if words != "--version"]
 
 
 def test_one_restart_with_hooks_around_it(hooked):  # noqa: F811 - the fixture

@@ -6,8 +6,11 @@ import pytest
 from salt.exceptions import CommandExecutionError
 
 import klp_change
+import klp_live
 import klp_paths
 from _runners.klp import answers
+from tests.unit.conftest import LP
+from tests.unit.hosts import LIFECYCLE
 
 OLD, NEW = "5.14.21-150500.55.7-default", "5.14.21-150500.55.19-default"
 CHANGE = {
@@ -72,6 +75,19 @@ def test_a_damaged_record_is_named(minion, wrong):
     minion.file(f"{klp_paths.RECORDS}/kernel.json", json.dumps(dict(READ, **wrong)))
     with pytest.raises(CommandExecutionError, match="kernel.json: not what salt-klp wrote; repair it or move it away"):
         klp_change.read()
+
+
+@pytest.mark.parametrize("stage", klp_change.STAGES)
+def test_a_kernel_that_was_given_up_waits_for_no_restart(minion, stage):
+    assert klp_change.given_up() is None
+    klp_change.remember(CHANGE, stage)
+    given_up = CHANGE["edition"] if stage in ("failed", "back", "went_back") else None
+    assert klp_change.given_up() == given_up
+    editions = [str(CHANGE["edition"]), "5.14.21-150500.55.7.1"]
+    minion.rpm_q(["kernel-default", LP, "kernel-livepatch-tools", LIFECYCLE], {"kernel-default": ",".join(editions)})
+    assert klp_live.newer_kernels(minion.host, editions[1]) == [item for item in editions[:1] if item != given_up]
+    minion.file(f"{klp_paths.RECORDS}/kernel.json", "[]")
+    assert klp_change.given_up() is None
 
 
 def test_a_record_that_lacks_a_field_is_named(minion):

@@ -96,6 +96,13 @@ def test_the_old_kernel_becomes_the_default_and_the_new_one_comes_once(grub):
     assert grub.variables == {"saved_entry": OLD_ENTRY}
 
 
+def test_a_start_with_another_default_before_is_over(grub):
+    grub.variables["prev_saved_entry"] = NEW_ENTRY
+    grub.save()
+    klp_change_boot.make_default(grub.minion.host, KERNEL)
+    assert grub.variables == {"saved_entry": OLD_ENTRY}
+
+
 def test_what_is_so_already_is_not_written(grub):
     grub.variables = {"saved_entry": OLD_ENTRY}
     grub.save()

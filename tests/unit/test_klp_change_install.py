@@ -132,6 +132,14 @@ def test_it_is_installed_started_once_and_told(host):
     assert host.run("install")["comment"] == "No kernel is to be installed now"
 
 
+def test_a_scriptlet_that_makes_the_new_kernel_the_default(host):
+    chosen = {"saved_entry": NEW_ENTRY}
+    after = {"changes": True, "then": lambda: host.grub.variables.update(chosen) or host.grub.save()}
+    writes(host.minion, ["install", "--no-recommends", *WANTED], "done", **after)
+    assert host.run("install")["result"] is True
+    assert host.grub.variables == {"saved_entry": OLD_ENTRY, "next_entry": NEW_ENTRY}
+
+
 def test_zypper_sees_locks_of_its_own_meanwhile(host):
     text = open(klp_paths.LOCKS, encoding="utf-8").read()
     seen = []
