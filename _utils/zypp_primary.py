@@ -59,7 +59,7 @@ def readable(host, places):
 def _unpacked(host, path, made):
     if not path or not path.endswith(ZSTD) or not salt.utils.path.which("zstd"):
         return path
-    place = f"{klp_paths.CACHE}/primary-{len(made)}.xml"
+    place = f"{klp_paths.CACHE}/primary-{os.getpid()}-{len(made)}.xml"  # another job may be at it as well
     made.append(place)
     try:
         os.makedirs(klp_paths.CACHE, mode=0o700, exist_ok=True)

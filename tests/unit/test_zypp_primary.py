@@ -136,7 +136,7 @@ def test_it_is_found_where_zypper_keeps_it(minion):
 
 def test_what_python_cannot_unpack_is_unpacked_by_zstd_for_the_moment(minion, programs, paths):
     plain, packed = "/r/1-primary.xml.gz", "/r/2-primary.xml.zst"
-    place = f"{klp_paths.CACHE}/primary-0.xml"
+    place = f"{klp_paths.CACHE}/primary-{os.getpid()}-0.xml"
     argv = ["zstd", "--decompress", "--quiet", "--force", "-o", place, packed]
     with zypp_primary.readable(minion.host, [plain, packed, None]) as found:
         assert found == [plain, packed, None]
