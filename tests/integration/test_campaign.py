@@ -31,7 +31,7 @@ WRONG = {
     "no such target": (["klp.plan", "pillar={klp_campaign: {target: db*, target_type: glob}}"], "no accepted minion"),
     "no such plan": (["klp.run", "0123456789ab"], "there is no plan 0123456789ab; make one with: salt-run klp.plan"),
     "a path": (["klp.status", "../../../etc"], "is no id of a plan or campaign"),
-    "an unknown kind": (["klp.plan", "kind=upgrade"], "kind: wanted patch or rollback, found 'upgrade'"),
+    "an unknown kind": (["klp.plan", "kind=upgrade"], "kind: wanted patch, rollback or kernel, found 'upgrade'"),
     "nothing to release": (["klp.release", "kernel-livepatch-x", "3-1"], "is not in quarantine; there is: nothing"),
 }
 

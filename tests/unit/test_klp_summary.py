@@ -178,7 +178,7 @@ def _more(minion):
 
 
 DISABLED = "live patching is not enabled, missing or not locked: {}; run state.apply klp on this host first"
-NOTHING: dict = {"changes": {}, "target": ONE, "skipped": [], "refusals": [], "seconds": None}
+NOTHING: dict = {"changes": {}, "target": ONE, "skipped": [], "refusals": [], "seconds": None, "kernel_target": None}
 NOTHING.update(group=None, apart=[])
 
 
@@ -200,6 +200,7 @@ def test_what_is_pending_is_what_would_change(host):
         "skipped": [],
         "refusals": [],
         "seconds": 60,
+        "kernel_target": None,
         "group": None,
         "apart": [],
     }
@@ -352,5 +353,5 @@ def test_a_kernel_that_has_had_errors_is_not_sent_back(three):
 
 
 def test_only_two_kinds_are_known(host):
-    with pytest.raises(SaltInvocationError, match="kind: wanted patch or rollback, found 'restore'"):
+    with pytest.raises(SaltInvocationError, match="kind: wanted patch, rollback or kernel, found 'restore'"):
         host.salt["klp_audit.run_preview"]("restore")
