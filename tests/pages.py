@@ -137,7 +137,7 @@ def missing(shown: tuple[str, ...], output: str) -> str:
     """Return the first line that a page shows and an output has not at its place; empty if it has all of them."""
     lines = [plain(line) for line in output.splitlines() if line.strip()]
     at = 0
-    for part in chunks(shown):
+    for part in filter(None, chunks(shown)):
         starts = [n for n in range(at, len(lines)) if lines[n : n + len(part)] == part]
         if not starts:
             return next((line for line in part if line not in lines[at:]), part[0])

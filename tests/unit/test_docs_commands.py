@@ -121,6 +121,7 @@ def test_a_command_is_found_in_every_way_to_write_it():
         ("wave    hosts\nrest        1", "wave  hosts\n\nrest      1", ""),
         ("rest  1", "rest  2", "rest 1"),
         ("...\nend", "no", "end"),
+        ("", "", ""),
     ],
 )
 def test_an_output_has_what_a_page_shows(shown, output, first):
