@@ -319,3 +319,17 @@ def test_a_wish_that_comes_while_hosts_are_asked_is_heeded(year):
     played.world.ask = asked
     played.go()
     assert played.whats()[-2:] == ["installed", "pause"] and played.restarts() == {"h1": []}
+
+
+def test_a_gate_that_fails_while_hosts_are_asked_is_heeded(year):
+    played = year({"h1": {}, "h2": {"bad": "no", "slow_answer": 100.0}})
+    ask = played.world.ask
+
+    def asked(hosts, fun, arg, timeout):
+        if played.whats()[-1:] == ["installed"]:
+            played.world.advance(200.0)
+        return ask(hosts, fun, arg, timeout)
+
+    played.world.ask = asked
+    played.go()
+    assert played.found.result == "stopped" and played.restarts() == {"h1": [], "h2": []}
