@@ -22,6 +22,7 @@ HOSTS = {"web1": "fresh", "web2": "enabled", "web3": "enabled"}
 MASTER = "salt.example.com_master"
 PLACEHOLDER = "c3f2a9c01d4e"  # the id of a plan, in all pages
 HOST_TUTORIAL, CAMPAIGN_TUTORIAL = "docs/tutorial/first-host.md", "docs/tutorial/first-campaign.md"
+KERNEL_TUTORIAL = "docs/tutorial/yearly-kernel.md"
 CAMPAIGN_PILLAR = "/srv/pillar/klp_campaign.sls"
 # What no test runs as it stands, and why; with its page where that is only so there.
 WAYS_IN = "With other names and paths, by tests/functional/test_ways_in.py."
@@ -62,6 +63,7 @@ EXCEPTIONS: dict[str | tuple[str, str], str] = {
     ): "It wants a web server with a certificate; test_who_may.py asks what salt-api asks.",
     "salt-run klp.set_aside c3f2a9c01d4e": "It wants a damaged file; test_campaign_trouble.py has one.",
     "salt-run klp.plan kernel week=2027-W03": "Weeks pass: tests/unit/test_runner_week.py.",
+    (KERNEL_TUTORIAL, "salt web1 system.reboot"): "In hosts that GRUB starts, by test_docs_yearly_kernel.py.",
     ("README.md", "salt-run klp.release"): "The name of a command that wants two words.",
 }
 # What Python says of Salt's own code in the middle of an output: Salt 3007 does not run without it on Python 3.11.
@@ -83,13 +85,15 @@ PROGRAMS = ("salt", "salt-run", "salt-key")
 class Course:
     """What a reader has who follows the pages."""
 
-    def __init__(self, factories, lab, folder):
+    def __init__(self, factories, lab, folder, goldens=None):
         self.lab, self.folder, self.root = lab, Path(folder), factories.root_dir
         self.plan = PLACEHOLDER
         (self.folder / "bin").mkdir()
         (self.folder / "pillar").mkdir()
         self.master = factories.salt_master_daemon("salt.example.com", overrides=self._settings(), defaults=dict(QUIET))
-        self.hosts = {name: Host(lab, name, golden, bind=[Path(self.root)]) for name, golden in HOSTS.items()}
+        self.hosts = {
+            name: Host(lab, name, golden, bind=[Path(self.root)]) for name, golden in (goldens or HOSTS).items()
+        }
         self.minions = {}
         LOG.parent.mkdir(parents=True, exist_ok=True)
         LOG.write_text("")
@@ -114,7 +118,7 @@ class Course:
         (self.folder / "bin" / "mail").write_text(MAIL.format(folder=self.folder))
         (self.folder / "bin" / "mail").chmod(0o755)
         with ThreadPoolExecutor() as pool:
-            list(pool.map(self._host, HOSTS))
+            list(pool.map(self._host, self.hosts))
         self.minions = {name: minion(self.master, name, lab=self.lab, inside=host) for name, host in self.hosts.items()}
         with ThreadPoolExecutor() as pool:
             list(pool.map(LabMinion.start, self.minions.values()))

@@ -13,6 +13,7 @@ from tests.functional import test_howto as trouble
 from tests.functional import test_suse_manager as server
 from tests.integration import course
 from tests.integration import test_docs_commands as fleet
+from tests.integration import test_docs_yearly_kernel as yearly
 from tools import reference
 
 TROUBLE = str(trouble.PAGE.relative_to(pages.CHECKOUT))
@@ -24,6 +25,7 @@ def run_somewhere():
     found = [one for place in one_host.SCENES for one in one_host.mine(*place)]
     found += [one for place in {**fleet.SCENES, **fleet.BRIEF} for one in fleet.mine(*place)]
     found += server.mine()
+    found += [one for place in yearly.PLACES for one in yearly.mine(*place)]
     indented = {shlex.join(["salt", "sles1", *words]) for part in trouble.sections().values() for words in part}
     here = [one for one in EVERYTHING if one.page == TROUBLE and shlex.join(shlex.split(one.text)) in indented]
     texts = {one.text for one in [*found, *here] if one.text.split()[-1] not in trouble.NOT_HERE}
