@@ -28,6 +28,7 @@ CAMPAIGN_PILLAR = "/srv/pillar/klp_campaign.sls"
 WAYS_IN = "With other names and paths, by tests/functional/test_ways_in.py."
 ENGINE = "It wants a master with the engine: tests/{integration,unit}/test_campaign_engine.py."
 NO_PACKAGES = "The packages and units of SUSE are not there: the tests start Salt's daemons themselves."
+RESTARTS = "With other settings, by tests/integration/test_campaign_kernel.py."
 EXCEPTIONS: dict[str | tuple[str, str], str] = {
     "zypper install salt-master": NO_PACKAGES,
     "zypper install salt-minion": NO_PACKAGES,
@@ -64,6 +65,9 @@ EXCEPTIONS: dict[str | tuple[str, str], str] = {
     "salt-run klp.set_aside c3f2a9c01d4e": "It wants a damaged file; test_campaign_trouble.py has one.",
     "salt-run klp.plan kernel week=2027-W03": "Weeks pass: tests/unit/test_runner_week.py.",
     (KERNEL_TUTORIAL, "salt web1 system.reboot"): "In hosts that GRUB starts, by test_docs_yearly_kernel.py.",
+    """salt-run klp.plan kernel pillar='{"klp_campaign": {"reboot": true}}'""": RESTARTS,
+    "salt-run state.orchestrate klp.orch.kernel": "As klp.orch.patch, by test_docs_commands.py; it restarts hosts.",
+    "salt HOST state.apply klp.kernel_back": "In hosts that GRUB starts, by tests/functional/test_kernel_change.py.",
     ("README.md", "salt-run klp.release"): "The name of a command that wants two words.",
 }
 # What Python says of Salt's own code in the middle of an output: Salt 3007 does not run without it on Python 3.11.
