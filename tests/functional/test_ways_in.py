@@ -230,9 +230,10 @@ def test_a_master_keeps_what_it_has(newcomer, source, theirs, tmp_path):
     after = {**before, "base": [*before["base"], str(states)]}
     assert theirs(after, "klp.version")[1]["problems"] == []
     assert theirs(after, "theirs.hello") == (0, "hi")
-    code, found = theirs(after, "state.orchestrate", "klp.orch.audit")
-    (state,) = found["data"]["theirs"].values()
-    assert (code, state["comment"]) == (1, "refused: no accepted minion matches compound target '*'")
+    for sls in ("klp.orch.audit", "klp.orch.kernel"):
+        code, found = theirs(after, "state.orchestrate", sls)
+        (state,) = found["data"]["theirs"].values()
+        assert (code, state["comment"]) == (1, "refused: no accepted minion matches compound target '*'"), sls
     assert tree(tmp_path / "master/modules") == set(FOREIGN)
     one = newcomer(bind=[states])
     one.configure(file_roots={"base": [str(states)]})

@@ -1,9 +1,4 @@
 # Another kernel for the fleet, in waves; hosts are restarted only with pillar klp_campaign:reboot: true. With test=True the
 # plan is made and shown.
-include:
-  - klp.orch.sync
-
 klp-campaign:
-  klp_campaign.kernel_changed:
-    - require:
-      - salt: klp-orch-sync
+  klp_campaign.kernel_changed: []
