@@ -184,7 +184,7 @@ pictures: setup-browser ## make the pictures of the documentation anew
 test-functional: setup ## salt-call on hosts with a real zypper
 	$(PYTEST) $(FUNCTIONAL) -n $(WORKERS) --dist loadfile --durations=20
 
-test-integration: setup ## a real master and real minions
+test-integration: setup ## a real master and real minions; MASTER_USER=salt: the master does not run as root
 	$(PYTEST) $(INTEGRATION) -n $(WORKERS) --dist loadfile --durations=20
 
 # The few kills of test-functional are part of `make test`; all of them take about twenty minutes.

@@ -77,8 +77,9 @@ def verified(host, name, test):
             klp_runs.judge(host, True)
     except ERRORS as exc:
         return klp_state.result(name, result=False, comment=f"unknown: {exc}")
-    lines = [f"{found['verdict']}: {found['kernel']} with live patch {found['live_patch'] or 'none'}"]
+    good = found["verdict"] in klp_checks.GOOD
+    when = "before this run: " if test and not good else ""
+    lines = [f"{when}{found['verdict']}: {found['kernel']} with live patch {found['live_patch'] or 'none'}"]
     lines += klp_checks.summary(found["checks"])
     lines += klp_checks.told(found["checks"])
-    good = found["verdict"] in klp_checks.GOOD
     return klp_state.result(name, result=good if good or not test else None, comment="\n".join(lines))

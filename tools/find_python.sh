@@ -4,9 +4,9 @@
 # usage: tools/find_python.sh NAME          PYTHON=/path/to/python is tried first, then PATH, then what pyenv has.
 set -euo pipefail
 
-case "${1:?usage: find_python.sh 3006|3007|3008|lint|docs}" in
+case "${1:?usage: find_python.sh 3006|3006.8|3007|3008|lint|docs}" in
     300[678]-3.*) versions=${1#*-} ;;
-    3006) versions="3.11 3.10" ;;
+    3006 | 3006.8) versions="3.11 3.10" ;;
     3007 | 3008 | lint | docs) versions="3.11 3.12 3.13 3.10" ;;
     *) echo "find_python.sh: unknown environment: $1" >&2; exit 2 ;;
 esac

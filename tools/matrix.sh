@@ -5,18 +5,20 @@
 #
 # A series on the Python that most tests use has all of them. On its other Pythons, what depends on Python: the unit tests,
 # a whole run with zypper, and a fleet on a real master. On the oldest Pythons only minions run: the life of a host.
+# Salt 3006.8 has the ways in: as SUSE's 3006.0 it serves no links that lead out of a file root.
 # Python 3.8 is absent: what Salt is built with there is no longer made for it.
 set -uo pipefail
 cd "$(dirname "$0")/.." || exit 2
 
 cells=("$@")
-[ ${#cells[@]} -gt 0 ] || cells=(3006 3007 3008 {3006,3007,3008}-{3.10,3.12,3.13} {3006,3007,3008}-3.9 oldest)
+[ ${#cells[@]} -gt 0 ] || cells=(3006 3006.8 3007 3008 {3006,3007,3008}-{3.10,3.12,3.13} {3006,3007,3008}-3.9 oldest)
 mkdir -p build/log
 rows=() failed=0
 
 targets() {
     case "$1" in
         oldest | *-3.9) echo "minion" ;;
+        3006.8) echo "test-functional" ;;
         *-*) echo "test-unit test-functional test-integration" ;;
         *) echo "test-unit test-simulation test-functional test-integration" ;;
     esac
@@ -27,6 +29,7 @@ run() {
     case "$target:$cell" in
         minion:oldest) make --no-print-directory test-minions MINIONS=oldest; return ;;
         minion:*) make --no-print-directory setup SALT="$cell" && make --no-print-directory test-minions MINIONS="$cell"; return ;;
+        *:3006.8) args=(FUNCTIONAL=tests/functional/test_ways_in.py) ;;
         *:*-*) args=(FUNCTIONAL=tests/functional/test_patch.py INTEGRATION=tests/integration/test_fleet.py) ;;
     esac
     make --no-print-directory "$target" SALT="$cell" PYTEST_ARGS="-q -rs --show-capture=no" "${args[@]}"

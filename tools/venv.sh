@@ -1,5 +1,5 @@
 #!/bin/bash
-# Make the virtual environment build/venv/NAME (3006, 3007, 3008, lint or docs; 3006-3.12 is Salt 3006 on that Python);
+# Make the virtual environment build/venv/NAME (3006, 3006.8, 3007, 3008, lint or docs; 3006-3.12 is Salt 3006 on that Python);
 # say nothing when it is up to date.
 # usage: tools/venv.sh NAME
 set -euo pipefail

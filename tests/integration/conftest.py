@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.functional.conftest import BACKUP, BACKUP_SCRIPT, COMMAND_BACKEND, VERIFY, VERIFY_SCRIPT
+from tests.integration import user
 from tests.lab.build import CHECKOUT
 from tests.lab.host import Host
 from tests.lab.minion import LabMinion
@@ -24,6 +25,7 @@ QUIET = {"enable_fqdns_grains": False, "enable_gpu_grains": False, "log_level_lo
 def salt_factories_config():
     """Everything in one directory of its own, with a short name: it holds UNIX sockets."""
     root = tempfile.mkdtemp(prefix="klp-")
+    user.prepare(Path(root))
     yield {
         "code_dir": None,
         "root_dir": root,
@@ -50,9 +52,12 @@ class Pillar:
 
 
 @pytest.fixture(scope="session")
-def pillar(tmp_path_factory):
+def pillar(salt_factories):
     """The pillar, which the master reads."""
-    found = Pillar(tmp_path_factory.mktemp("pillar"), tmp_path_factory.mktemp("files"))
+    folders = [Path(salt_factories.root_dir) / name for name in ("site-pillar", "site-files")]
+    for folder in folders:
+        folder.mkdir()
+    found = Pillar(*folders)
     for name in (*GOLDEN, "mortal"):
         found.only(name)
     return found
@@ -61,6 +66,7 @@ def pillar(tmp_path_factory):
 def new_master(salt_factories, pillar, **settings):
     """Make a master with the checkout's file root, this pillar, and settings of its own; it lets every minion in."""
     roots = {
+        "user": user.NAME,
         "file_roots": {"base": [str(CHECKOUT / "salt"), str(pillar.files)]},
         "pillar_roots": {"base": [str(pillar.folder)]},
         "worker_threads": 3,
@@ -68,7 +74,9 @@ def new_master(salt_factories, pillar, **settings):
         # A host that one file of tests leaves and the next one sets up anew has the same name and another key.
         "open_mode": True,
     }
-    return salt_factories.salt_master_daemon("master", overrides={**roots, **settings}, defaults=dict(QUIET))
+    daemon = salt_factories.salt_master_daemon("master", overrides={**roots, **settings}, defaults=dict(QUIET))
+    user.install(Path(daemon.config["root_dir"]))
+    return daemon
 
 
 @pytest.fixture(scope="session")

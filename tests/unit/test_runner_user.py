@@ -258,3 +258,27 @@ def test_a_report_in_a_folder_of_others_belongs_to_who_writes_it(home):
     os.chown(home, NOBODY.pw_uid, NOBODY.pw_gid)
     publish.Folder(f"{home}/klp").put("report.json", "{}")
     assert os.stat(f"{home}/klp/report.json").st_uid == 0
+
+
+def denied(*args, **kwargs):
+    raise PermissionError(13, "Permission denied", *args[:1])
+
+
+def test_what_is_denied_in_this_process_is_said_with_the_command_that_helps(home, monkeypatch):
+    """What a process that is nobody does is not counted as covered."""
+    report = publish.Folder(f"{home}/report")
+    report.replace("vex", {"hosts/web1.openvex.json": "{}"})
+    walk = lambda base, onerror: onerror(PermissionError(13, "Permission denied", base))  # noqa: E731
+    with monkeypatch.context() as patch:
+        patch.setattr(folders.os, "mkdir", denied)
+        said = rf"^{home}: Permission denied \(as user root\); .*chown -R root: {home}$"
+        with pytest.raises(CommandExecutionError, match=said):
+            store.Store(home)
+    with monkeypatch.context() as patch:
+        patch.setattr(publish.os, "unlink", denied)
+        with pytest.raises(CommandExecutionError, match=rf"web1\S+: cannot be removed .*chown -R root: {home}/report$"):
+            report.replace("vex", {})
+    with monkeypatch.context() as patch:
+        patch.setattr(publish.os, "walk", walk)
+        with pytest.raises(CommandExecutionError, match=rf"vex: cannot be read .*chown -R root: {home}/report$"):
+            report.replace("vex", {})
