@@ -36,6 +36,12 @@ def salt_factories_config():
     shutil.rmtree(root)
 
 
+@pytest.fixture
+def tmp_path(tmp_path, salt_factories):
+    """A folder that the user of the master can write into; those of pytest belong to root alone."""
+    return user.place(Path(salt_factories.root_dir)) if user.NAME != "root" else tmp_path
+
+
 class Pillar:
     """The pillar of the fleet: the same for all, until ``only`` says something else for one minion."""
 

@@ -13,6 +13,7 @@ import os
 import pwd
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -40,6 +41,13 @@ def install(root: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     folder.chmod(0o700)
     os.chown(folder, user.pw_uid, user.pw_gid)
+
+
+def place(root: Path) -> Path:
+    """Return a new folder of the user of the master."""
+    folder, user = Path(tempfile.mkdtemp(dir=root)), pwd.getpwnam(NAME)
+    os.chown(folder, user.pw_uid, user.pw_gid)
+    return folder
 
 
 def _open(wanted: set[Path]) -> None:
