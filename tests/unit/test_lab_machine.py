@@ -67,6 +67,7 @@ def test_without_the_emulator_the_error_names_it(vm, monkeypatch, tmp_path):
 
 def test_kernel_and_emulator_are_told_where_root_and_disks_are(vm, monkeypatch, tmp_path):
     vm._sockets, vm._initrd, vm.disk = tmp_path, tmp_path / "initrd", tmp_path / "disk.qcow2"
+    vm.boot = tmp_path / "boot.qcow2"
     vm.disks, vm.build = [tmp_path / "disk-1.raw"], SimpleNamespace(kernel="vmlinuz")
     vm.image = Image(tmp_path / "thin.raw", "/dev/mapper/system-root", "xfs", options="lab.more=yes")
     monkeypatch.setattr(machine.shutil, "which", lambda program: program)

@@ -12,7 +12,7 @@ import salt.pillar
 import salt.utils.minions
 
 import klp_version
-from _runners.klp import commands, outcome, steering, store, survey, turning
+from _runners.klp import commands, outcome, serving, steering, store, survey, turning
 from tests.simulation.world import KERNEL, NEW, OLD, PACKAGE, SimHost, World, run_preview
 from tests.unit.loader import ROOT, load
 
@@ -56,7 +56,9 @@ class Master:
         }
         self.runner = load("_runners", "klp", **self.dunders)
         monkeypatch.setattr(
-            self.runner, "_part", {"commands": commands, "outcome": outcome, "survey": survey}.__getitem__
+            self.runner,
+            "_part",
+            {"commands": commands, "outcome": outcome, "survey": survey, "serving": serving}.__getitem__,
         )
         monkeypatch.setattr(steering.hands, "Hands", lambda opts, campaign: self.fleet)
         monkeypatch.setattr(commands.asking, "code", lambda opts: "this")
