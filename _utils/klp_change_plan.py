@@ -181,15 +181,16 @@ def _require_only(host, summary, packages):
 
 
 def services(host):
-    """Return, sorted, the services that run now and are started with the host; none where systemd does not tell."""
+    """
+    Return, sorted, the services that run now and are started with the host; none where systemd does not run.
+
+    Raises CommandExecutionError where it does not tell: what runs would be unknown after the restart.
+    """
     listed = ["--no-legend", "--plain", "--type=service"]
     if not salt.utils.systemd.booted():
         return []
-    try:
-        enabled = host.run(["systemctl", "list-unit-files", "--state=enabled", *listed])["stdout"]
-        running = host.run(["systemctl", "list-units", "--state=running", *listed])["stdout"]
-    except CommandExecutionError:
-        return []
+    enabled = host.run(["systemctl", "list-unit-files", "--state=enabled", *listed])["stdout"]
+    running = host.run(["systemctl", "list-units", "--state=running", *listed])["stdout"]
     first = [{line.split()[0] for line in text.splitlines() if line.strip()} for text in (enabled, running)]
     return sorted(first[0] & first[1])
 

@@ -86,7 +86,11 @@ def problems(host, found, wait=0):
         return [f"unknown: {exc}"]
     why = klp_checks.summary([item for item in seen["checks"] if _of_the_kernel(item)])
     why += klp_health.kernel_errors()
-    return why + [f"service {name} ran before the change and does not run now" for name in _gone(host, found, wait)]
+    try:
+        gone = [f"service {name} ran before the change and does not run now" for name in _gone(host, found, wait)]
+    except CommandExecutionError as exc:
+        gone = [f"unknown: which services run now: {exc}"]
+    return why + gone
 
 
 def _of_the_kernel(check):

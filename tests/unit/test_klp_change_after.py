@@ -70,6 +70,18 @@ def test_a_look_that_is_not_possible_is_no_good_one(waiting, uname, monkeypatch)
     assert waiting.run("verify")["comment"].startswith("unknown: rpm: broken\n")
 
 
+def test_services_that_systemd_does_not_tell_are_no_good_ones(waiting, uname, monkeypatch):
+    def services(host):
+        raise CommandExecutionError("systemctl: no answer within 60 seconds")
+
+    remembers(waiting.minion, "kernel", dict(record("kernel"), services=["a.service"]))
+    monkeypatch.setattr(klp_change_plan, "services", services)
+    waiting.reboots(uname, NEW)
+    waiting.healthy()
+    said = "unknown: which services run now: systemctl: no answer within 60 seconds\n"
+    assert waiting.run("verify")["comment"].startswith(said)
+
+
 def test_a_service_that_ran_before(waiting, uname, monkeypatch):
     remembers(waiting.minion, "kernel", dict(record("kernel"), services=["a.service", "b.service"]))
     monkeypatch.setattr(klp_change_plan, "services", lambda host: ["b.service"])
