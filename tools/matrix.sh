@@ -29,7 +29,7 @@ run() {
     case "$target:$cell" in
         minion:oldest) make --no-print-directory test-minions MINIONS=oldest; return ;;
         minion:*) make --no-print-directory setup SALT="$cell" && make --no-print-directory test-minions MINIONS="$cell"; return ;;
-        *:3006.8) args=(FUNCTIONAL=tests/functional/test_ways_in.py) ;;
+        *:3006.8) args=(FUNCTIONAL=tests/functional/test_ways_in.py PYTEST_ARGS="-q -rs --show-capture=no -p no:hypothesispytest") ;;
         *:*-*) args=(FUNCTIONAL=tests/functional/test_patch.py INTEGRATION=tests/integration/test_fleet.py) ;;
     esac
     make --no-print-directory "$target" SALT="$cell" PYTEST_ARGS="-q -rs --show-capture=no" "${args[@]}"
