@@ -184,7 +184,11 @@ def services(host):
     """
     Return, sorted, the services that run now and are started with the host; none where systemd does not run.
 
-    Raises CommandExecutionError where it does not tell: what runs would be unknown after the restart.
+    Started with the host: a target wants them, and no socket, path or timer starts them. What D-Bus starts on demand
+    (``snapperd``, ``NetworkManager-dispatcher``) is enabled by an alias only, and ends by itself when it is idle.
+
+    Raises CommandExecutionError where it does not tell: what runs would be unknown after the restart. Source:
+    systemd.unit(5), systemctl(1).
     """
     listed = ["--no-legend", "--plain", "--type=service"]
     if not salt.utils.systemd.booted():
@@ -192,7 +196,17 @@ def services(host):
     enabled = host.run(["systemctl", "list-unit-files", "--state=enabled", *listed])["stdout"]
     running = host.run(["systemctl", "list-units", "--state=running", *listed])["stdout"]
     first = [{line.split()[0] for line in text.splitlines() if line.strip()} for text in (enabled, running)]
-    return sorted(first[0] & first[1])
+    names = sorted(first[0] & first[1])
+    if not names:
+        return []
+    shown = host.run(["systemctl", "show", "--property=Id,WantedBy,RequiredBy,TriggeredBy", *names])["stdout"]
+    units = [dict(line.split("=", 1) for line in text.splitlines() if "=" in line) for text in shown.split("\n\n")]
+    return sorted(unit["Id"] for unit in units if unit.get("Id") in names and _with_the_host(unit))
+
+
+def _with_the_host(unit):
+    wanted = f"{unit.get('WantedBy', '')} {unit.get('RequiredBy', '')}".split()
+    return not unit.get("TriggeredBy") and any(name.endswith(".target") for name in wanted)
 
 
 def target_of(host, plan_):

@@ -110,7 +110,14 @@ def test_services_that_systemd_starts_and_that_run(host, monkeypatch, paths):
     paths.add("systemctl")
     host.minion.programs.on(["systemctl", "list-unit-files", ...], "a.service enabled\nb.service enabled\n\n")
     host.minion.programs.on(["systemctl", "list-units", ...], "b.service loaded active\nc.service loaded active\n")
-    assert klp_change_plan.services(host.minion.host) == ["b.service"]
+    unit = "Id={}\nWantedBy={}\nRequiredBy=\nTriggeredBy={}\n"
+    demand = unit.format("b.service", "", ""), unit.format("b.service", "multi-user.target", "b.socket")
+    started = unit.format("b.service", "multi-user.target", "") + "\n" + unit.format("z.service", "z.target", "")
+    for said, found in ((started, ["b.service"]), *((text, []) for text in demand)):
+        host.minion.programs.on(["systemctl", "show", ...], said)
+        assert klp_change_plan.services(host.minion.host) == found
+    host.minion.programs.on(["systemctl", "list-units", ...], "c.service loaded active\n")
+    assert klp_change_plan.services(host.minion.host) == []
 
 
 # -- the installation --------------------------------------------------------------------------------------------------
