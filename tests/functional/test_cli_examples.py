@@ -59,7 +59,7 @@ def backed_up(sles):
 
 LOOKS = """
 klp.version klp.status klp.patches klp.blockers klp.wait klp.package klp.available klp.settings klp.preflight
-klp.pending klp.held klp.verify klp_audit.host klp_audit.cves klp_audit.window klp_audit.reboot_safety
+klp.pending klp.held klp.verify klp_audit.host klp_audit.cves klp_audit.window klp_audit.kernels klp_audit.reboot_safety
 klp_audit.health klp_audit.alarms klp_audit.alarm_events klp_audit.state_summary klp_audit.run_preview
 zypper.packages zypper.needs_rebooting zypper.refresh zypper.advisories zypper.editions zypper.dry_run
 zypper.pending zypper.locks

@@ -104,6 +104,7 @@ SCENES: dict = {
 CODES = {
     "salt '*' state.apply klp.restore": 2,  # nothing is restored without a confirmation; it lists what would be lost
     "salt sles1 klp.verify": 1,  # of the page about hooks: the host may still be drained
+    "salt HOST state.apply klp.kernel": 2,  # of the page about refusals: its host is refused, too
 }
 
 
