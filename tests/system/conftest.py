@@ -14,7 +14,7 @@ from tests.lab.build import CHECKOUT
 
 from .guest import Guest
 
-pytest.register_assert_rewrite("tests.system.power", "tests.system.volumes")
+pytest.register_assert_rewrite("tests.system.power", "tests.system.volumes", "tests.system.yearly")
 
 # What a SLES administrator would set as well: a backend for the backup, that unsigned modules are known here, and that
 # the scriptlet of nfs-client fails here.
