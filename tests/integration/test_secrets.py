@@ -22,7 +22,7 @@ CODES = {"vault": CODE, "wrong": WRONG}  # the second one is a code that the ser
 BEGIN, END = "klp/test/begin", "klp/test/end"
 LOUD = {"log_level_logfile": "debug"}
 # Where Salt itself keeps a pillar: the file that it is read from, and the master's cache of each minion's data.
-KEPT = re.compile(r"/pillar\d*/\w+\.sls$|/cache/minions/\w+/data\.p$|/cache/pillar/\w+\.p$")
+KEPT = re.compile(r"/(?:site-)?pillar\d*/\w+\.sls$|/cache/minions/\w+/data\.p$|/cache/pillar/\w+\.p$")
 
 
 class Watch:
