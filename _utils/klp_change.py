@@ -89,8 +89,7 @@ def restarted(found):
 def summary():
     """Return what a campaign of the master is told of it: as ``read``, without ``run``; no boot id is ``None``."""
     found = read()
-    return (
-        {key: found[key] or None if key == "boot_id" else found[key] for key in SHOWN if key != "run"}
-        if found
-        else None
-    )
+    if found:
+        del found["run"]
+        found["boot_id"] = found["boot_id"] or None
+    return found

@@ -17,6 +17,7 @@ from salt.exceptions import CommandExecutionError
 import klp_grub
 import klp_menu
 import klp_paths
+import klp_record
 
 EDITENV, PROBE = "grub2-editenv", "grub2-probe"
 FIRMWARE = ("x86_64", "aarch64")  # BIOS and EFI: with another firmware GRUB writes nothing
@@ -156,15 +157,7 @@ def _write(host, **wanted):
     if gone:
         host.run([EDITENV, "-", "unset", *gone])
     if new or gone:
-        _flush(f"{klp_paths.GRUB}/grubenv")  # GRUB reads the disk, and a power cut may come
-
-
-def _flush(path):
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+        klp_record.flush(f"{klp_paths.GRUB}/grubenv")  # GRUB reads the disk, and a power cut may come
 
 
 def _require(host, first, later):

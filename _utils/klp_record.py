@@ -47,7 +47,7 @@ def write(name, value, folder=None):
             new.flush()
             os.fsync(new.fileno())
         os.rename(place + ".new", place)
-        _flush_folder(folder)
+        flush(folder)
     except OSError as exc:
         raise CommandExecutionError(f"{place}: cannot be written ({exc.strerror})") from exc
 
@@ -92,8 +92,9 @@ def kept(name, world, reading):
     return remember(name, world(), answer)
 
 
-def _flush_folder(folder):
-    handle = os.open(folder, os.O_RDONLY)
+def flush(path):
+    """Have what was written to a file or a folder on the disk."""
+    handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)
     finally:

@@ -44,16 +44,7 @@ SHOWN = 10  # candidates whose reasons are told
 
 
 def kernels(host):
-    """
-    Return the kernels of the running flavour that repositories have or that are installed, newest first.
-
-    Each ``{"package", "edition", "release" (uname -r), "running" (bool), "installed" (bool), "retracted" (bool, None:
-    no advisory speaks of kernels), "live_patch": {"package", "edition" (the newest that was not withdrawn)} or None,
-    "window": {"state", "first" (build date), "last", "estimated" (bool), "source" (FILE:LINE)}, "cves": {CVE: severity}
-    that are open on this host and fixed in it, "kmps": {"good", "missing", "unknown": [kernel module packages of this
-    host], "install": {name: edition} that have to come with it}, "boot": {"needed" (bytes, None: not known), "free"},
-    "problems": [why it does not qualify]}``. Nothing is asked of a repository that has not changed since the last time.
-    """
+    """Return the kernels that repositories have or that are installed, as ``klp_audit.kernels`` describes them."""
     found, listed = klp_target_facts.facts(host), klp_target_facts.advisories(host)
     known = any(klp_target_facts.name(host) in item["packages"] for item in listed)
     data, open_cves, boot = klp_window.Data(host), _open_cves(host, listed), _boot(host)
