@@ -12,34 +12,25 @@ from tests.simulation.world import SimHost, World
 ONE = [{"name": "one"}]
 
 
-class Game:
-    """A campaign over hosts in one wave, none of which is watched afterwards unless that is asked for."""
+class Driven:
+    """A campaign over a simulated world, and how a test drives it; ``world``, ``plan`` and ``store`` are set."""
 
-    def __init__(self, folder, hosts, **klp_campaign):
-        self.world = World([SimHost(name, 60.0, **faults) for name, faults in hosts.items()])
-        settings = {"waves": ONE, "batch": "100%", "soak": {"minutes": []}, **klp_campaign}
-        self.plan = campaign.plan(self.world, **settings)
-        self.store = campaign.saved(folder, self.plan)
+    world: Any
+    plan: Any
+    store: Any
+
+    def __init__(self):
         self.entries: list = []
-        self.before_ask: Any = None
-        self.after_ask: Any = None
-        self.ask = self.world.ask
-        setattr(self.world, "ask", self.asked)  # noqa: B010
         self.found: Any = None
 
-    def asked(self, hosts, fun, arg, timeout):
-        """Answer a question; something may happen just before or just after it."""
-        if self.before_ask:
-            self.before_ask(fun)
-        found = self.ask(hosts, fun, arg, timeout)
-        if self.after_ask:
-            self.after_ask(fun)
-        return found
+    def said(self, entry):
+        """Take an entry of the journal that has been written."""
+        self.entries.append(entry)
 
     @contextlib.contextmanager
     def driver(self):
         with self.store.driving(self.plan["id"]) as journal:
-            yield drive.Driver(self.store, self.plan, journal, self.world, self.entries.append)
+            yield drive.Driver(self.store, self.plan, journal, self.world, self.said)
 
     def go(self):
         """Drive until it is over or paused; return the campaign."""
@@ -57,7 +48,7 @@ class Game:
             assert nap is not None, what
             if nap:
                 self.world.wait(nap)
-        raise AssertionError(f"{what} does not come")
+        raise AssertionError(f"{what} does not come: {self.whats()}")
 
     def wish(self, want):
         self.store.wish(self.plan["id"], want, "anna", self.world.time)
@@ -68,3 +59,27 @@ class Game:
     def of(self, name):
         item = self.found.hosts[name]
         return item.stage, item.why
+
+
+class Game(Driven):
+    """A campaign over hosts in one wave, none of which is watched afterwards unless that is asked for."""
+
+    def __init__(self, folder, hosts, **klp_campaign):
+        super().__init__()
+        self.world = World([SimHost(name, 60.0, **faults) for name, faults in hosts.items()])
+        settings = {"waves": ONE, "batch": "100%", "soak": {"minutes": []}, **klp_campaign}
+        self.plan = campaign.plan(self.world, **settings)
+        self.store = campaign.saved(folder, self.plan)
+        self.before_ask: Any = None
+        self.after_ask: Any = None
+        self.ask = self.world.ask
+        setattr(self.world, "ask", self.asked)  # noqa: B010
+
+    def asked(self, hosts, fun, arg, timeout):
+        """Answer a question; something may happen just before or just after it."""
+        if self.before_ask:
+            self.before_ask(fun)
+        found = self.ask(hosts, fun, arg, timeout)
+        if self.after_ask:
+            self.after_ask(fun)
+        return found

@@ -1,66 +1,30 @@
 """Campaigns of kind kernel over simulated hosts: the one restart, who does it, when, and what becomes of hosts then."""
 
-import contextlib
-from typing import Any
-
 import pytest
 from salt.exceptions import CommandExecutionError
 
-from _runners.klp import drive, turning
+from _runners.klp import turning
 from tests.simulation import campaign
+from tests.simulation.game import ONE, Driven
 from tests.simulation.kernel_world import NOT_WELL, TARGET, TRIED, KernelHost, KernelWorld
 from tests.simulation.world import KERNEL, START
 
-ONE = [{"name": "one"}]
 
-
-class Year:
+class Year(Driven):
     """A campaign of kind kernel in one wave, none of whose hosts is watched afterwards unless that is asked for."""
 
     def __init__(self, folder, hosts, **klp_campaign):
+        super().__init__()
         named = {f"h{number}": {} for number in range(1, hosts + 1)} if isinstance(hosts, int) else hosts
         self.world = KernelWorld([KernelHost(name, **faults) for name, faults in named.items()])
         given = {"waves": ONE, "batch": "100%", "soak": {"minutes": []}, "reboot": True, **klp_campaign}
         self.plan = campaign.plan(self.world, "kernel", **given)
         self.store = campaign.saved(folder, self.plan)
-        self.entries: list = []
         self.on: dict = {}  # what happens when an entry is written
-        self.found: Any = None
 
-    @contextlib.contextmanager
-    def driver(self):
-        with self.store.driving(self.plan["id"]) as journal:
-            yield drive.Driver(self.store, self.plan, journal, self.world, self._say)
-
-    def _say(self, entry):
-        self.entries.append(entry)
+    def said(self, entry):
+        super().said(entry)
         self.on.pop(entry["what"], lambda: None)()
-
-    def go(self):
-        with self.driver() as driver:
-            turning.turn([driver])
-        self.found = driver.campaign
-        return self.found
-
-    def until(self, driver, what):
-        for _ in range(5000):
-            if what in self.whats():
-                return
-            nap = driver.step()
-            assert nap is not None, what
-            if nap:
-                self.world.wait(nap)
-        raise AssertionError(f"{what} does not come: {self.whats()}")
-
-    def wish(self, want):
-        self.store.wish(self.plan["id"], want, "anna", self.world.time)
-
-    def whats(self):
-        return [entry["what"] for entry in self.entries]
-
-    def of(self, name):
-        item = self.found.hosts[name]
-        return item.stage, item.why
 
     def restarts(self):
         """Return who has restarted each host."""
