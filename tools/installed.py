@@ -19,14 +19,14 @@ def files(folder):
 
 
 def prose(text):
-    """Return Markdown without code, line by line."""
+    """Return Markdown with its code blanked, line by line."""
     fenced = False
     for line in text.splitlines():
         if line.lstrip().startswith(("```", "~~~")):
             fenced = not fenced
             yield ""
         else:
-            yield "" if fenced else re.sub(r"`[^`]*`", "", line)
+            yield "" if fenced else re.sub(r"`[^`]*`", lambda m: " " * len(m.group(0)), line)
 
 
 def read(path):

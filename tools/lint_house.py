@@ -21,7 +21,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from tools import imports  # noqa: E402 - found once the root is on the path
+from tools import imports, installed  # noqa: E402 - found once the root is on the path
 
 MAX_FILE = 400
 MAX_ENTRY_POINTS = 600  # lines of a file of documented entry points of a few lines each
@@ -138,17 +138,6 @@ def check_examples(path, tree):
             yield node.lineno, f"{node.name}: the docstring has no '{heading}' that shows {name}"
 
 
-def _prose(text):
-    """Return Markdown with its code blanked, line by line."""
-    fenced = False
-    for line in text.splitlines():
-        if line.lstrip().startswith(("```", "~~~")):
-            fenced = not fenced
-            yield ""
-        else:
-            yield "" if fenced else re.sub(r"`[^`]*`", lambda m: " " * len(m.group(0)), line)
-
-
 def anchors(text):
     """Return the names by which the headings of a Markdown text can be linked to."""
     found = set()
@@ -163,7 +152,7 @@ def anchors(text):
 
 def check_links(path, text):
     """Yield the links of a Markdown file that point nowhere in this repository."""
-    for number, line in enumerate(_prose(text), 1):
+    for number, line in enumerate(installed.prose(text), 1):
         for target in re.findall(r"\]\(<?([^)\s>]+)>?[^)]*\)|^\[[^\]]+\]:\s*(\S+)", line):
             link = target[0] or target[1]
             if re.match(r"[a-z][a-z0-9+.-]*:", link):
