@@ -41,7 +41,7 @@ CONF := $(DESTDIR)/etc/salt/master.d
 CAMPAIGNS := $(DESTDIR)/var/lib/salt-klp
 
 .PHONY: help setup setup-lint setup-system setup-browser demo bench bench-host bench-fleet bench-real pictures \
-	check lint-python lint-types lint-py36 lint-yaml lint-shell lint-house lint-faults lint-docs setup-docs docs \
+	check lint-python lint-types lint-py36 lint-yaml lint-shell lint-web lint-house lint-faults lint-docs web setup-docs docs \
 	lint-package sdist rpm test fuzz test-unit test-simulation test-faults test-browser test-functional test-integration test-kill test-system test-minions test-matrix coverage install clean
 
 help: ## this list
@@ -73,7 +73,7 @@ bench-fleet: setup ## what campaigns cost, over up to 100,000 simulated hosts; f
 bench-real: setup ## what a campaign adds on a real master with real minions
 	@$(PY) -m bench real
 
-check: lint-python lint-types lint-py36 lint-yaml lint-shell lint-house lint-faults lint-docs lint-package docs ## all linters, and the documentation
+check: lint-python lint-types lint-py36 lint-yaml lint-shell lint-web lint-house lint-faults lint-docs lint-package docs ## all linters, and the documentation
 
 lint-python: setup-lint
 	@echo "== ruff: $$($(LINT)/ruff --version)"
@@ -104,6 +104,16 @@ lint-yaml: setup-lint
 lint-shell: setup-lint
 	@echo "== shellcheck: $(SCRIPTS)"
 	@$(LINT)/shellcheck $(SCRIPTS)
+
+# Template, style and script of each page, and the one Python file that Salt sends.
+lint-web: setup-lint
+	@echo "== pages: biome, $$($(LINT)/djlint --version | sed 's/, version//')"
+	@cd web && $(LINT)/biome lint --error-on-warnings --colors=off .
+	@$(LINT)/djlint --lint --quiet web
+	@$(LINT)/python tools/web.py --check
+
+web: ## make _runners/klp/page_files.py anew from web/
+	@python3 tools/web.py
 
 lint-faults: setup-lint
 	@echo "== planted faults"

@@ -14,7 +14,7 @@ import json
 
 import jinja2
 
-from . import changes, kinds, page_css, page_html, page_js
+from . import changes, kinds, page_files
 
 ROWS = 200  # hosts that a static table shows
 CVES = 1000  # CVEs that the static table shows
@@ -58,18 +58,19 @@ ABSENT, UNTOLD = ".", "-"  # not listed on a host; the lists of a host are not k
 def html(summary):
     """Return the report on a fleet as one HTML text."""
     environment = jinja2.Environment(
-        loader=jinja2.DictLoader({"page": page_html.TEXT}),
+        loader=jinja2.DictLoader(page_files.FILES),
         autoescape=True,
         trim_blocks=True,
         lstrip_blocks=True,
         undefined=jinja2.StrictUndefined,
     )
     environment.filters.update(span=_span, amount="{:,}".format, names=_names)
-    return environment.get_template("page").render(
+    style, script = page_files.FILES["report.css"], page_files.FILES["report.js"]
+    return environment.get_template("report.html.j2").render(
         view(summary),
-        style=page_css.TEXT,
-        script=page_js.TEXT,
-        policy=_policy(page_css.TEXT, page_js.TEXT),
+        style=style,
+        script=script,
+        policy=_policy(style, script),
         data=_embedded(data(summary)),
     )
 

@@ -1,10 +1,4 @@
-"""
-The script of the report on a fleet: search, filters, the matrix of CVEs; it shows text only, never HTML.
-
-It is Python because Salt sends nothing else from a file root to the master's own folder of runners.
-"""
-
-TEXT = r""""use strict";
+"use strict";
 (() => {
   const data = JSON.parse(document.getElementById("data").textContent);
   const MARKS = "FPR?";
@@ -286,4 +280,3 @@ TEXT = r""""use strict";
 
   begin();
 })();
-"""  # noqa: E501
