@@ -76,7 +76,7 @@ class Zoo(Crew):
         with ThreadPoolExecutor() as pool:
             list(pool.map(self._make, KINDS))
         for name in KINDS:
-            beacons = {"beacons": {"klp": [{"interval": 1}]}} if name == WATCHED else {}
+            beacons = {"beacons": {"klp": [{"interval": 1}]}, "loop_interval": 1} if name == WATCHED else {}
             self.minions[name] = minion(self.master, name, lab=self.lab, inside=self.hosts[name], overrides=beacons)
         with ThreadPoolExecutor() as pool:
             list(pool.map(LabMinion.start, self.minions.values()))
