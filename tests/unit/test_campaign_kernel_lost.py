@@ -106,6 +106,24 @@ def test_a_host_that_cannot_be_restarted_when_its_restart_is_due(year, more, why
     assert played.restarts() == {"h1": []}
 
 
+def test_what_was_heard_a_moment_ago_holds_the_restart_of_others(year):
+    """Both are asked at once; what one says closes the gate, and the other would be restarted with that known."""
+    played = year(2)
+    summary, asked = played.world._summary, []
+
+    def says(host, *arg):
+        found = summary(host, *arg)
+        if "installed" not in played.whats() or host.name != "h1":
+            return found
+        asked.append(host.name)
+        return {**found, "kernel_change": None}
+
+    played.world._summary = says
+    assert played.go().result == "stopped" and asked
+    assert played.of("h1") == ("failed", "its change of kernel is not known, and its restart was due")
+    assert played.restarts() == {"h1": [], "h2": []} and "restart" not in played.whats()
+
+
 def test_an_order_that_comes_late_is_waited_for(year):
     """The host says that it is on its way down, although the campaign believes the order to be lost."""
     played = year(1)
