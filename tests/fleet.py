@@ -263,6 +263,26 @@ UPDATES: dict = {
     15: {"updates__repositories": [FROZEN]},
     21: {"updates__restart": {"host": [], "services": ["cron.service", "sshd.service"]}},
 }
+# As klp_audit.host told of a host with a real zypper and rpm before its first state.apply klp.
+NEVER: dict = {
+    "live_patch": {**NO_LIVE_PATCH, "package": "lp", "newest": "3-1.1"},
+    "verdict": "failed",
+    "checks": [
+        check("transition", "unknown", "klp: command not found"),
+        check("active", "unknown", "klp: command not found"),
+        check("package", "failed", "wanted one edition of lp, found none"),
+        check("uname", "failed", "uname -v has no live patch mark: #1 SMP"),
+        check("initrd", "failed", "the initrd has no dracut module kernel-livepatch"),
+        check("locks", "failed", "not locked in every version: kernel-default"),
+    ],
+    "locks__missing": ["kernel-default"],
+    "window__state": "unknown",
+    "window__last": None,
+    "window__reason": "no lifecycle data of live patches are installed",
+    "cves__pending": ["CVE-2026-1000"],
+    "cves__reboot": ["CVE-2026-1001"],
+    "cves__severity": {"CVE-2026-1000": "important", "CVE-2026-1001": "important"},
+}
 SILENT = {"lost1": "The minion did not answer within 60 seconds."}
 
 

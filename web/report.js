@@ -22,19 +22,23 @@
     return found;
   }
 
-  const hosts = data.hosts.map((row, index) => {
-    const [host, group, kind, why, command, age, kernel, level, edition, window, counts, updates, profile, week, next] = row;
-    const found = { index, host, kind, age, level, edition, window, counts, updates, profile, week };
-    found.group = data.groups[group];
-    found.why = why.map((number) => data.reasons[number]);
-    found.next = next.map((number) => data.reasons[number]);
-    found.command = typeof command === "number" ? `salt ${host} ${data.words[command]}` : command;
-    found.kernel = kernel === null ? "" : data.kernels[kernel];
-    found.name = host.toLowerCase();
-    const words = [host, found.group, found.kernel, edition, data.kinds[kind][1], ...found.why, ...found.next, week && `week ${week}`];
+  // A table has its keys once; each row becomes a mapping again.
+  const mappings = ({ keys, rows }) => rows.map((row) => Object.fromEntries(keys.map((key, at) => [key, row[at]])));
+  const reasons = (numbers) => numbers.map((number) => data.reasons[number]);
+
+  const hosts = mappings(data.hosts).map((row, index) => {
+    const found = {
+      ...row, index, name: row.host.toLowerCase(), group: data.groups[row.group], kind: data.kinds[row.kind],
+      why: reasons(row.why), follows: reasons(row.follows), next: reasons(row.next),
+      command: typeof row.command === "number" ? `salt ${row.host} ${data.words[row.command]}` : row.command,
+      kernel: row.kernel === null ? "" : data.kernels[row.kernel],
+    };
+    const words = [found.host, found.group, found.kernel, found.edition, found.kind.label, ...found.why, ...found.follows,
+      ...found.next, found.week && `week ${found.week}`];
     found.text = words.filter(Boolean).join("\n").toLowerCase();
     return found;
   });
+  const listedCves = mappings(data.cves);
 
   // Copying: the clipboard of the browser, or what older ones and plain files let.
   async function copy(text) {
@@ -65,7 +69,7 @@
   // All hosts: found by words, shown in pieces.
   const KEYS = {
     rank: (row) => row.index, host: (row) => row.name, group: (row) => row.group, kernel: (row) => row.kernel,
-    days: (row) => row.window[2], reboot: (row) => row.counts && -row.counts[2],
+    days: (row) => row.days, reboot: (row) => row.counts && -row.counts[2],
     pending: (row) => row.counts && -row.counts[1], age: (row) => row.age === null ? null : -row.age, week: (row) => row.week,
     updates: (row) => row.updates && -row.updates[0] - row.updates[2],
   };
@@ -86,11 +90,10 @@
   }
 
   function window_(row) {
-    const [state, last, days] = row.window;
     const restart = row.week ? [part("small", "", `restart in ${row.week}`)] : [];
-    if (state === "open") return [last, part("small", "", `${plural(days, "day")} left`), ...restart];
-    const expired = [part("span", "late", "expired"), part("small", "", last || "")];
-    return [...(state === "expired" ? expired : ["unknown"]), ...restart];
+    if (row.window === "open") return [row.last, part("small", "", `${plural(row.days, "day")} left`), ...restart];
+    const expired = [part("span", "late", "expired"), part("small", "", row.last || "")];
+    return [...(row.window === "expired" ? expired : ["unknown"]), ...restart];
   }
 
   function counts(row) {
@@ -124,14 +127,17 @@
     const cell = part("td", "why");
     if (row.why.length > 1) cell.append(part("ul", "", ...row.why.map((line) => part("li", "", line))));
     else cell.append(...row.why);
+    if (row.follows.length) {
+      cell.append(part("details", "", part("summary", "", `Consequences: ${row.follows.length}`),
+        part("ul", "", ...row.follows.map((line) => part("li", "", line)))));
+    }
     if (row.command) cell.append(part("div", "run", part("code", "", row.command), copier(row.command)));
     return cell;
   }
 
   function hostRow(row) {
-    const [, label, , tone] = data.kinds[row.kind];
     const name = part("th", "name", row.host, ...(row.group ? [part("small", "", row.group)] : []),
-      part("div", "", part("span", `badge ${tone}`, label)));
+      part("div", "", part("span", `badge ${row.kind.tone}`, row.kind.label)));
     name.scope = "row";
     const patch = row.edition ? `live patch ${row.edition}` : row.kernel ? "no live patch" : "";
     const kernel = row.kernel ? [part("code", "", row.kernel), part("small", "", patch),
@@ -158,7 +164,7 @@
     const words = get("host-text").value.toLowerCase().split(/\s+/).filter(Boolean);
     const kind = get("host-kind").value;
     order(get("host-sort").value);
-    matching = sorted.filter((row) => (!kind || data.kinds[row.kind][0] === kind)
+    matching = sorted.filter((row) => (!kind || row.kind.kind === kind)
       && words.every((word) => row.text.includes(word)));
     get("host-table").tBodies[0].replaceChildren();
     get("host-box").scrollTop = 0;
@@ -206,7 +212,7 @@
     get("matrix").tHead.replaceChildren(part("tr", "", first, ...cells));
   }
 
-  function matrixRow([cve, severity, , marks]) {
+  function matrixRow({ cve, severity, marks }) {
     const name = part("th", "", cve, " ", part("small", `severity ${severity}`, severity));
     name.scope = "row";
     return part("tr", "", name, ...columns.map((item) => {
@@ -238,17 +244,17 @@
     const profiles = host ? [...new Set(found.map((row) => row.profile))] : null;
     const hit = (mark) => (state ? mark === state : MARKS.includes(mark));
     const fits = (row) => {
-      if (word && !row[0].toLowerCase().includes(word)) return false;
-      if (severity && row[1] !== severity) return false;
-      if (!profiles) return !state || row[2][MARKS.indexOf(state)] > 0;
-      return profiles.some((profile) => hit(row[3][profile]));
+      if (word && !row.cve.toLowerCase().includes(word)) return false;
+      if (severity && row.severity !== severity) return false;
+      if (!profiles) return !state || row.counts[MARKS.indexOf(state)] > 0;
+      return profiles.some((profile) => hit(row.marks[profile]));
     };
-    const flags = data.cves.map(fits);
-    cves = data.cves.filter((_, index) => flags[index]);
+    const flags = listedCves.map(fits);
+    cves = listedCves.filter((_, index) => flags[index]);
     [...get("cve-table").tBodies[0].rows].forEach((row, index) => { row.hidden = !flags[index]; });
-    const concerned = (profile) => !(word || state) || cves.some((row) => hit(row[3][profile]));
+    const concerned = (profile) => !(word || state) || cves.some((row) => hit(row.marks[profile]));
     get("matrix-lead").textContent = lead(...findColumns(found, concerned));
-    get("cve-count").textContent = `${amount(cves.length)} of ${plural(data.cves.length, "CVE")}`;
+    get("cve-count").textContent = `${amount(cves.length)} of ${plural(listedCves.length, "CVE")}`;
     head();
     get("matrix").tBodies[0].replaceChildren();
     rows = 0;
@@ -272,7 +278,7 @@
       findHosts();
     }));
     findHosts();
-    if (!data.cves.length) return;
+    if (!listedCves.length) return;
     ["cve-text", "cve-host", "cve-state", "cve-severity"].forEach((id) => get(id).addEventListener("input", findCves));
     get("matrix-more").addEventListener("click", showMatrix);
     findCves();

@@ -19,6 +19,9 @@ from .words import NAMED, clean, count, day, some
 
 HOUR = 3600
 AHEAD = 300  # seconds that the clock of a host may be ahead of the master's
+# What follows where no live patch is installed: checks of klp.verify, and kinds. Enabling cures all of them.
+FOLLOWING_CHECKS = ("transition", "active", "package", "uname", "initrd", "locks")
+FOLLOWING_KINDS = ("unlocked", "pending", "unclear")
 TOLD = ("locks", "errors", "retracted")  # checks of klp.verify that have sentences of their own here
 RETRACTED = "SUSE has withdrawn the live patch {} that is installed: {}"
 
@@ -77,11 +80,21 @@ class Host:
         self.profile = None
         kinds = {kind: lines for kind, lines in ((kind, rule(self)) for kind, rule in RULES.items()) if lines}
         self.kind = next(iter(kinds), "covered")
-        self.why = [clean(line) for lines in kinds.values() for line in lines] + _notes(self)
+        folded = FOLLOWING_KINDS if self.bare else ()
+        self.why = [clean(line) for kind, lines in kinds.items() if kind not in folded for line in lines] + _notes(self)
+        self.follows = [clean(line) for kind in folded for line in kinds.get(kind, [])] + _checks_that_follow(self)
+
+    @property
+    def bare(self):
+        """Is its live patch package known and not installed? Then most of what is wrong follows from that."""
+        known = self.patch["package"] is not None and self.document["verdict"] != klp_checks.UNSUPPORTED
+        return known and self.patch["edition"] is None and self.patch["active"] is None and not self.unsure
 
     def details(self, verdict):
-        """Return what the checks with a verdict say, ``[(check, detail)]``."""
-        return [(item["check"], item["detail"]) for item in self.document["checks"] if item["verdict"] == verdict]
+        """Return what the checks with a verdict say, ``[(check, detail)]``; without what just follows."""
+        found = [(item["check"], item["detail"]) for item in self.document["checks"] if item["verdict"] == verdict]
+        folded = FOLLOWING_CHECKS if self.bare and verdict in (klp_checks.FAILED, klp_checks.UNKNOWN) else ()
+        return [row for row in found if row[0] not in folded]
 
     def reasons(self, verdict):
         """Return the same as lines."""
@@ -128,6 +141,7 @@ class Host:
             "kind": self.kind,
             "rank": RANKS[self.kind],
             "why": self.why,
+            "follows": self.follows,
             "command": self.command(),
             "age": self.age,
             "kernel": clean(self.document["kernel"]),
@@ -166,7 +180,7 @@ def silent_row(name, why, kind="silent"):
     unknown = dict.fromkeys(
         ("age", "kernel", "level", "edition", "active", "verdict", "counts", "updates", "target", "change", "profile")
     )
-    row = {"host": clean(name), "group": "", "kind": kind, "rank": RANKS[kind], "why": [clean(why)]}
+    row = {"host": clean(name), "group": "", "kind": kind, "rank": RANKS[kind], "why": [clean(why)], "follows": []}
     return {**row, "command": command(name, KINDS[kind]), **unknown, "window": window}
 
 
@@ -192,9 +206,21 @@ def _unpatchable(host):
     if host.document["verdict"] == klp_checks.UNSUPPORTED:
         return ["no live patching: " + some([line for _, line in host.details(klp_checks.UNSUPPORTED)])]
     if host.patch["edition"] is None and not host.unsure:
-        name = host.patch["package"]
-        return [f"the live patch package {clean(name)} is not installed" if name else "no live patch is made for it"]
+        name, unlocked = host.patch["package"], host.document["locks"]["missing"]
+        lead = "live patching was never enabled: " if host.bare and unlocked else ""
+        missing = f"{lead}the live patch package {clean(name)} is not installed" if name else ""
+        return [missing or "no live patch is made for it"]
     return []
+
+
+def _checks_that_follow(host):
+    """Return what the checks say that just follow from a live patch that is not installed; the locks have a line."""
+    if not host.bare:
+        return []
+    wrong = [item for item in host.document["checks"] if item["verdict"] in (klp_checks.FAILED, klp_checks.UNKNOWN)]
+    found = [item for item in wrong if item["check"] in FOLLOWING_CHECKS]
+    locked = host.document["locks"]["missing"]
+    return [clean(f"{item['check']}: {item['detail']}") for item in found if item["check"] != "locks" or not locked]
 
 
 def _stalled(host):
@@ -224,7 +250,7 @@ def _failed(host):
     if host.document["verdict"] != klp_checks.FAILED:
         return lines
     lines += [f"{check}: {line}" for check, line in host.details(klp_checks.FAILED) if check not in TOLD][:NAMED]
-    return lines if lines or missing else ["a check failed and gave no reason"]
+    return lines if lines or missing or host.bare else ["a check failed and gave no reason"]
 
 
 def _unlocked(host):
@@ -283,9 +309,10 @@ def _unknown(host):
     document, hours = host.document, host.age // HOUR
     waiting = len(host.severe("unspecified"))
     unsaid = host.patch["edition"] is not None and host.patch["retracted"] is None
-    unclear = document["verdict"] == klp_checks.UNKNOWN and not document["problems"]
+    reasons = host.reasons(klp_checks.UNKNOWN)
+    unclear = document["verdict"] == klp_checks.UNKNOWN and not document["problems"] and (reasons or not host.bare)
     rows = [
-        (unclear, f"unclear: {some(host.reasons(klp_checks.UNKNOWN))}"),
+        (unclear, f"unclear: {some(reasons)}"),
         (document["problems"], some(document["problems"])),
         (document["locks"]["missing"] is None, "nobody knows whether its kernel is locked"),
         (document["transition"]["state"] == "unknown", "the state of the transition is unknown"),

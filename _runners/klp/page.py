@@ -31,7 +31,7 @@ MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", 
 # Of each kind: what a reader calls it, what that means, and its colour.
 WORDS = {
     "silent": ("No answer", "Nothing is known about them today.", "dim"),
-    "unpatchable": ("No live patching", "Kernel fixes reach them by a reboot only.", "dim"),
+    "unpatchable": ("No live patching", "None is installed, or none is made for their kernel.", "dim"),
     "stalled": ("Stalled", "A live patch waits for tasks that hold it up.", "bad"),
     "failed": ("Failed", "A check failed: look at these first.", "bad"),
     "unlocked": ("Locks lost", "An update could replace their kernel.", "warn"),
@@ -251,40 +251,43 @@ def _changed(row):
 
 def data(summary):
     """Return what the script shows, with every string once."""
-    kernels, reasons, groups, words = _Once(), _Once(), _Once(), _Once()
+    strings = {name: _Once() for name in ("kernels", "reasons", "groups", "words")}
     week = {row["host"]: week["iso"] for week in summary["reboots"]["weeks"] for row in week["hosts"]}
+    hosts = [{**_host(row, strings), "week": week.get(row["host"])} for row in summary["hosts"]]
     return {
-        "kinds": [[kind, *said] for kind, said in WORDS.items()],
-        "hosts": [
-            [
-                row["host"],
-                groups(row["group"]),
-                row["rank"],
-                [reasons(line) for line in row["why"]],
-                _short(row, words),
-                row["age"],
-                None if row["kernel"] is None else kernels(row["kernel"]),
-                row["level"],
-                row["edition"],
-                [row["window"]["state"], row["window"]["last"], row["window"]["days"]],
-                None if row["counts"] is None else [row["counts"][state] for state in MARKS],
-                None if row["updates"] is None else [*row["updates"]["pending"], *row["updates"]["left_out"]],
-                row["profile"],
-                week.get(row["host"]),
-                [
-                    reasons(line)
-                    for line in (changes.target_text(row["target"]), changes.change_text(row["change"]))
-                    if line
-                ],
-            ]
-            for row in summary["hosts"]
-        ],
-        "kernels": kernels.found,
-        "reasons": reasons.found,
-        "groups": groups.found,
-        "words": words.found,
-        "profiles": [row["hosts"] for row in summary["profiles"]],
-        "cves": [_cve(row, summary["profiles"]) for row in summary["cves"]],
+        "kinds": [{"kind": kind, "label": label, "tone": tone} for kind, (label, _, tone) in WORDS.items()],
+        "hosts": _table(hosts),
+        "cves": _table([_cve(row, summary["profiles"]) for row in summary["cves"]]),
+        **{name: once.found for name, once in strings.items()},
+    }
+
+
+def _table(rows):
+    """Return mappings with the same keys as a table: the keys once, then the values of each; the script undoes it."""
+    return {"keys": list(rows[0]) if rows else [], "rows": [list(row.values()) for row in rows]}
+
+
+def _host(row, strings):
+    """Return what the script knows of a host; strings that many hosts have are numbers."""
+    reasons = strings["reasons"]
+    next_lines = (changes.target_text(row["target"]), changes.change_text(row["change"]))
+    return {
+        "host": row["host"],
+        "group": strings["groups"](row["group"]),
+        "kind": row["rank"],
+        "why": [reasons(line) for line in row["why"]],
+        "follows": [reasons(line) for line in row["follows"]],
+        "next": [reasons(line) for line in next_lines if line],
+        "command": _short(row, strings["words"]),
+        "age": row["age"],
+        "kernel": None if row["kernel"] is None else strings["kernels"](row["kernel"]),
+        "edition": row["edition"],
+        "window": row["window"]["state"],
+        "last": row["window"]["last"],
+        "days": row["window"]["days"],
+        "counts": None if row["counts"] is None else [row["counts"][state] for state in MARKS],
+        "updates": None if row["updates"] is None else [*row["updates"]["pending"], *row["updates"]["left_out"]],
+        "profile": row["profile"],
     }
 
 
@@ -315,4 +318,5 @@ def _cve(row, profiles):
     marks = [ABSENT if profile["known"] else UNTOLD for profile in profiles]
     for index, state in row["states"].items():
         marks[int(index)] = MARKS[state][0]
-    return [row["cve"], row["severity"], [row["counts"][state] for state in MARKS], "".join(marks)]
+    counts = [row["counts"][state] for state in MARKS]
+    return {"cve": row["cve"], "severity": row["severity"], "counts": counts, "marks": "".join(marks)}

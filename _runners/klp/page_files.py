@@ -90,6 +90,8 @@ tbody tr:hover { background: var(--hover); }
 th small, td small { display: block; font-weight: 400; font-size: .82rem; color: var(--soft); }
 .why { overflow-wrap: anywhere; min-width: 14rem; }
 .why ul { margin: 0; padding-left: 1.1rem; }
+.why details { margin-top: .25rem; color: var(--soft); font-size: .93em; }
+.why summary { cursor: pointer; }
 .badge { display: inline-block; padding: .1rem .55rem; border-radius: 99px; font-size: .8rem; font-weight: 600; line-height: 1.5; white-space: nowrap; background: var(--dim-bg); color: var(--dim); }
 .badge.good { background: var(--good-bg); color: var(--good); } .badge.info { background: var(--info-bg); color: var(--info); }
 .badge.warn { background: var(--warn-bg); color: var(--warn); } .badge.bad { background: var(--bad-bg); color: var(--bad); }
@@ -318,7 +320,7 @@ FILES["report.html.j2"] = r"""<!DOCTYPE html>
     <tr>
       <td>{{ badge(row.kind) }}</td>
       <th scope="row" class="name">{{ row.host }}{% if row.group %}<small>{{ row.group }}</small>{% endif %}</th>
-      <td class="why">{% if row.why|length > 1 %}<ul>{% for line in row.why %}<li>{{ line }}</li>{% endfor %}</ul>{% else %}{{ row.why|join }}{% endif %}</td>
+      <td class="why">{% if row.why|length > 1 %}<ul>{% for line in row.why %}<li>{{ line }}</li>{% endfor %}</ul>{% else %}{{ row.why|join }}{% endif %}{% if row.follows %}<details><summary>Consequences: {{ row.follows|length }}</summary><ul>{% for line in row.follows %}<li>{{ line }}</li>{% endfor %}</ul></details>{% endif %}</td>
       <td class="run">{% if row.command %}<code>{{ row.command }}</code>{% else %}<em>This id fits into no command line: look at the key of this minion.</em>{% endif %}</td>
     </tr>
     {% endfor %}
@@ -565,19 +567,23 @@ FILES["report.js"] = r""""use strict";
     return found;
   }
 
-  const hosts = data.hosts.map((row, index) => {
-    const [host, group, kind, why, command, age, kernel, level, edition, window, counts, updates, profile, week, next] = row;
-    const found = { index, host, kind, age, level, edition, window, counts, updates, profile, week };
-    found.group = data.groups[group];
-    found.why = why.map((number) => data.reasons[number]);
-    found.next = next.map((number) => data.reasons[number]);
-    found.command = typeof command === "number" ? `salt ${host} ${data.words[command]}` : command;
-    found.kernel = kernel === null ? "" : data.kernels[kernel];
-    found.name = host.toLowerCase();
-    const words = [host, found.group, found.kernel, edition, data.kinds[kind][1], ...found.why, ...found.next, week && `week ${week}`];
+  // A table has its keys once; each row becomes a mapping again.
+  const mappings = ({ keys, rows }) => rows.map((row) => Object.fromEntries(keys.map((key, at) => [key, row[at]])));
+  const reasons = (numbers) => numbers.map((number) => data.reasons[number]);
+
+  const hosts = mappings(data.hosts).map((row, index) => {
+    const found = {
+      ...row, index, name: row.host.toLowerCase(), group: data.groups[row.group], kind: data.kinds[row.kind],
+      why: reasons(row.why), follows: reasons(row.follows), next: reasons(row.next),
+      command: typeof row.command === "number" ? `salt ${row.host} ${data.words[row.command]}` : row.command,
+      kernel: row.kernel === null ? "" : data.kernels[row.kernel],
+    };
+    const words = [found.host, found.group, found.kernel, found.edition, found.kind.label, ...found.why, ...found.follows,
+      ...found.next, found.week && `week ${found.week}`];
     found.text = words.filter(Boolean).join("\n").toLowerCase();
     return found;
   });
+  const listedCves = mappings(data.cves);
 
   // Copying: the clipboard of the browser, or what older ones and plain files let.
   async function copy(text) {
@@ -608,7 +614,7 @@ FILES["report.js"] = r""""use strict";
   // All hosts: found by words, shown in pieces.
   const KEYS = {
     rank: (row) => row.index, host: (row) => row.name, group: (row) => row.group, kernel: (row) => row.kernel,
-    days: (row) => row.window[2], reboot: (row) => row.counts && -row.counts[2],
+    days: (row) => row.days, reboot: (row) => row.counts && -row.counts[2],
     pending: (row) => row.counts && -row.counts[1], age: (row) => row.age === null ? null : -row.age, week: (row) => row.week,
     updates: (row) => row.updates && -row.updates[0] - row.updates[2],
   };
@@ -629,11 +635,10 @@ FILES["report.js"] = r""""use strict";
   }
 
   function window_(row) {
-    const [state, last, days] = row.window;
     const restart = row.week ? [part("small", "", `restart in ${row.week}`)] : [];
-    if (state === "open") return [last, part("small", "", `${plural(days, "day")} left`), ...restart];
-    const expired = [part("span", "late", "expired"), part("small", "", last || "")];
-    return [...(state === "expired" ? expired : ["unknown"]), ...restart];
+    if (row.window === "open") return [row.last, part("small", "", `${plural(row.days, "day")} left`), ...restart];
+    const expired = [part("span", "late", "expired"), part("small", "", row.last || "")];
+    return [...(row.window === "expired" ? expired : ["unknown"]), ...restart];
   }
 
   function counts(row) {
@@ -667,14 +672,17 @@ FILES["report.js"] = r""""use strict";
     const cell = part("td", "why");
     if (row.why.length > 1) cell.append(part("ul", "", ...row.why.map((line) => part("li", "", line))));
     else cell.append(...row.why);
+    if (row.follows.length) {
+      cell.append(part("details", "", part("summary", "", `Consequences: ${row.follows.length}`),
+        part("ul", "", ...row.follows.map((line) => part("li", "", line)))));
+    }
     if (row.command) cell.append(part("div", "run", part("code", "", row.command), copier(row.command)));
     return cell;
   }
 
   function hostRow(row) {
-    const [, label, , tone] = data.kinds[row.kind];
     const name = part("th", "name", row.host, ...(row.group ? [part("small", "", row.group)] : []),
-      part("div", "", part("span", `badge ${tone}`, label)));
+      part("div", "", part("span", `badge ${row.kind.tone}`, row.kind.label)));
     name.scope = "row";
     const patch = row.edition ? `live patch ${row.edition}` : row.kernel ? "no live patch" : "";
     const kernel = row.kernel ? [part("code", "", row.kernel), part("small", "", patch),
@@ -701,7 +709,7 @@ FILES["report.js"] = r""""use strict";
     const words = get("host-text").value.toLowerCase().split(/\s+/).filter(Boolean);
     const kind = get("host-kind").value;
     order(get("host-sort").value);
-    matching = sorted.filter((row) => (!kind || data.kinds[row.kind][0] === kind)
+    matching = sorted.filter((row) => (!kind || row.kind.kind === kind)
       && words.every((word) => row.text.includes(word)));
     get("host-table").tBodies[0].replaceChildren();
     get("host-box").scrollTop = 0;
@@ -749,7 +757,7 @@ FILES["report.js"] = r""""use strict";
     get("matrix").tHead.replaceChildren(part("tr", "", first, ...cells));
   }
 
-  function matrixRow([cve, severity, , marks]) {
+  function matrixRow({ cve, severity, marks }) {
     const name = part("th", "", cve, " ", part("small", `severity ${severity}`, severity));
     name.scope = "row";
     return part("tr", "", name, ...columns.map((item) => {
@@ -781,17 +789,17 @@ FILES["report.js"] = r""""use strict";
     const profiles = host ? [...new Set(found.map((row) => row.profile))] : null;
     const hit = (mark) => (state ? mark === state : MARKS.includes(mark));
     const fits = (row) => {
-      if (word && !row[0].toLowerCase().includes(word)) return false;
-      if (severity && row[1] !== severity) return false;
-      if (!profiles) return !state || row[2][MARKS.indexOf(state)] > 0;
-      return profiles.some((profile) => hit(row[3][profile]));
+      if (word && !row.cve.toLowerCase().includes(word)) return false;
+      if (severity && row.severity !== severity) return false;
+      if (!profiles) return !state || row.counts[MARKS.indexOf(state)] > 0;
+      return profiles.some((profile) => hit(row.marks[profile]));
     };
-    const flags = data.cves.map(fits);
-    cves = data.cves.filter((_, index) => flags[index]);
+    const flags = listedCves.map(fits);
+    cves = listedCves.filter((_, index) => flags[index]);
     [...get("cve-table").tBodies[0].rows].forEach((row, index) => { row.hidden = !flags[index]; });
-    const concerned = (profile) => !(word || state) || cves.some((row) => hit(row[3][profile]));
+    const concerned = (profile) => !(word || state) || cves.some((row) => hit(row.marks[profile]));
     get("matrix-lead").textContent = lead(...findColumns(found, concerned));
-    get("cve-count").textContent = `${amount(cves.length)} of ${plural(data.cves.length, "CVE")}`;
+    get("cve-count").textContent = `${amount(cves.length)} of ${plural(listedCves.length, "CVE")}`;
     head();
     get("matrix").tBodies[0].replaceChildren();
     rows = 0;
@@ -815,7 +823,7 @@ FILES["report.js"] = r""""use strict";
       findHosts();
     }));
     findHosts();
-    if (!data.cves.length) return;
+    if (!listedCves.length) return;
     ["cve-text", "cve-host", "cve-state", "cve-severity"].forEach((id) => get(id).addEventListener("input", findCves));
     get("matrix-more").addEventListener("click", showMatrix);
     findCves();

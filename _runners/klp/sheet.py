@@ -82,7 +82,8 @@ def text(documents, silent, summary):
 
 def _row(item, document, now):
     row = {key: item.get(key) for key in ("host", "group", "kind", "command")}
-    row["why"] = " / ".join(item["why"])
+    folded = [f"consequences: {len(item['follows'])}"] if item["follows"] else []
+    row["why"] = " / ".join(item["why"][:1] + folded + item["why"][1:])
     if document is None:
         return row
     live_patch, window, cves = document["live_patch"], document["window"], document["cves"]

@@ -135,7 +135,7 @@ def test_what_became_of_the_last_restarts_is_told_the_worst_first():
 
 def test_the_page_has_the_next_kernel_of_each_host():
     found = embedded(page.html(summary(document("a", kernel_target=TARGET), changed("b", "verified"), document("c"))))
-    told = {item[0]: [found["reasons"][number] for number in item[14]] for item in found["hosts"]}
+    told = {item["host"]: [found["reasons"][number] for number in item["next"]] for item in found["hosts"]}
     assert told["a"] == [f"next {NEW}, until {day(400)} (+225 days), closes 3 CVEs: 1 critical, 2 low"]
     assert told["b"] == [f"change to kernel {NEW}: verified (2026-11-24 12:00:00 UTC)"]
     assert told["c"] == told["lost"] == []

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from _runners.klp import fleet, kinds, page
-from tests.fleet import GLIBC, KERNEL_ITSELF, NOW, SETTINGS, TODAY, day, document, documents, summary_of_each
+from tests.fleet import GLIBC, KERNEL_ITSELF, NEVER, NOW, SETTINGS, TODAY, day, document, documents, summary_of_each
 from tests.unit.test_fleet import HOSTILE, hostile, summary
 
 VOID = {"meta", "input", "br", "link", "img"}
@@ -19,7 +19,7 @@ TAGS = {
     *("html", "head", "meta", "title", "style", "body", "header", "main", "footer", "section", "nav", "div", "span"),
     *("p", "a", "h1", "h2", "h3", "b", "strong", "em", "small", "code", "ul", "ol", "li", "table", "caption", "thead"),
     *("tbody", "tr", "th", "td", "svg", "rect", "line", "text", "form", "label", "input", "select", "option", "output"),
-    *("button", "script"),
+    *("button", "script", "details", "summary"),
 }
 
 
@@ -57,7 +57,11 @@ def section(text, name):
 
 
 def embedded(text):
-    return json.loads(re.findall(r'<script type="application/json" id="data">(.*?)</script>', text, re.DOTALL)[0])
+    """Return the embedded data, each table as mappings, as the script reads it."""
+    found = json.loads(re.findall(r'<script type="application/json" id="data">(.*?)</script>', text, re.DOTALL)[0])
+    for name in ("hosts", "cves"):
+        found[name] = [dict(zip(found[name]["keys"], row, strict=True)) for row in found[name]["rows"]]
+    return found
 
 
 def test_the_page_needs_nothing_else():
@@ -100,18 +104,28 @@ def test_everybody_has_a_place():
 
 def test_the_embedded_data_have_all_hosts():
     found = embedded(page.html(summary_of_each()))
-    rows = {row[0]: row for row in found["hosts"]}
+    rows = {row["host"]: row for row in found["hosts"]}
     assert list(rows) == [
         *("lost1", "old1", "hana1", "build1", "db2", "db1", "web2", "mail1", "mail2", "edge1", "mail3", "web1")
     ]
-    assert rows["lost1"][11] is None and rows["mail1"][11] == [4, 2, 0, 0] and rows["mail2"][11] == [0, 0, 1, 0]
-    assert found["words"][rows["hana1"][4]] == "klp.blockers" and rows["web1"][4] == ""
-    assert found["reasons"][rows["lost1"][3][0]] == "The minion did not answer within 60 seconds."
-    marks = {cve: marks for cve, _, _, marks in found["cves"]}
-    assert marks["CVE-2026-31431"][rows["db1"][12]] == "R" and marks["CVE-2026-31431"][rows["web2"][12]] == "P"
-    assert marks["CVE-2026-31431"][rows["web1"][12]] == "." and marks["CVE-2026-31431"][rows["old1"][12]] == "-"
-    assert marks["CVE-2026-22871"][rows["edge1"][12]] == "?" and marks["CVE-2026-23100"][rows["web1"][12]] == "F"
-    assert rows["db2"][13] == "2026-W48" and rows["edge1"][13] is None
+    assert rows["lost1"]["updates"] is None and rows["mail1"]["updates"] == [4, 2, 0, 0]
+    assert rows["mail2"]["updates"] == [0, 0, 1, 0]
+    assert found["words"][rows["hana1"]["command"]] == "klp.blockers" and rows["web1"]["command"] == ""
+    assert found["reasons"][rows["lost1"]["why"][0]] == "The minion did not answer within 60 seconds."
+    marks = {row["cve"]: {host: row["marks"][rows[host]["profile"]] for host in rows if host != "lost1"}
+             for row in found["cves"]}  # fmt: skip
+    assert marks["CVE-2026-31431"]["db1"] == "R" and marks["CVE-2026-31431"]["web2"] == "P"
+    assert marks["CVE-2026-31431"]["web1"] == "." and marks["CVE-2026-31431"]["old1"] == "-"
+    assert marks["CVE-2026-22871"]["edge1"] == "?" and marks["CVE-2026-23100"]["web1"] == "F"
+    assert rows["db2"]["week"] == "2026-W48" and rows["edge1"]["week"] is None
+
+
+def test_what_follows_from_a_host_that_was_never_enabled_is_folded():
+    text = page.html(summary(document("new1", **NEVER)))
+    (row,) = embedded(text)["hosts"]
+    assert len(row["follows"]) == 8 and "Consequences: 8" in section(text, "attention")
+    assert section(text, "attention").count("<details>") == 1 and "klp: command not found" in text
+    assert "<details>" not in section(page.html(summary_of_each()), "attention")
 
 
 def test_what_is_left_out_has_a_table_of_its_own():
@@ -132,7 +146,7 @@ def test_what_hosts_write_is_text(text):
     assert not [name for _, name, _ in clean.attributes if name.startswith("on") or name == "src"]
     assert "<script>alert" not in found and "<img" not in found
     assert all(char.isprintable() or char == "\n" for char in found)
-    assert any(kinds.clean(text)[:200] in row[0] for row in embedded(found)["hosts"])
+    assert any(kinds.clean(text)[:200] in row["host"] for row in embedded(found)["hosts"])
     found.encode()
 
 
