@@ -381,10 +381,3 @@ def test_a_master_that_is_gone_is_waited_for_and_then_said(master, monkeypatch):
     assert (answer["retcode"], answer["error"]) == (9, "the master does not take jobs")
     assert "salt-run klp.resume" in answer["text"]
     assert len(tries) > 1
-
-
-def test_the_outputter_shows_the_text():
-    output = load("_output", "klp").output
-    assert output({"text": "a table", "retcode": 0}) == "a table"
-    assert output("an error of Salt") == "an error of Salt"
-    assert output({"text": 5}) == "{'text': 5}"
