@@ -1,8 +1,9 @@
 """
 Shows what the runner ``klp`` returns, its text, and of a run of states on a host what counts, each cause once.
 
-A run is one line with its result, and one for each state that failed or changed something; states that did not run since
-another one failed are counted. ``salt --out=klp '*' state.apply klp.patch``; ``--out=json`` and the others show all of it.
+A run is one line with its result, and one for each state that failed or changed something; states that did not run
+since another one failed are counted: ``salt --out=klp '*' state.apply klp.patch``. ``--out=json`` and the others show
+all of it.
 """
 
 import pprint
