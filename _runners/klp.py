@@ -26,6 +26,7 @@ try:
     import klp_family  # noqa: F401 - the same
     import klp_pillar
     import klp_version
+    import klp_words  # noqa: F401 - the same
     import zypp_plan  # noqa: F401 - the same
 
     PROBLEM = klp_version.problem(VERSION, __file__)

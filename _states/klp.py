@@ -254,7 +254,7 @@ def held(name):
         read=lambda: {"missing locks": klp_hold.missing_locks(host)},
         wanted=lambda old: {"missing locks": []},
         apply=lambda goal: klp_hold.hold(host),
-        told=lambda now: "no newer live patch gets past the locks of a hold",
+        told=lambda now: "no newer live patch is being held back",
     )
 
 

@@ -13,6 +13,7 @@ try:
     klp_fresh.renew()
     import klp_state
     import klp_version
+    import klp_words
 
     PROBLEM = klp_version.problem(VERSION, __file__)
 except ImportError as exc:
@@ -85,14 +86,14 @@ def _planned(name, found):
     if found["retcode"] != DONE:
         return _result(name, result=False, comment=found["text"])
     waves = {wave["name"]: len(wave["hosts"]) for wave in found["plan"]["waves"] if wave["hosts"]}
-    changes = {wave: {"old": None, "new": f"{hosts} hosts"} for wave, hosts in waves.items()}
+    changes = {wave: {"old": None, "new": klp_words.count(hosts, "host")} for wave, hosts in waves.items()}
     return _result(name, result=None if changes else True, changes=changes, comment=found["text"])
 
 
 def _changes(found):
     waves = found.get("campaign", {}).get("waves", [])
     return {
-        wave["name"]: {"old": f"{wave['hosts']} hosts", "new": f"{wave['verified']} verified"}
+        wave["name"]: {"old": klp_words.count(wave["hosts"], "host"), "new": f"{wave['verified']} verified"}
         for wave in waves
         if wave["opened"] and wave["hosts"]
     }

@@ -59,7 +59,7 @@ def taken(name, before=None):
             return "nothing will change, no backup needed"
         way = klp_runs.backend(host)
         if way["backend"] == "none":
-            return "no backup, no way back: pillar klp:backup:backend is none"
+            return "no backup, so no restore: pillar klp:backup:backend is none"
         chosen = f" (backend {way['backend']}: {way['reason']})" if way["chosen"] else ""
         return f"backup {now['backup']} is verified{chosen}"
 
@@ -120,7 +120,8 @@ def restored(name, backup, confirm=""):
     backup
         id of the backup or of its run, as ``root_backup.list`` shows it.
     confirm
-        the same again; without it the state is false and tells what would be lost.
+        the same id again, to confirm that all changes since this backup will be lost; without it the state fails and
+        lists them.
 
     .. code-block:: yaml
 

@@ -17,6 +17,7 @@ try:
     import klp_state
     import klp_updates
     import klp_version
+    import klp_words
     import zypp_lockfile
     import zypp_packages
 
@@ -24,6 +25,12 @@ try:
 except ImportError as exc:
     CURE = "install salt-klp again with pip" if "saltext" in __file__ else "run saltutil.sync_all"
     PROBLEM = f"salt-klp: {exc}: {CURE}"
+
+INSTALLS = {
+    "Already as declared": "Already as declared: {} to install",
+    "Would change": "Would install {}",
+    "Changed": "Installed {}",
+}
 
 
 def __virtual__():
@@ -60,7 +67,7 @@ def locked(name, packages):
         read=lambda: {"locked": zypp_lockfile.locked(packages)},
         wanted=lambda old: {"locked": sorted(set(packages))},
         apply=lambda goal: zypp_lockfile.add(host, packages),
-        told=lambda now: f"{len(now['locked'])} packages are locked in every version",
+        told=lambda now: f"{klp_words.count(len(now['locked']), 'package')} locked in every version",
         missing=lambda new: f"Not locked in every version: {', '.join(sorted(set(packages) - set(new['locked'])))}",
     )
 
@@ -88,6 +95,12 @@ def unlocked(name, packages):
         apply=lambda goal: zypp_lockfile.remove(host, packages),
         told=lambda now: "none of our locks is on these packages",
     )
+
+
+def _summary(word, changes, left):
+    number = len(set(changes) - {"unfinished"})
+    said = INSTALLS[word].format(klp_words.count(number, "package") if number else "no packages")
+    return f"{said}; {left} left out:" if left else said
 
 
 def updated(name, update=None, locked=(), live_patch=None):
@@ -124,9 +137,8 @@ def updated(name, update=None, locked=(), live_patch=None):
             goal[item] = change["new"] and klp_cves.without_epoch(change["new"])
         return {item: edition for item, edition in goal.items() if edition}
 
-    def lines():
-        skipped = [f"Skipped {item['kind']} {item['item']}: {item['reason']}" for item in outcome.get("skipped", [])]
-        return outcome.get("notes", []) + skipped
+    def skipped():
+        return [f"Skipped {item['kind']} {item['item']}: {item['reason']}" for item in outcome.get("skipped", [])]
 
     check = functools.partial(klp_campaign.require_shown, host)
     try:
@@ -145,6 +157,6 @@ def updated(name, update=None, locked=(), live_patch=None):
         apply=lambda goal: outcome.update(klp_updates.update(host, update, live_patch, check)),
         done=lambda new: "unfinished" not in new,
         missing=lambda new: f"Not installed to its end: {', '.join(sorted(new['unfinished']))}",
-        told=lambda now: f"nothing is left to install, {len(outcome['skipped'])} skipped",
-        notes=lines,
+        summary=lambda word, changes: _summary(word, changes, len(outcome["skipped"])),
+        notes=lambda: skipped() + outcome.get("notes", []),
     )

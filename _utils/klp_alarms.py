@@ -16,6 +16,7 @@ import klp_retracted
 import klp_summary
 import klp_window
 import zypp_lockfile
+from klp_words import count
 
 RECORD = "alarms"
 SECONDS = 1.0  # that a look may take: a beacon runs in the main loop of the minion
@@ -47,7 +48,8 @@ def _transition(host, record):
     if spent < patience:
         return None
     found = [klp_checks.blocker_line(item) for item in klp_live.blockers(host)]
-    return f"the transition runs for more than {patience} seconds, held up by: {'; '.join(found) or 'no task named'}"
+    names = "; ".join(found) or "no task named"
+    return f"the transition runs for more than {count(patience, 'second')}, held up by: {names}"
 
 
 def _window(host, _record):

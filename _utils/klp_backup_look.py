@@ -21,6 +21,7 @@ import klp_backup
 import klp_cmd
 import klp_parse
 import klp_paths
+from klp_words import count
 
 MOUNTINFO = re.compile(r"\d+ \d+ (\d+:\d+) (\S+) (/\S*) \S+ (?:\S+ )*?- (\S+) (\S*) \S+\Z")
 PATIENCE = 120  # seconds to wait for another look to end
@@ -203,10 +204,10 @@ def _compare(point, item, live, altered):
         found[1] == altered.get(item["path"]) or found == _fingerprint(inside(live, item["path"]), item["algorithm"])
     ):
         return found[1]
-    what = f"has {found[0]} bytes and digest {found[1][:16]}" if found else "is missing"
+    what = f"has {count(found[0], 'byte')} and digest {found[1][:16]}" if found else "is missing"
     raise CommandExecutionError(
-        f"file {item['path']} of package {item['package']} {what}, the rpm database says {item['size']} bytes and "
-        f"digest {item['digest'][:16]}"
+        f"file {item['path']} of package {item['package']} {what}, the rpm database says "
+        f"{count(item['size'], 'byte')} and digest {item['digest'][:16]}"
     )
 
 
@@ -332,7 +333,7 @@ def prove(call, argv, expected, live="/", place=None, copy=None, table=None):
         there = packages(call, point, live, copy, table)
         if expected["packages"] not in (None, klp_backup.digest(there)):
             raise CommandExecutionError(
-                f"the {len(there)} packages in its rpm database are not those that this host had when it was made"
+                f"its rpm database has {count(len(there), 'package')}, not those that this host had when it was made"
             )
         known = klp_cmd.parsed(files, _rpm(call, copy, ["-q", "--qf", FORMAT] + chosen(there)))
         mounted = _table(table)

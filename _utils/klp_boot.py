@@ -9,6 +9,8 @@ Specification and loader.conf(5).
 
 import re
 
+from klp_words import count
+
 LIMIT = 4 << 20  # characters of a text
 IMAGE = re.compile(r"(?:vmlinuz|vmlinux|[Ii]mage)-([0-9][0-9A-Za-z._+~-]*)\Z")
 PACKED = (".gz", ".xz", ".zst", ".sig", ".hmac")
@@ -124,7 +126,7 @@ def loader_default(conf, files):
 def _keywords(name, text):
     """Read lines of a keyword and its value: ``{keyword: [values]}``."""
     if len(text) > LIMIT:
-        raise ValueError(f"{name}: {len(text)} characters, at most {LIMIT} are read")
+        raise ValueError(f"{name}: {count(len(text), 'character')}, at most {LIMIT} are read")
     found = {}
     for line in text.splitlines():
         match = KEYWORD.match(line.strip())
@@ -178,7 +180,7 @@ def _purged(facts):
 def _initrd_unknown(facts):
     """Say what the initrd leaves open, of a kernel with one edition of its live patch package."""
     if len(facts["editions"]) > 1:
-        return [f"{facts['package']} is installed {len(facts['editions'])} times: run state.apply klp"]
+        return [f"{facts['package']} is installed {count(len(facts['editions']), 'time')}: run state.apply klp"]
     check, module = facts["initrd"], facts["module"]
     if not check or check["verdict"] == "failed":
         return []

@@ -14,6 +14,7 @@ from salt.exceptions import CommandExecutionError
 import klp_paths
 import klp_record
 from klp_digest import digest
+from klp_words import count
 
 NAMED = 5  # packages that a message names
 KEPT = 20  # plans that a host remembers
@@ -29,7 +30,7 @@ def late(host):
     limit, now = host.settings["campaign"]["start_by"], int(time.time())
     if not limit or now <= limit:
         return None
-    passed = f"this run of a campaign was to begin {now - limit} seconds ago at the latest"
+    passed = f"this run of a campaign was to begin {count(now - limit, 'second')} ago at the latest"
     return f"{passed}: the campaign has gone on without this host, and nothing was changed"
 
 

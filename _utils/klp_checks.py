@@ -8,6 +8,8 @@ has no means to answer; the detail says which).
 
 import re
 
+from klp_words import count
+
 # The verdicts: of a check, of a host, of its document. The worst of a host's checks is its own.
 OK, BLOCKED, FAILED, UNKNOWN, REBOOT_NEEDED, UNSUPPORTED = (
     "ok",
@@ -156,7 +158,9 @@ def kernel(release, editions, flavour, version):
     if not running_installed(editions, version):
         return check("kernel", "failed", f"no package of the running kernel {release} is installed")
     if len(editions) > 1:
-        return check("kernel", "ok", f"kernel-{flavour} is installed {len(editions)} times: {', '.join(editions)}")
+        return check(
+            "kernel", "ok", f"kernel-{flavour} is installed {count(len(editions), 'time')}: {', '.join(editions)}"
+        )
     return check("kernel", "ok", release)
 
 

@@ -17,6 +17,8 @@ import time
 import salt.utils.path
 from salt.exceptions import CommandExecutionError
 
+from klp_words import count
+
 log = logging.getLogger(__name__)
 
 LONGEST = 1500  # characters of an answer that an error message quotes
@@ -53,7 +55,7 @@ def shortened(text, longest=LONGEST):
     head, tail = text[:half], text[-half:]
     head = head.rsplit("\n", 1)[0] if "\n" in head else head
     tail = tail.split("\n", 1)[1] if "\n" in tail else tail
-    return f"{head}\n... ({len(text) - len(head) - len(tail)} characters left out) ...\n{tail}"
+    return f"{head}\n... ({count(len(text) - len(head) - len(tail), 'character')} left out) ...\n{tail}"
 
 
 def ended(code):
@@ -111,7 +113,7 @@ def run(run_all, argv, ok=(0,), timeout=60, stdin="", env=None, secrets=(), quie
     )
     res = dict(res, stdout=_hide(res["stdout"], secrets), stderr=_hide(res["stderr"], secrets))
     if _timed_out(res, timeout):
-        raise CutOff(f"{' '.join(argv)}: no end within {timeout} seconds")
+        raise CutOff(f"{' '.join(argv)}: no end within {count(timeout, 'second')}")
     if ok is not None and res["retcode"] not in ok:
         said = "its answer is not shown" if quiet else detail(res)
         raise CommandExecutionError(f"{' '.join(argv)}: {ended(res['retcode'])}: {said}")
@@ -138,7 +140,7 @@ def bounded(argv, timeout, longest=LONGEST):
         code = child.wait(max(0, deadline - time.monotonic()))
     except subprocess.TimeoutExpired as exc:
         _kill(child)
-        raise CutOff(f"no end within {timeout} seconds") from exc
+        raise CutOff(f"no end within {count(timeout, 'second')}") from exc
     finally:
         child.stdout.close()
     return {"retcode": code, "stdout": said.decode(errors="replace")}

@@ -5,6 +5,7 @@ The form of pillar ``klp:health``: programs of the administrator and services th
 import re
 
 from klp_forms import FORMS
+from klp_words import count
 
 # Of klp:health:commands. A campaign waits for all of them at each look.
 COMMANDS, WORDS, TIMEOUT, SECONDS, SERVICES = 50, 100, 30, 300, 50
@@ -33,7 +34,8 @@ def problem(value):
         if wrong:
             return f"command {number}: {wrong}"
     spent = sum(item.get("timeout", TIMEOUT) for item in value if item)
-    return None if spent <= SECONDS else f"their deadlines are {spent} seconds together, at most {SECONDS} are allowed"
+    total = count(spent, "second")
+    return None if spent <= SECONDS else f"their timeouts add up to {total}, at most {SECONDS} are allowed"
 
 
 def _command_problem(item):

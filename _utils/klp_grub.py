@@ -9,6 +9,8 @@ Sources: the manual of GRUB 2 (shell-like scripting, default, environment block)
 
 import re
 
+from klp_words import count
+
 LIMIT = 4 << 20  # characters of a configuration
 DEPTH = 32  # nested blocks
 LENGTH = 1000  # characters of a value
@@ -207,7 +209,7 @@ class _Script:
 
     def __init__(self, cfg, env):
         if len(cfg) > LIMIT:
-            raise ValueError(f"grub.cfg: {len(cfg)} characters, at most {LIMIT} are read")
+            raise ValueError(f"grub.cfg: {count(len(cfg), 'character')}, at most {LIMIT} are read")
         self.top, self.elsewhere, self.env, self.loads, self.set = [], None, env, 0, {}
         self.blocks, self.words = [], []
         for kind, word in _tokens(cfg):

@@ -20,6 +20,7 @@ import klp_paths
 import klp_sys
 import zypp_begun
 import zypp_packages
+from klp_words import count
 
 log = logging.getLogger(__name__)
 
@@ -198,7 +199,7 @@ def wait(host, timeout=None):
             raise CommandExecutionError(_stalled(host, timeout))
         if spent - told >= 15:
             told = spent
-            log.info("salt-klp: the transition still runs, %d of at most %d seconds", spent, timeout)
+            log.info("salt-klp: the transition still runs, %d s of at most %d s", spent, timeout)
         time.sleep(POLL)
     return {"transition": "ready", "seconds": round(time.monotonic() - started, 1)}
 
@@ -210,6 +211,6 @@ def _stalled(host, timeout):
         found = [str(exc)]
     names = "; ".join(found) or "no task that klp could name"
     return (
-        f"the transition of the live patch did not end within {timeout} seconds, held up by: {names}; "
+        f"the transition of the live patch did not end within {count(timeout, 'second')}, held up by: {names}; "
         "nothing else was started; end or restart these and run the same command again"
     )

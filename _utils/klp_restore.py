@@ -116,7 +116,7 @@ def restore(host, backup, confirm=""):
     backup
         id of the backup or of its run, as ``root_backup.list`` shows it.
     confirm
-        the same again: yes, what ``root_backup.losses`` tells may be lost.
+        the same id again, to confirm that all changes since this backup (``root_backup.losses``) will be lost.
 
     Returns ``{"restored": id, "reboot": reason or None, "lost": as root_backup.losses has it}``. A second call before
     the restart changes nothing, and after it proves that the packages are those of the backup. Raises

@@ -168,12 +168,12 @@ SCHEMA = {
         },
     ),
     "backup": _keys(
-        "The way back, taken before anything is installed.",
+        "The backup of the root volume that is made before anything is installed.",
         {
             "backend": _choice(
                 BACKENDS,
                 "How the root volume is backed up: auto (snapper or lvm, as the root file system is), snapper, lvm, "
-                "command, or none for hosts without a way back.",
+                "command, or none for hosts without a backup.",
             ),
             "create": _list(
                 "word",
@@ -231,9 +231,7 @@ SCHEMA = {
         "Putting a backup of the root volume back (SLS klp.restore).",
         {
             "backup": _str("backup", "", "The backup, or the run whose backup is meant, as root_backup.list shows it."),
-            "confirm": _str(
-                "backup", "", "The same again: yes, all that has changed since this backup may be lost on this host."
-            ),
+            "confirm": _str("backup", "", "Repeat the id to confirm that all changes since this backup will be lost."),
         },
     ),
     "disable": _keys(

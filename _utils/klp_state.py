@@ -22,7 +22,7 @@ def difference(old, new):
     return {key: {"old": old.get(key), "new": new.get(key)} for key in keys if old.get(key) != new.get(key)}
 
 
-def converge(name, test, host, read, wanted, apply, done=None, missing=None, notes=None, told=None):
+def converge(name, test, host, read, wanted, apply, done=None, missing=None, notes=None, told=None, summary=None):
     """
     Bring what ``read`` returns to what is wanted, and report what was seen.
 
@@ -44,6 +44,8 @@ def converge(name, test, host, read, wanted, apply, done=None, missing=None, not
         called with a reading, returns the sentence for a state that was not reached.
     told
         called with a reading that is as declared; returns the clause that says so.
+    summary
+        instead of ``told``: called with the first word of the comment and the changes, returns the first line.
     notes
         called without arguments at the end; returns lines that are added to the comment (what was skipped and why).
 
@@ -54,21 +56,25 @@ def converge(name, test, host, read, wanted, apply, done=None, missing=None, not
         old = read()
         goal = wanted(old)
         if goal == old:
-            return _noted(result(name, comment=_told("Already as declared", told, old)), notes)
+            return _noted(result(name, comment=_first("Already as declared", told, old, summary, {})), notes)
         if test:
-            predicted = result(name, result=None, changes=difference(old, goal), comment="Would change")
-            return _noted(predicted, notes)
+            changes = difference(old, goal)
+            comment = _first("Would change", None, None, summary, changes)
+            return _noted(result(name, result=None, changes=changes, comment=comment), notes)
         with host.exclusive(name):
             apply(goal)
         new = read()
         reached = done(new) if done else new == goal
-        comment = _told("Changed", told, new) if reached else _missed(missing, new, goal)
-        return _noted(result(name, result=reached, changes=difference(old, new), comment=comment), notes)
+        changes = difference(old, new)
+        comment = _first("Changed", told, new, summary, changes) if reached else _missed(missing, new, goal)
+        return _noted(result(name, result=reached, changes=changes, comment=comment), notes)
     except (CommandExecutionError, SaltInvocationError) as exc:
         return result(name, result=False, changes=_seen(old, read, test), comment=str(exc))
 
 
-def _told(word, told, reading):
+def _first(word, told, reading, summary, changes):
+    if summary:
+        return summary(word, changes)
     return f"{word}: {told(reading)}" if told else word
 
 

@@ -20,6 +20,7 @@ import klp_retracted
 import klp_rollback
 import klp_runs
 import klp_updates
+from klp_words import count
 
 VERSION = 3  # of both documents
 PACKAGES = 5000  # pending packages that an answer may hold; the master takes no larger one
@@ -130,7 +131,7 @@ def _patch(host, answer):
     plan = klp_updates.plan(host, level=host.settings["level"])
     changes = klp_updates.changes(plan)
     if len(changes) > PACKAGES:
-        raise CommandExecutionError(f"{len(changes)} packages are pending, at most {PACKAGES} are planned at once")
+        raise CommandExecutionError(f"{count(len(changes), 'package')} pending, at most {PACKAGES} are planned at once")
     answer["changes"] = {name: change["new"] for name, change in changes.items() if change["new"]}
     answer["target"] = answer["changes"].get(answer["package"], answer["live_patch"])
     answer["skipped"] = skipped(plan["skipped"])

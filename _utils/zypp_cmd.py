@@ -14,6 +14,7 @@ from salt.exceptions import CommandExecutionError, SaltInvocationError
 
 import klp_cmd
 import klp_paths
+from klp_words import count
 
 PACKAGE_NAME = r"[A-Za-z0-9][A-Za-z0-9._+-]{0,127}"
 ADVISORY_ID = r"[A-Za-z0-9]([A-Za-z0-9._+-]|:[A-Za-z0-9]){0,127}"
@@ -144,14 +145,15 @@ def _error(args, res, lock_timeout):
 def _refusal(args, res, lock_timeout):
     said = "\n".join(part for part in (messages(res["stdout"]), res["stderr"].strip()) if part)
     code, command = res["retcode"], next(word for word in args if not word.startswith("-"))
+    waited = count(lock_timeout, "second")
     if code == ZYPP_LOCKED:
         pid, program = holder(said) or ("unknown", "unknown")
         return (
-            f"zypper {command}: after {lock_timeout} seconds the zypp lock is still held by process {pid} ({program}); "
+            f"zypper {command}: after {waited} the zypp lock is still held by process {pid} ({program}); "
             f"wait for its end or look at it with: ps -fp {pid}"
         )
     if _rpm_locked(res):
-        return f"zypper {command}: after {lock_timeout} seconds somebody else still holds the rpm lock: {said[-600:]}"
+        return f"zypper {command}: after {waited} somebody else still holds the rpm lock: {said[-600:]}"
     if code == REFUSED and LICENCE in PROMPT.findall(res["stdout"]):
         return f"zypper {command}: exit {code}: {AGREE}"
     how = f"exit {code} ({meaning(code)})" if code >= 0 else klp_cmd.ended(code)

@@ -71,7 +71,7 @@ class Play:
             sent = sum(len(files) for files in answer.data.values()) if isinstance(answer.data, dict) else 0
             if answer.retcode or not sent:
                 raise StageError(f"saltutil.sync_all on {name}: {answer.data}")
-            self.show.step(f"has got {sent} modules, states and helpers", name)
+            self.show.step(f"synced {sent} modules, states and helpers", name)
 
     def ask(self, names: Sequence[str], functions: Sequence[str]) -> dict[str, dict[str, Any]]:
         """Return the answers of some functions by host; an answer that is an error ends the demonstration."""

@@ -12,6 +12,7 @@ import salt.fileserver
 import klp_version
 
 from . import decide
+from .words import count
 
 PREVIEW = "klp_audit.run_preview"
 ABREAST = 4  # parts of decide.ASK hosts each that are asked at the same time
@@ -88,14 +89,13 @@ class Asking:
             found = (yield others, PREVIEW, self.arg, self.patience["outlook"]) if others else {}
             others = sorted(host for host in found if self._is_other(found[host]))
         if self.sync and others:
-            self.say(f"{len(others)} hosts have another version of salt-klp, it is sent to them")
+            self.say(f"sending salt-klp to {count(len(others), 'host')} with another version of it")
             yield others, "saltutil.sync_all", [], self.patience["outlook"]
             found.update((yield others, PREVIEW, self.arg, self.patience["outlook"]))
         self.previews.update(found)
         self.done += len(part)
-        self.say(
-            f"asked {self.done} of {total} hosts, {len(part) - len(present)} of the last {len(part)} do not answer"
-        )
+        absent = len(part) - len(present)
+        self.say(f"asked {self.done} of {count(total, 'host')}, {absent} of the last {len(part)} do not answer")
 
     def _is_other(self, answer):
         return not isinstance(answer, dict) or answer.get("code") != self.mine

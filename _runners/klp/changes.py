@@ -64,7 +64,7 @@ def _line(text):
 
 
 def counts(numbers):
-    """Return how many CVEs a kernel closes: severe ones, others; ``None`` twice where nobody knows."""
+    """Return how many CVEs a kernel closes: severe ones, others; ``None`` twice where that is unknown."""
     if numbers is None:
         return None, None
     severe = sum(numbers[word] for word in SEVERE)
@@ -82,8 +82,10 @@ def target_text(found):
     until = "its window is not known"
     if found["window_last"]:
         until = f"{'estimated ' if found['estimated'] else ''}until {found['window_last']}"
-    gained = "" if found["gained"] is None else f" ({found['gained']:+} days)"
-    closed = "nobody knows which CVEs it closes"
+    gained = (
+        "" if found["gained"] is None else f" ({found['gained']:+} {count(abs(found['gained']), 'day').split()[1]})"
+    )
+    closed = "unknown which CVEs it closes"
     if found["cves"] is not None:
         parts = [f"{number} {word}" for word, number in found["cves"].items() if number]
         closed = ": ".join(filter(None, [f"closes {count(sum(found['cves'].values()), 'CVE')}", ", ".join(parts)]))

@@ -19,6 +19,7 @@ from . import planning as plans
 from .outcome import RETCODES, answer, progress
 from .standing import summary
 from .steering import Steering
+from .words import count
 
 
 class Commands(Steering):
@@ -180,8 +181,8 @@ class Commands(Steering):
         if both:
             host = min(both)
             raise CommandExecutionError(
-                f"{len(both)} hosts of plan {plan['id']} are in a campaign that is not over ({host}: {both[host]}); "
-                f"end that one first (salt-run klp.status {both[host]}), or make a new plan"
+                f"{count(len(both), 'host')} of plan {plan['id']}: already in a campaign that is not over "
+                f"({host}: {both[host]}); end that one first (salt-run klp.status {both[host]}), or make a new plan"
             )
         self._apart(plan, taken)
         if plan["kind"] != "patch":
@@ -202,8 +203,8 @@ class Commands(Steering):
         if found:
             host = min(found)
             raise CommandExecutionError(
-                f"{len(found)} hosts of plan {plan['id']} have to wait ({host}: {found[host]}); end that campaign "
-                "first, or make a new plan"
+                f"{count(len(found), 'host')} of plan {plan['id']}: to be kept apart from another campaign "
+                f"({host}: {found[host]}); end that campaign first, or make a new plan"
             )
 
     def resume(self, name, who, wait=True):
@@ -262,7 +263,7 @@ class Commands(Steering):
             raise CommandExecutionError(
                 f"a process drives campaign {name}; end it first: salt-run klp.abort {name}"
             ) from busy
-        named = "nobody knows" if hosts is None else f"{len(hosts)} ({show.names(hosts)})"
+        named = "unknown" if hosts is None else f"{len(hosts)} ({show.names(hosts)})"
         text = (
             f"campaign {name} is in {where} now; it was set aside because of {exc.why}\n"
             f"free are its hosts: {named}. What was started on them goes on, and they refuse another run until it has "
@@ -270,7 +271,7 @@ class Commands(Steering):
         )
         if brought:
             text += (
-                f"\nnobody knows whether they are well with {', '.join(brought)}, which is not in quarantine: look at "
+                f"\nit is unknown whether they are well with {', '.join(brought)}, which is not in quarantine: look at "
                 "them before another plan brings that to others (salt-run klp.audit)"
             )
         return answer(0, text, campaign=name, folder=where, hosts=hosts)
@@ -297,8 +298,8 @@ class Commands(Steering):
 
 
 def unowned(name, exc):
-    """Return the sentence about a campaign of which nobody knows the hosts."""
-    return f"nobody knows which hosts campaign {name} has, and no other one begins until that is known: {exc}"
+    """Return the sentence about a campaign whose hosts are unknown."""
+    return f"the hosts of campaign {name} are unknown, and no other campaign begins until they are known: {exc}"
 
 
 def user(known):

@@ -11,6 +11,7 @@ import math
 
 from . import campaign as states
 from . import maintenance, planning, restarts, stages, waves
+from .words import count
 
 FRESH = 120  # seconds for which a host that answered that it is ready may be started without being asked again
 ASK = 500  # hosts that are asked at once
@@ -88,10 +89,10 @@ def exceeded(campaign, wave):
     lost = wave.counts[states.UNREACHABLE]  # a host that was started and fell silent may be one that it has killed
     if wave.failed + lost > failed:
         more = f" ({lost} of them fell silent after their start)" if lost else ""
-        return f"wave {wave.name}: {wave.failed + lost} of {wave.total} hosts failed{more}, {failed} may"
+        return f"wave {wave.name}: {wave.failed + lost} of {count(wave.total, 'host')} failed{more}, limit {failed}"
     # Those of the late wave had their chance, and counted in their own wave.
     if wave.unreachable > unreachable and wave is campaign.wave and campaign.late_until is None:
-        return f"wave {wave.name}: {wave.unreachable} of {wave.total} hosts are unreachable, {unreachable} may be"
+        return f"wave {wave.name}: {wave.unreachable} of {count(wave.total, 'host')} unreachable, limit {unreachable}"
     return None
 
 
@@ -102,8 +103,8 @@ def silent(campaign):
         if wave.silent and wave.failed + wave.counts[states.UNREACHABLE] + wave.silent > failed:
             minutes = campaign.plan["settings"]["limits"]["silent"]
             return (
-                f"wave {wave.name}: {wave.silent} of its hosts were started and have not answered for {minutes} "
-                "minutes; nothing further is started until they do"
+                f"wave {wave.name}: {wave.silent} of its hosts were started and have not answered for "
+                f"{count(minutes, 'minute')}; nothing further is started until they do"
             )
     return None
 
@@ -225,7 +226,7 @@ def _worn(campaign, wave):
     """Return the hosts whose run was cut off too often, with the reason."""
     most = campaign.plan["settings"]["limits"]["attempts"]
     step = f"finish it with state.apply klp.{campaign.plan['kind']} on this host"
-    why = f"its run was cut off {most} times; when the reason is found, {step}"
+    why = f"its run was cut off {count(most, 'time')}; when the reason is found, {step}"
     return {host: why for host in wave.cut if campaign.hosts[host].attempt >= most}
 
 
@@ -244,7 +245,7 @@ def _soak(campaign, wave, now):
         return {"do": "passed", "wave": wave.number}
     due = _next_look(campaign, wave)
     if now < due < math.inf:
-        return wait(min(due, now + NAP), f"wave {wave.name} is watched, {_left(wave)} looks at hosts are left")
+        return wait(min(due, now + NAP), f"watching wave {wave.name}: {count(_left(wave), 'check')} remaining")
     return {"do": "check", "wave": wave.number, "hosts": campaign.verified(wave), "last": True}
 
 

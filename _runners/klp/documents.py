@@ -92,7 +92,7 @@ ADVISED = _record(
     fixed_kernel=COUNT.says("How many more are fixed in the running kernel itself."),
     pending=CVES.says("Fixed by a newer live patch that is available."),
     reboot=CVES.says("Fixed only in a newer kernel."),
-    unknown=CVES.says("Nobody can say, or sources contradict each other."),
+    unknown=CVES.says("The status is unknown, or sources contradict each other."),
     severity=Pairs(CVE, SEVERITY, 4 * LONGEST).says(
         "Of all CVEs but those of fixed_kernel, where an advisory tells it."
     ),

@@ -12,6 +12,7 @@ from .driving import SLS
 from .looking import Looking
 from .returning import Returning
 from .watching import Watching
+from .words import count
 
 BANNED = "live patch {} is in quarantine since campaign {}; see salt-run klp.quarantined, and make a new plan"
 
@@ -109,7 +110,7 @@ class Driver(Looking, Watching, Returning):
             since = self.busy.setdefault(host, now)
             if now - since <= self.limits["host_timeout"]:
                 return "later", None
-            return "refused", f"it was busy with {answers.text(got['busy'][0])} for {int(now - since)} seconds"
+            return "refused", f"it was busy with {answers.text(got['busy'][0])} for {count(int(now - since), 'second')}"
         self.busy.pop(host, None)
         wrong = answers.unready(got, self.plan["hosts"][host], self.plan, asked, now)
         base = {key: got["health"][key] for key in ("boot", "log", "tainted", "patience")}

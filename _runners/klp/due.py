@@ -72,7 +72,7 @@ class Due:
         for host, why in found["unknown"].items():
             reasons[why].append(host)
         for why, hosts in reasons.items():
-            lines.append(f"nobody knows their week, so they are not in the plan ({why}): {show.names(hosts)}")
+            lines.append(f"not in the plan, as their week is unknown ({why}): {show.names(hosts)}")
         if found["old"]:
             hours = self.old // 3600
             lines.append(f"what they say is older than {count(hours, 'hour')}: {show.names(found['old'])}")

@@ -12,6 +12,8 @@ import re
 import time
 import urllib.parse
 
+from .words import count
+
 CONTEXT = "https://openvex.dev/ns/v0.2.0"
 TOOLING = "salt-klp klp.report"
 # From the worst to the best: what one host has, the fleet's document says of all.
@@ -139,7 +141,7 @@ def _product(product, documents, command):
         if said < len(documents) and state == "fixed_live":
             state = "unknown"  # a host with this kernel does not know of it
         hosts = ", ".join(f"{word} on {len(told[cve][word])}" for word in ORDER if word in told[cve])
-        notes = f"{len(documents)} hosts run this kernel package: {hosts}"
+        notes = f"{count(len(documents), 'host')} with this kernel package: {hosts}"
         notes += f", not known on {len(documents) - said}." if said < len(documents) else "."
         when = min(document["time"] for members in told[cve].values() for document in members)
         found.append(_statement(cve, state, product, when, notes, command, None))

@@ -30,7 +30,7 @@ from .turning import GoneError, RefusedError
 
 DENIED = (AuthenticationError, AuthorizationError, EauthAuthenticationError, TokenAuthenticationError)
 
-WISH = 5  # seconds after which it is looked at the latest what a person wants of a campaign
+WISH = 5  # seconds between two looks for a pause or abort request
 PUBLISH = 30  # seconds that the master may take to accept a job
 REST = 10  # after a look at the job cache: so many times its duration until the next one
 # They change nothing and may be asked twice: after a restart of the master (seen with Salt 3007) an answer may
@@ -141,7 +141,7 @@ class Hands:
         """
         Ask hosts and wait for all answers, ``timeout`` seconds at most: ``{host: what it returned}``.
 
-        Who is silent at half time is asked once more if the question is a light one.
+        A light question is retried halfway through the timeout for hosts that are silent.
         """
         question = self.question(hosts, fun, arg, timeout)
         while not question.over():

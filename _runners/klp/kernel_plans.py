@@ -14,7 +14,7 @@ LOOKED = 12  # maintenance windows that are looked at
 OPEN = ("installing", "installed", "restarting")  # a change of kernel that a run goes on with
 REBOOT = "pillar klp_campaign:reboot is for campaigns of kind kernel, not for a {}; leave it out"
 SHORT = (
-    "no plan: the longest of the next maintenance windows is open for {} minutes, and a host has {} minutes to restart "
+    "no plan: the longest of the next maintenance windows is open for {}, and a host has {} to restart "
     "(pillar klp_campaign:limits:restart), so nobody could be restarted"
 )
 
@@ -26,7 +26,7 @@ def check(settings, now):
         return
     spans = [closes - opens for opens, closes in maintenance.ahead(rules, now, LOOKED)]
     if spans and max(spans) < least(settings):
-        raise CommandExecutionError(SHORT.format(int(max(spans) // 60), minutes))
+        raise CommandExecutionError(SHORT.format(count(int(max(spans) // 60), "minute"), count(minutes, "minute")))
 
 
 def least(settings):

@@ -314,14 +314,14 @@ def _unknown(host):
     rows = [
         (unclear, f"unclear: {some(reasons)}"),
         (document["problems"], some(document["problems"])),
-        (document["locks"]["missing"] is None, "nobody knows whether its kernel is locked"),
+        (document["locks"]["missing"] is None, "unknown whether its kernel is locked"),
         (document["transition"]["state"] == "unknown", "the state of the transition is unknown"),
         (host.cves["reason"] is not None, f"its CVEs are unknown: {host.cves['reason']}"),
-        (host.cves["unknown"], f"{count(len(host.cves['unknown']), 'CVE')}: nobody can say whether it is fixed"),
+        (host.cves["unknown"], f"{count(len(host.cves['unknown']), 'CVE')}: status unknown"),
         (waiting, f"{count(waiting, 'CVE')} of unknown severity: fixed only in a newer kernel"),
-        (unsaid, "nobody knows whether SUSE has withdrawn its live patch"),
-        (document["reboot"]["needed"] is None, "nobody knows whether something that was installed asks for a reboot"),
-        (hours >= host.settings["old"], f"what it says is {hours} hours old"),
+        (unsaid, "unknown whether SUSE has withdrawn its live patch"),
+        (document["reboot"]["needed"] is None, "unknown whether an installed package asks for a reboot"),
+        (hours >= host.settings["old"], f"its document is {count(hours, 'hour')} old"),
         (host.age < -AHEAD, "its clock is ahead of the master's"),
     ]
     lines = [line for wrong, line in rows if wrong]

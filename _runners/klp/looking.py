@@ -7,6 +7,7 @@ from __future__ import annotations
 from . import answers, decide
 from . import campaign as states
 from .restarting import Restarting
+from .words import count
 
 RUNNING = "saltutil.is_running"
 MISSES = 2  # how often a host has to say that it does not run a job, before that is believed
@@ -170,7 +171,7 @@ class Looking(Restarting):
 
     def _again(self, hosts):
         worn = {host for host in hosts if self.campaign.hosts[host].backs >= self.limits["attempts"]}
-        why = f"cut off {self.limits['attempts']} times"
+        why = f"cut off {count(self.limits['attempts'], 'time')}"
         if self.campaign.aborted:
             worn, why = set(hosts), f"cut off, and aborted by {self.campaign.aborted['by']}"
         if worn:
@@ -181,9 +182,9 @@ class Looking(Restarting):
     def _deadline(self, job, hosts):
         now, limit = self.hands.now(), self.limits["host_timeout"]
         hosts = [host for host in hosts if now - self.campaign.hosts[host].since > limit]
-        still = f"it has not ended within {limit} seconds and still runs"
+        still = f"it has not ended within {count(limit, 'second')} and still runs"
         overdue = {host: still for host in hosts if host in self.alive}
-        silent = {host: f"no answer within {limit} seconds" for host in hosts if host not in self.alive}
+        silent = {host: f"no answer within {count(limit, 'second')}" for host in hosts if host not in self.alive}
         for what, found in (("overdue", overdue), ("unreachable", silent)):
             if found:
                 self._write("stays" if job.back else what, hosts=found)

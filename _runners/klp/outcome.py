@@ -8,6 +8,8 @@ import inspect
 import sys
 import time
 
+from .words import count
+
 RETCODES = {
     "done": 0,
     "incomplete": 2,
@@ -58,7 +60,7 @@ def misuse(name, parameters, args, kwargs):
     if unknown:
         return f"klp.{name} does not know the argument {', '.join(unknown)}; it takes: {takes}"
     if len(args) > len(parameters):
-        return f"klp.{name} was given {len(args)} arguments; it takes: {takes}"
+        return f"klp.{name} was given {count(len(args), 'argument')}; it takes: {takes}"
     first = list(parameters)[: len(args)]
     twice = [key for key in kwargs if key in first]
     if twice:

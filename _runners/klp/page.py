@@ -15,6 +15,7 @@ import json
 import jinja2
 
 from . import changes, kinds, page_files
+from .words import count
 
 ROWS = 200  # hosts that a static table shows
 CVES = 1000  # CVEs that the static table shows
@@ -40,7 +41,7 @@ WORDS = {
     "pending": ("Live patch pending", "A newer live patch is there: no reboot needed.", "info"),
     "updates": ("Updates pending", "Severe advisories are there: no reboot needed.", "info"),
     "left_out": ("Updates left out", "Severe advisories that no run installs, and why.", "warn"),
-    "unclear": ("Window unknown", "Nobody can say how long they get live patches.", "dim"),
+    "unclear": ("Window unknown", "It is unknown how long they get live patches.", "dim"),
     "expiring": ("Expiring soon", "Their window ends soon: plan a restart.", "warn"),
     "unknown": ("Not certain", "Something could not be found out.", "dim"),
     "covered": ("Covered", "Kernel and packages: no severe fix is open that a run could bring.", "good"),
@@ -50,7 +51,7 @@ MARKS = {
     "fixed_live": ("F", "fixed by the active live patch"),
     "pending": ("P", "fixed by a newer live patch"),
     "reboot": ("R", "fixed only in a newer kernel"),
-    "unknown": ("?", "nobody can say"),
+    "unknown": ("?", "status unknown"),
 }
 ABSENT, UNTOLD = ".", "-"  # not listed on a host; the lists of a host are not known
 
@@ -226,7 +227,7 @@ def _window(window):
     if window["state"] == "expired":
         return f"expired {window['last']}" if window["last"] else "expired"
     if window["state"] == "open":
-        return f"until {window['last']}, {window['days']} days"
+        return f"until {window['last']}, {count(window['days'], 'day')}"
     return f"unknown; estimate {window['estimate']['last']}" if window["estimate"] else "unknown"
 
 

@@ -1,5 +1,6 @@
 """
-Who did what with a campaign: made its plan, approved it, let it pause, go on or end, gave its live patch free.
+Who did what with a campaign: made its plan, approved it, let it pause, go on or end, released its live
+patch from quarantine.
 """
 
 from __future__ import annotations

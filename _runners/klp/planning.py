@@ -14,6 +14,7 @@ from salt.exceptions import CommandExecutionError
 from klp_digest import digest
 
 from . import answers, apart, files, kernel_plans, records, schema, waves
+from .words import count
 
 VERSION = 2  # of a plan; 1 had no soak by host
 KINDS = ("patch", "rollback", "kernel")
@@ -153,8 +154,8 @@ def _refuse_clock(facts, now):
     off = sum(answers.clock(one, facts["asked"], now) is not None for one in said)
     if answers.is_master(off, len(said)):
         raise CommandExecutionError(
-            f"no plan: {off} of {len(said)} hosts have another time than this master; set its clock right first "
-            "(chronyc makestep, on the master)"
+            f"no plan: {off} of {count(len(said), 'host')} with another time than this master; set its clock right "
+            "first (chronyc makestep, on the master)"
         )
 
 
@@ -163,7 +164,7 @@ def _refuse_absent(left_out, settings):
     if absent and settings["presence"]["absent"] == "refuse":
         more = f" and {len(absent) - 5} more" if len(absent) > 5 else ""
         raise CommandExecutionError(
-            f"no plan: {len(absent)} hosts do not answer ({', '.join(absent[:5])}{more}), and pillar "
+            f"no plan: no answer from {count(len(absent), 'host')} ({', '.join(absent[:5])}{more}), and pillar "
             "klp_campaign:presence:absent is refuse"
         )
 
@@ -180,7 +181,7 @@ def _judge(host, facts, settings, quarantine, now):
     if host in facts["busy"]:
         return [REFUSED, f"it is in campaign {facts['busy'][host]}, which is not over"], None
     if host not in facts["answers"]:
-        return [ABSENT, f"no answer within {settings['presence']['timeout']} seconds"], None
+        return [ABSENT, f"no answer within {count(settings['presence']['timeout'], 'second')}"], None
     try:
         found = answers.run_preview(host, facts["answers"][host])
     except answers.NonsenseError as exc:
@@ -228,7 +229,7 @@ def _waves(settings, hosts, members, seed):
     parts, left = waves.split(specs, sorted(hosts), members, ordered)
     if left:
         raise CommandExecutionError(
-            f"pillar klp_campaign:waves: {len(left)} hosts are in no wave ({', '.join(left[:5])}"
+            f"pillar klp_campaign:waves: no wave takes {count(len(left), 'host')} ({', '.join(left[:5])}"
             f"{', ...' if len(left) > 5 else ''}); let a last wave take rest"
         )
     found = []

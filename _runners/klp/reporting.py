@@ -5,6 +5,7 @@ The pillar key ``klp_report``: its closed schema (data), and the report in a few
 from __future__ import annotations
 
 from . import changes, schema
+from .words import count
 
 FORMATS = ("json", "csv", "prometheus", "html", "openvex", "icalendar")
 USUAL = FORMATS[:-1]  # the last one wants a library that not every master has
@@ -67,7 +68,7 @@ GOOD = ("covered",)
 def text(summary, written):
     """Return what a terminal shows: totals, the hosts that need attention first, and where the files are."""
     rows = [item for item in summary["hosts"] if item["kind"] not in GOOD]
-    lines = [f"{len(summary['hosts'])} hosts, {len(summary['hosts']) - len(rows)} covered"]
+    lines = [f"{count(len(summary['hosts']), 'host')}, {len(summary['hosts']) - len(rows)} covered"]
     for item in rows[:SHOWN]:
         lines.append(f"  {item['host']}: {item['kind']}: {'; '.join(item['why'])}")
         lines += [f"      {item['command']}"] if item["command"] else []

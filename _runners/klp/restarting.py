@@ -12,11 +12,12 @@ from typing import Any
 from . import answers, decide, restarts, stages
 from .clocks import Clocks
 from .turns import LOST
+from .words import count
 
 MISSES = 2  # how often a host has to say that its restart has not begun, before that is believed
-LATE = "it has not come back within {} minutes after its restart was asked for"
-STAYED = "it answers, and has not restarted within {} minutes"
-ASIDE = "its restart is due, and it is {} for {} minutes"
+LATE = "it has not come back within {} after its restart was asked for"
+STAYED = "it answers, and has not restarted within {}"
+ASIDE = "its restart is due, and it is {} for {}"
 TWICE = "it waits for another restart, and a campaign restarts a host once"
 
 
@@ -162,7 +163,9 @@ class Restarting(Clocks):
             since, limit = self.busy.setdefault(host, now), 60 * self.limits["restart"]
             if now - since <= limit:
                 return "later", None
-            return "unreachable" if got is None else "failed", ASIDE.format(aside, int((now - since) // 60))
+            return "unreachable" if got is None else "failed", ASIDE.format(
+                aside, count(int((now - since) // 60), "minute")
+            )
         self.busy.pop(host, None)
         boot = got["health"]["boot"]
         if boot != self.campaign.hosts[host].boot:
@@ -179,7 +182,7 @@ class Restarting(Clocks):
         since = self.busy.setdefault(host, now)
         if now - since <= 60 * self.limits["restart"]:
             return "later", None
-        return "failed", STAYED.format(self.limits["restart"])
+        return "failed", STAYED.format(count(self.limits["restart"], "minute"))
 
     def _aside(self, got, asked, now):
         """Return why nothing can be done with a host just now, which may change, or ``None``."""
@@ -260,9 +263,10 @@ class Restarting(Clocks):
         if now - item.since <= 60 * minutes:
             return None, None
         if sense and got["health"]["boot"] == item.boot:
-            return "failed", STAYED.format(minutes)
+            return "failed", STAYED.format(count(minutes, "minute"))
         aside = self._aside(got, asked, now) if got is not None else None
-        return ("failed", ASIDE.format(aside, minutes)) if aside else ("unreachable", LATE.format(minutes))
+        spent = count(minutes, "minute")
+        return ("failed", ASIDE.format(aside, spent)) if aside else ("unreachable", LATE.format(spent))
 
 
 def _base(got):

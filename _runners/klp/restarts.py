@@ -8,10 +8,11 @@ lets a host be started lets it, and the maintenance window stays open long enoug
 from __future__ import annotations
 
 from . import kernel_plans, maintenance, stages
+from .words import count
 
 ASK = 500  # hosts that are asked at once
-VERIFY = "its verification was cut off {} times; when the reason is found, finish it with state.apply klp.kernel there"
-ORDERS = "its restart was asked for {} times and has not begun; restart it, then run state.apply klp.{} there"
+VERIFY = "its verification was cut off {}; when the reason is found, finish it with state.apply klp.kernel there"
+ORDERS = "its restart was asked for {} and has not begun; restart it, then run state.apply klp.{} there"
 WAITED = "the old kernel is its default again; restart it, then run state.apply klp.kernel_back there"
 
 
@@ -20,7 +21,7 @@ def verify(campaign, now):
     hosts, most = campaign.placed(stages.RESTARTED)[:ASK], campaign.plan["settings"]["limits"]["attempts"]
     worn = [host for host in hosts if campaign.hosts[host].verifies >= most]
     if worn:
-        return {"do": "failed", "hosts": dict.fromkeys(worn, VERIFY.format(most))}
+        return {"do": "failed", "hosts": dict.fromkeys(worn, VERIFY.format(count(most, "time")))}
     by = int(now + campaign.plan["settings"]["limits"]["start_within"])
     return {"do": "verify", "hosts": hosts, "by": by} if hosts else None
 
@@ -63,7 +64,7 @@ def order_back(campaign, now, ignored, free):
 
 def _worn(campaign, hosts, sls):
     most = campaign.plan["settings"]["limits"]["attempts"]
-    return {host: ORDERS.format(most, sls) for host in hosts if campaign.hosts[host].orders >= most}
+    return {host: ORDERS.format(count(most, "time"), sls) for host in hosts if campaign.hosts[host].orders >= most}
 
 
 def over(campaign, now):

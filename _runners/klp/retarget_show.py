@@ -18,7 +18,7 @@ def text(found):
     parts = [_group(row) for row in found["groups"]]
     if found["silent"]:
         said = [_line("unknown", f"{host}: {why}") for host, why in found["silent"].items()]
-        parts.append([f"{count(len(found['silent']), 'host')} of which nobody knows the group", *said])
+        parts.append([f"{count(len(found['silent']), 'host')} of unknown group", *said])
     return "\n\n".join("\n".join(lines) for lines in parts) or "no host is in the target"
 
 

@@ -13,6 +13,8 @@ import copy
 import re
 import sys
 
+from .words import count
+
 TEXT = 300  # characters of a foreign sentence that are kept
 SHOWN = 60  # characters of a wrong value, or of a foreign key, that a message shows
 LINES = 200  # sentences of one list that are kept
@@ -53,9 +55,9 @@ def shown(value):
         plain = value and text(value[: 2 * SHOWN]) == value[: 2 * SHOWN]
         return text(value if plain else repr(value[: 2 * SHOWN]), SHOWN)
     if isinstance(value, dict):
-        return f"a mapping of {len(value)} keys"
+        return f"a mapping of {count(len(value), 'key')}"
     if isinstance(value, (list, set)):
-        return f"a list of {len(value)} values"
+        return f"a list of {count(len(value), 'value')}"
     if isinstance(value, int) and not isinstance(value, bool) and value.bit_length() > 64:
         return "a number of more than 64 bits"
     plain = isinstance(value, (bool, int, float, type(None)))
@@ -238,7 +240,7 @@ class Each(Form):
 
     def __init__(self, form, most, kept=None, unique=False):
         self.form, self.most, self.kept, self.unique = form, most, kept or most, unique
-        self.wanted = f"a list of at most {most} values"
+        self.wanted = f"a list of at most {count(most, 'value')}"
 
     def take(self, value):
         if not isinstance(value, list) or len(value) > self.most:
@@ -268,7 +270,7 @@ class Pairs(Form):
 
     def __init__(self, key, value, most):
         self.key, self.value, self.most = key, value, most
-        self.wanted = f"a mapping of at most {most} keys"
+        self.wanted = f"a mapping of at most {count(most, 'key')}"
 
     def take(self, value):
         if not isinstance(value, dict) or len(value) > self.most:

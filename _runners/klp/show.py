@@ -14,7 +14,7 @@ from . import campaign as states
 from . import decide, maintenance
 from . import planning as plans
 from .telling import TEXTS, between
-from .words import moment
+from .words import count, moment
 
 NAMES = 6  # hosts that a line names
 ROWS = 20  # hosts of one kind that have a line of their own
@@ -88,7 +88,7 @@ def _gets(kind, offer, before, after=False):
     word = "kernel" if kind == "kernel" else "live patch"
     others = [name for name in offer["changes"] if name != offer["package"]]
     move = [f"{word} {before or 'none'} -> {offer['target']}"] if offer["target"] != before else []
-    packages = [f"{len(others)} packages ({names(sorted(others), 4)})"] if others else []
+    packages = [f"{count(len(others), 'package')} ({names(sorted(others), 4)})"] if others else []
     return "; ".join(move + packages) or ("hook after" if after else f"the {word} once more")
 
 
@@ -101,7 +101,7 @@ def plan_text(plan):
     ]
     whole = total + len(plan["left_out"])
     lines = [
-        f"Plan {plan['id']}: {plan['kind']} {total} of {whole} hosts, made {moment(plan['created'])}",
+        f"Plan {plan['id']}: {plan['kind']} {total} of {count(whole, 'host')}, made {moment(plan['created'])}",
         "",
         *table(["wave", "hosts", "at once", "expected", "watched after (min)"], rows),
     ]
@@ -172,7 +172,7 @@ def _apart_lines(plan):
         return []
     values = {host: item["apart"] for host, item in plan["hosts"].items()}
     many, alone = len(set().union(*values.values())), [host for host in values if not values[host]]
-    kept = f"{len(values) - len(alone)} hosts, {many} values"
+    kept = f"{count(len(values) - len(alone), 'host')}, {count(many, 'value')}"
     lines = ["", f"kept apart by {name}, one host of each value at a time: {kept}"]
     lines += [f"  without {name}, kept apart from nobody: {names(alone)}"] if alone else []
     lines += [f"  not known of hosts that are not in this plan: {names(plan['unclear'])}"] if plan["unclear"] else []

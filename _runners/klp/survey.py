@@ -35,6 +35,7 @@ from . import (
 )
 from .commands import Commands
 from .outcome import RETCODES, answer, progress
+from .words import count
 
 HOST, KERNELS = "klp_audit.host", "klp_audit.kernels"
 
@@ -54,7 +55,7 @@ class Survey(Commands):
         verdicts = {host: {"verdict": klp_checks.UNKNOWN, "why": why} for host, why in strange.items()}
         for first in range(0, len(hosts), decide.ASK):
             part = hosts[first : first + decide.ASK]
-            progress(f"asking {first + len(part)} of {len(hosts)} hosts")
+            progress(f"asking {first + len(part)} of {count(len(hosts), 'host')}")
             # Who is there may need as long as for a preview: lsinitrd, and the application of the host.
             present = sorted(reach.ask(part, "test.ping", [], patience["timeout"]))
             got = reach.ask(present, "klp.verify", [], patience["outlook"]) if present else {}
@@ -166,12 +167,12 @@ class Survey(Commands):
         try:
             for first in range(0, len(wanted), decide.ASK):
                 part = wanted[first : first + decide.ASK]
-                progress(f"asking {part[0]} to {part[-1]}: {first + len(part)} of {len(wanted)} hosts")
+                progress(f"asking {part[0]} to {part[-1]}: {first + len(part)} of {count(len(wanted), 'host')}")
                 present = sorted(reach.ask(part, "test.ping", [], settings["presence"]))
                 silent.update(dict.fromkeys(set(part) - set(present), "no answer; is its minion running?"))
                 got = reach.ask(present, function, [], settings["timeout"]) if present else {}
                 for host in set(present) - set(got):
-                    silent[host] = f"no {what} within {settings['timeout']} seconds"
+                    silent[host] = f"no {what} within {count(settings['timeout'], 'second')}"
                 yield part, got
         finally:
             reach.close()

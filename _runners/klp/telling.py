@@ -9,7 +9,7 @@ from .words import moment
 
 TEXTS = {
     "begin": "the campaign begins",
-    "clock": "the clock of this master was set by {by} seconds: hosts are asked again before anything is started",
+    "clock": "the clock of this master was set by {by} s: hosts are asked again before anything is started",
     "off": "the clock of this master is off: most hosts have another time; nothing is started until it is set right "
     "(chronyc makestep)",
     "open": "wave {wave}: its turn",

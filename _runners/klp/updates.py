@@ -106,6 +106,6 @@ def notes(updates):
         (minor, f"security advisories of low or moderate severity pending: {minor}"),
         (apart, f"security advisories of low or moderate severity left out: {apart}; klp.pending names them"),
         (services, f"use what an update has replaced, see zypper ps, systemctl restart: {some(services or [])}"),
-        (services is None, "nobody knows which services still use what an update has replaced; see zypper ps"),
+        (services is None, "unknown which services still use replaced files; see zypper ps"),
     ]
     return [line for wrong, line in rows if wrong]

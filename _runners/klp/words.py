@@ -6,6 +6,8 @@ from __future__ import annotations
 
 import datetime
 
+from klp_words import count  # noqa: F401 - one of them
+
 LONGEST = 300  # characters of a host's sentence
 NAMED = 3  # packages or tasks that a sentence names
 
@@ -22,11 +24,6 @@ def some(texts):
     """Return the first of many texts, cleaned, and how many more there are."""
     more = len(texts) - NAMED
     return ", ".join(clean(text) for text in texts[:NAMED]) + (f" and {more} more" if more > 0 else "")
-
-
-def count(number, noun):
-    """Return a number with its noun in the right form."""
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def day(seconds):

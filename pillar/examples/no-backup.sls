@@ -1,4 +1,4 @@
-# Hosts that are patched without a way back: they are made anew rather than repaired, or are saved by something else.
+# Hosts that are patched without a backup: you can simply rebuild them, or something else saves them.
 # backend: none means that no backup is made and nothing can be restored by salt-klp. The way back of the live patch
 # itself (klp.rollback) stays.
 klp:

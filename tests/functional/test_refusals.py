@@ -213,7 +213,7 @@ def test_missing_backup_program_stops_the_run(sles):
 def test_backup_command_has_a_deadline(sles):
     one = locked(sles, backup={"backend": "command", "create": [BACKUP], "verify": [VERIFY], "timeout": 1})
     one.write(BACKUP, "#!/bin/sh\nexec sleep 600\n", mode=0o755)
-    refused(one, "klp.patch", {"klp-backup": f"{BACKUP}: no end within 1 seconds"}, but=("records",))
+    refused(one, "klp.patch", {"klp-backup": f"{BACKUP}: no end within 1 second"}, but=("records",))
 
 
 # -- dry run -----------------------------------------------------------------------------------------------------------

@@ -78,7 +78,7 @@ def cure(host, sentence):
 
 
 def test_all_update_repositories_disabled_is_not_up_to_date(sles):
-    """The run ended with "nothing is left to install", verdict ok, exit code 0."""
+    """The run ended with "no packages to install", verdict ok, exit code 0."""
     host = sles("converged")
     host.repo(UPDATES, on=False)
     host.repo(LP_UPDATES, on=False)

@@ -89,7 +89,7 @@ def test_the_plan_shows_what_each_host_would_get(failed):
 def test_a_failing_wave_goes_back_and_stops_the_rest(crew, failed):
     made, code, campaign, told = failed
     assert code == 3
-    assert campaign["why"] == "wave second: 1 of 2 hosts failed, 0 may"
+    assert campaign["why"] == "wave second: 1 of 2 hosts failed, limit 0"
     assert [(wave["name"], wave["verified"], wave["waiting"]) for wave in campaign["waves"]] == [
         ("canary", 1, 0),
         ("second", 1, 0),
@@ -180,7 +180,7 @@ def test_the_orchestration_predicts_and_then_does_it(crew, orchestrated):
     predicted = campaign_state(document)
     assert (code, predicted["result"], unchanged) == (0, None, True)
     assert predicted["changes"] == {
-        "canary": {"old": None, "new": "1 hosts"},
+        "canary": {"old": None, "new": "1 host"},
         "second": {"old": None, "new": "2 hosts"},
     }
     assert "To run what is shown here: salt-run klp.run" in predicted["comment"]

@@ -148,7 +148,7 @@ def test_each_host_restarts_once_and_none_after_the_gate(crew, story):
 def test_the_gate_holds_and_the_host_says_why(crew, story):
     code, found, _ = crew.run("klp.report", story.plan["id"])
     report = found["report"]
-    assert report["why"] == f"wave second: 1 of 2 hosts failed, 0 may (kernel {NEW_KERNEL})"
+    assert report["why"] == f"wave second: 1 of 2 hosts failed, limit 0 (kernel {NEW_KERNEL})"
     stages = {name: item["stage"] for name, item in report["hosts"].items()}
     assert (code, stages) == (3, {"web1": "verified", "web2": "verified", "web3": "failed", "web4": "waiting"})
     tried = f"kernel {NEW_KERNEL} was started once and did not come up: this host came up with {KERNEL} again"

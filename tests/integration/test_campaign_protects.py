@@ -64,7 +64,7 @@ def test_a_host_that_is_ill_before_is_left_out(crew, ill):
 
 def test_an_application_that_falls_ill_stops_the_wave_and_takes_it_back(crew, ill):
     _, code, campaign, report, told = ill
-    assert (code, campaign["why"]) == (3, "wave all: 1 of 5 hosts failed, 0 may")
+    assert (code, campaign["why"]) == (3, "wave all: 1 of 5 hosts failed, limit 0")
     web2 = report["hosts"]["web2"]
     assert (web2["stage"], web2["why"]) == (
         "failed",

@@ -63,7 +63,7 @@ def stopped(crew):
 
 def test_a_failing_canary_stops_everything_after_it(crew, stopped):
     made, code, campaign = stopped
-    assert (code, campaign["why"]) == (3, "wave canary: 1 of 1 hosts failed, 0 may")
+    assert (code, campaign["why"]) == (3, "wave canary: 1 of 1 host failed, limit 0")
     assert campaign["verified"] == 0
     assert crew.editions(LP) == dict.fromkeys(HOSTS, [FIRST])
     assert {name for name, runs in crew.backups().items() if runs} == {"web1"}

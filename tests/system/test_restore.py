@@ -135,7 +135,7 @@ def test_once_restored_there_is_nothing_to_do_but_to_verify(guest, step):
     assert answer.failed == {} and answer.rc == 0
     assert answer.changes == {}
     assert "is in force" in answer.comments["klp-restored"]
-    assert f"{len(KERNEL_LOCKS)} packages are locked" in answer.comments["klp-restored-locks"]
+    assert f"{len(KERNEL_LOCKS)} packages locked" in answer.comments["klp-restored-locks"]
     assert f"live patch {FIRST}" in answer.comments["klp-restored-verified"]
     assert guest.salt("root_backup.pending_restore").data is None
     assert foreign(guest) == guest.others

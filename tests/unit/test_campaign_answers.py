@@ -177,7 +177,7 @@ def test_what_is_wrong_with_an_answer_is_said(value, why):
         ({"target": "3 1"}, "target: wanted a name or an edition, found 3 1"),
         ({"changes": {"curl": ""}}, "changes:curl: wanted a name or an edition, found ''"),
         ({"changes": {"-curl": "1"}}, "changes: a key: wanted a name or an edition, found -curl"),
-        ({"changes": {"curl": ["1"]}}, "changes:curl: wanted a name or an edition, found a list of 1 values"),
+        ({"changes": {"curl": ["1"]}}, "changes:curl: wanted a name or an edition, found a list of 1 value"),
         ({"refusals": [1]}, "refusals:1: wanted a text, found 1"),
         ({"refusals": "no"}, "refusals: wanted a list of at most 20000 values, found no"),
         ({"skipped": None}, "skipped: wanted a list of at most 10000 values, found None"),

@@ -32,7 +32,7 @@ def test_all_hosts_of_the_wave_go_back(game):
             "edition": NEW,
             "campaign": played.plan["id"],
             "since": played.found.stopped["at"],
-            "why": "wave one: 1 of 3 hosts failed, 0 may",
+            "why": "wave one: 1 of 3 hosts failed, limit 0",
         }
     ]
 

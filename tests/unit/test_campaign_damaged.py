@@ -49,9 +49,9 @@ def test_where_nobody_knows_the_hosts_no_other_campaign_begins(master, there, il
     damage.flipped(there.path(ill, PLAN))
     os.unlink(there.path(ill, "approval.json"))
     answer = master.run("plan", pillar={"klp_campaign": {"target": "w*"}})
-    assert f"nobody knows which hosts campaign {ill} has" in answer["text"]
+    assert f"the hosts of campaign {ill} are unknown" in answer["text"]
     sentence = master.refused("run", answer["plan"]["id"])
-    assert sentence.startswith(f"nobody knows which hosts campaign {ill} has, and no other one begins")
+    assert sentence.startswith(f"the hosts of campaign {ill} are unknown, and no other campaign begins")
     assert f"salt-run klp.set_aside {ill}" in sentence
     assert master.fleet.sent == {}
     master.run("set_aside", ill)
@@ -151,7 +151,7 @@ BANNED: dict = {"package": "p", "edition": "1-1", "campaign": "c1", "since": 1, 
     [
         (dict(BANNED, since=2**62), "2:since: wanted a whole number from 0 to 253402300799, found 4611686018427387904"),
         (dict(BANNED, edition=None), "2:edition: wanted a name or an edition, found None"),
-        (dict(BANNED, why=["x"]), "2:why: wanted a text, found a list of 1 values"),
+        (dict(BANNED, why=["x"]), "2:why: wanted a text, found a list of 1 value"),
         ({key: BANNED[key] for key in BANNED if key != "campaign"}, "2:campaign: it is missing"),
         ([], "2: wanted a mapping of certain keys, found a list of 0 values"),
     ],

@@ -25,7 +25,7 @@ def test_the_steps_of_a_wave(book):
     assert book.next()["hosts"] == ["c"]
     book.start("c", "2").end("b", "1").end("c", "2").start("d", "3").end("d", "3")
     assert book.do() == "patched"
-    watched = "wave one is watched, 8 looks at hosts are left"
+    watched = "watching wave one: 8 checks remaining"
     assert book.next() == {"do": "wait", "until": START + 60, "for": watched}
     book.now += 60
     assert book.next() == {"do": "check", "wave": 0, "hosts": list("abcd"), "last": False}
@@ -53,7 +53,7 @@ def test_each_host_is_looked_at_after_its_own_run():
     assert book.next()["do"] != "check"
     book.now += 1
     assert book.next()["hosts"] == ["b"]
-    assert book.check("b", b="it crawls").next()["why"] == "wave all: 1 of 8 hosts failed, 0 may"
+    assert book.check("b", b="it crawls").next()["why"] == "wave all: 1 of 8 hosts failed, limit 0"
 
 
 def test_looks_at_single_hosts_are_not_made_for_each_of_them():
@@ -98,7 +98,7 @@ def test_at_the_end_all_hosts_are_looked_at_a_last_time():
     again.now += 3600
     again.add("open", wave=1).pass_wave("efgh").add("looked", hosts={"b": ["failed", "it crawls"]})
     found = again.next()
-    assert found["why"] == "wave one: 1 of 4 hosts failed, 0 may" and found["back"] == list("abcd")
+    assert found["why"] == "wave one: 1 of 4 hosts failed, limit 0" and found["back"] == list("abcd")
     assert [again.do(), again.do(), again.next()["do"]] == ["gate", "quarantine", "ask_back"]
     assert book.add("looked", hosts={}).next() == {"do": "end", "result": "done"}
 
@@ -110,7 +110,7 @@ def test_the_wave_that_has_not_passed_goes_back_with_an_earlier_one_that_fails_a
     book.now += 200
     assert book.next() == {"do": "look", "hosts": list("abcdef")}, "its time is over"
     found = book.add("looked", hosts={"b": ["failed", "it crawls"]}).next()
-    assert found["why"] == "wave one: 1 of 4 hosts failed, 0 may" and found["back"] == list("abcdef")
+    assert found["why"] == "wave one: 1 of 4 hosts failed, limit 0" and found["back"] == list("abcdef")
 
 
 def test_a_run_that_could_not_begin_does_not_undo_an_earlier_one_of_that_host():
@@ -216,19 +216,19 @@ def test_who_was_cut_off_when_the_campaign_stops_is_said_to_be_so(book):
 @pytest.mark.parametrize(
     ("settings", "failed", "unreachable", "why"),
     [
-        ({}, "a", "", "wave one: 1 of 4 hosts failed, 0 may"),
-        ({}, "", "a", "wave one: 1 of 4 hosts failed (1 of them fell silent after their start), 0 may"),
-        ({"limits": {"failed": 1}}, "", "a", "wave one: 1 of 4 hosts are unreachable, 0 may be"),
+        ({}, "a", "", "wave one: 1 of 4 hosts failed, limit 0"),
+        ({}, "", "a", "wave one: 1 of 4 hosts failed (1 of them fell silent after their start), limit 0"),
+        ({"limits": {"failed": 1}}, "", "a", "wave one: 1 of 4 hosts unreachable, limit 0"),
         ({"limits": {"failed": 2, "unreachable": 1}}, "a", "b", None),
-        ({"limits": {"failed": 1, "unreachable": 1}}, "ab", "", "wave one: 2 of 4 hosts failed, 1 may"),
-        ({"limits": {"failed_percent": 49}}, "ab", "", "wave one: 2 of 4 hosts failed, 1 may"),
+        ({"limits": {"failed": 1, "unreachable": 1}}, "ab", "", "wave one: 2 of 4 hosts failed, limit 1"),
+        ({"limits": {"failed_percent": 49}}, "ab", "", "wave one: 2 of 4 hosts failed, limit 1"),
         ({"limits": {"failed_percent": 50, "failed": 1}}, "ab", "", None),
         ({"limits": {"failed": 1, "unreachable_percent": 25}}, "", "a", None),
         (
             {"limits": {"failed": 1, "unreachable_percent": 24}},
             "",
             "a",
-            "wave one: 1 of 4 hosts are unreachable, 0 may be",
+            "wave one: 1 of 4 hosts unreachable, limit 0",
         ),
     ],
 )
@@ -277,7 +277,7 @@ def test_hosts_that_were_never_started_say_nothing_about_a_live_patch():
     book = Book(on_failure="rollback").begin().start("ab", "1").end("ab", "1")
     book.add("refused", hosts={"c": "its clock is off"})
     found = book.next()
-    assert found["why"] == "wave one: 1 of 4 hosts failed, 0 may"
+    assert found["why"] == "wave one: 1 of 4 hosts failed, limit 0"
     assert (found["do"], found["back"], found["suspects"]) == ("gate", [], [])
 
 
@@ -328,7 +328,7 @@ def test_a_late_success_counts():
 
 def test_the_unreachable_are_counted_while_it_is_the_turn_of_their_wave():
     book = late().add("absent", hosts={"e": "no", "f": "no"})
-    assert book.next()["why"] == "wave two: 2 of 4 hosts are unreachable, 1 may be"
+    assert book.next()["why"] == "wave two: 2 of 4 hosts unreachable, limit 1"
 
 
 LATE: dict = {"limits": {"unreachable": 2}, "presence": {"late": 600}, "waves": [{"name": "late"}], "batch": 2}
@@ -357,7 +357,7 @@ def test_those_that_did_not_answer_have_a_last_wave():
 
 def test_more_unreachable_hosts_than_may_be_stop_also_a_wave_that_is_called_late():
     book = Book("abcd", **dict(LATE, limits={"unreachable": 1})).begin().add("absent", hosts={"a": "no", "b": "no"})
-    assert book.next()["why"] == "wave late: 2 of 4 hosts are unreachable, 1 may be"
+    assert book.next()["why"] == "wave late: 2 of 4 hosts unreachable, limit 1"
 
 
 def test_a_failure_in_the_last_wave_of_all_stops_as_any_other():
@@ -365,7 +365,7 @@ def test_a_failure_in_the_last_wave_of_all_stops_as_any_other():
     book.do()
     book.do()
     book.start("a", "2").end("a", "2", "no")
-    assert book.next()["why"] == "wave late: 1 of 1 hosts failed, 0 may"
+    assert book.next()["why"] == "wave late: 1 of 1 host failed, limit 0"
 
 
 def test_a_host_that_was_left_out_of_the_plan_keeps_the_fleet_from_being_done():

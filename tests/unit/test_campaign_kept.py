@@ -21,7 +21,7 @@ def test_a_damaged_campaign_is_set_aside_and_its_hosts_are_free(master, there, i
     assert os.path.exists(os.path.join(answer["folder"], PLAN))
     assert (there.ids(), there.occupied()) == ([], ({}, {}))
     assert answer["hosts"] == ["web0"] and "free are its hosts: 1 (web0). What was started" in answer["text"]
-    assert f"nobody knows whether they are well with {PACKAGE} {NEW}, which is not in quarantine: " in answer["text"]
+    assert f"it is unknown whether they are well with {PACKAGE} {NEW}, which is not in quarantine: " in answer["text"]
     (noted,) = there.history()
     assert (noted["what"], noted["campaign"], noted["by"], noted["hosts"]) == (
         "set_aside",
@@ -40,7 +40,7 @@ def test_what_is_in_quarantine_or_goes_back_is_not_warned_of(master, there, kind
     there.ban([{"package": PACKAGE, "edition": NEW}], name, "why", 1)
     with open(there.path(name, JOURNAL), "w") as handle:
         handle.write("garbage\n")
-    assert "nobody knows whether" not in master.run("set_aside", name)["text"]
+    assert "it is unknown whether" not in master.run("set_aside", name)["text"]
 
 
 def test_the_same_id_may_be_set_aside_twice(there, ill):
@@ -56,7 +56,7 @@ def test_a_file_in_the_place_of_a_campaign_is_named_and_can_be_set_aside(master,
     open(there.path(name), "w").close()
     assert "Not a directory" in master.run("status")["damaged"][name]
     answer = master.run("set_aside", name)
-    assert answer["hosts"] is None and "free are its hosts: nobody knows. " in answer["text"]
+    assert answer["hosts"] is None and "free are its hosts: unknown. " in answer["text"]
     assert master.run("status")["damaged"] == {}
 
 

@@ -80,7 +80,8 @@ def test_a_host_that_came_up_with_the_old_kernel_has_failed_and_nothing_is_taken
     played = year({"h1": {"falls_back": True}, "h2": {}}, on_failure="rollback", batch=1)
     found = played.go()
     assert (
-        found.result == "stopped" and found.stopped["why"] == f"wave one: 1 of 2 hosts failed, 0 may (kernel {TARGET})"
+        found.result == "stopped"
+        and found.stopped["why"] == f"wave one: 1 of 2 hosts failed, limit 0 (kernel {TARGET})"
     )
     assert played.of("h1") == ("failed", TRIED) and played.of("h2") == ("waiting", None)
     assert found.hosts["h1"].back == "stays" and played.restarts() == {"h1": ["campaign"], "h2": []}

@@ -171,7 +171,8 @@ def test_a_host_that_was_started_and_is_never_heard_of_again_stops_the_campaign(
     played = game(hosts, batch=2, limits={"unreachable_percent": 10, "look": 10})
     assert played.go().result == "stopped" and played.of("h01")[0] == "unreachable"
     assert (
-        played.found.stopped["why"] == "wave one: 1 of 20 hosts failed (1 of them fell silent after their start), 0 may"
+        played.found.stopped["why"]
+        == "wave one: 1 of 20 hosts failed (1 of them fell silent after their start), limit 0"
     )
     begun = max(at for host in played.world.hosts.values() for at, _, _ in host.started)
     assert begun <= START + 600 + 200, "nobody was started after it had been silent for ten minutes"

@@ -34,13 +34,13 @@ def test_a_plan():
         rest        8        3  18 min    1, 5, 15
 
         canary:
-          1 x live patch 2-150500.2.1 -> 3-150500.2.1; 1 packages (curl)
+          1 x live patch 2-150500.2.1 -> 3-150500.2.1; 1 package (curl)
               h00
 
         rest:
-          7 x live patch 2-150500.2.1 -> 3-150500.2.1; 1 packages (curl)
+          7 x live patch 2-150500.2.1 -> 3-150500.2.1; 1 package (curl)
               h01, h02, h06, h07, h08, h09 and 1 more
-          1 x live patch none -> 3-150500.2.1; 1 packages (curl)
+          1 x live patch none -> 3-150500.2.1; 1 package (curl)
               h11   (live patch 9-9 is in quarantine)
 
         left out, excluded: 1
@@ -125,7 +125,7 @@ def test_a_campaign_that_has_stopped_and_goes_back():
     found.add("back", hosts=["h01"], jid="20270115090000000000", by=0)
     assert status(found) == text("""
         Campaign 0123456789ab (patch): stopping
-          wave rest: 2 of 3 hosts failed, 0 may
+          wave rest: 2 of 3 hosts failed, limit 0
 
         wave                              hosts  verified  running  failed  unreachable  waiting
         canary  ########################      1         1        0       0            0        0  passed
@@ -209,7 +209,7 @@ def test_a_report():
         report(found)
         == text("""
         Campaign 0123456789ab (patch): stopped at 2027-01-15 08:01:40 UTC
-          wave rest: 2 of 3 hosts failed, 0 may
+          wave rest: 2 of 3 hosts failed, limit 0
           begun 2027-01-15 08:00:00 UTC, 100 s until its end
 
         wave    hosts  verified  failed  unreachable  not started  patched in
@@ -313,13 +313,15 @@ def test_lists_of_campaigns():
             "created": START,
         }
     ]
-    held = [{"package": "p", "edition": "1-1", "campaign": "0123456789ab", "why": "wave a: 1 of 1 hosts failed, 0 may"}]
+    held = [
+        {"package": "p", "edition": "1-1", "campaign": "0123456789ab", "why": "wave a: 1 of 1 host failed, limit 0"}
+    ]
     assert show.list_text(rows, held, {}) == text("""
         id            kind   state  hosts  verified  failed  unreachable  made
         0123456789ab  patch  done       5         5       0            0  2027-01-15 08:00:00 UTC
 
         in quarantine:
-          p 1-1, since campaign 0123456789ab (wave a: 1 of 1 hosts failed, 0 may)
+          p 1-1, since campaign 0123456789ab (wave a: 1 of 1 host failed, limit 0)
     """)
     assert show.list_text([], [], {}) == "no plans yet; make one with: salt-run klp.plan"
 

@@ -27,7 +27,7 @@ def test_a_verdict_that_follows_counts_in_its_own_wave():
     book.start("ef", "3").end("f", "3", "its transition does not end").add("unreachable", hosts={"b": "no answer"})
     assert book.next()["do"] == "ask", "one of each wave"
     book.add("checked", wave=0, hosts={"c": ["failed", "after its run: it crawls"]}, looked=["c"], last=False)
-    assert book.next()["why"] == "wave one: 2 of 4 hosts failed (1 of them fell silent after their start), 1 may"
+    assert book.next()["why"] == "wave one: 2 of 4 hosts failed (1 of them fell silent after their start), limit 1"
 
 
 def test_a_silent_host_of_a_wave_that_has_passed_keeps_others_from_being_started_by_the_limit_of_its_own_wave():

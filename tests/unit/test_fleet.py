@@ -135,7 +135,7 @@ CASES = [
     ("covered", None, {"window__last": day(61)}),
     ("expiring", "has the last live patch", {"window__limit": {"max_level": 5, "reached": True}}),
     ("covered", None, {"window__limit": {"max_level": 9, "reached": False}}),
-    ("unknown", "nobody can say", {"cves__unknown": ["CVE-2026-1000"]}),
+    ("unknown", "status unknown", {"cves__unknown": ["CVE-2026-1000"]}),
     ("unknown", "of unknown severity", {"cves__reboot": ["CVE-2026-1000"]}),
     ("unknown", "CVEs are unknown: stale", {"cves__reason": "stale"}),
     ("unknown", "whether its kernel is locked", {"locks__missing": None}),
@@ -262,7 +262,7 @@ def test_an_empty_fleet_has_a_summary():
 
 def test_a_moment_may_have_fractions():
     found = fleet.summary({"a": document("a", time=NOW - 72 * 3600)}, {}, SETTINGS, NOW + 0.75)
-    assert found["made"] == NOW and found["hosts"][0]["why"] == ["what it says is 72 hours old"]
+    assert found["made"] == NOW and found["hosts"][0]["why"] == ["its document is 72 hours old"]
 
 
 def test_ages_are_told():

@@ -69,7 +69,7 @@ def test_a_row_tells_the_next_kernel_and_what_it_brings():
 SAID = [
     ({}, {}, f"next {NEW}, until {day(400)} (+225 days), closes 3 CVEs: 1 critical, 2 low"),
     ({"cves": NONE}, {}, f"next {NEW}, until {day(400)} (+225 days), closes 0 CVEs"),
-    ({"cves": None}, {}, f"next {NEW}, until {day(400)} (+225 days), nobody knows which CVEs it closes"),
+    ({"cves": None}, {}, f"next {NEW}, until {day(400)} (+225 days), unknown which CVEs it closes"),
     ({"estimated": True, "window_last": day(100)}, {}, "estimated until 2027-03-07 (-75 days)"),
     ({"window_last": None}, {}, f"next {NEW}, its window is not known, closes"),
     ({"window_last": "2027-99-99"}, {}, "its window is not known"),

@@ -71,7 +71,7 @@ def test_updates_that_make_no_kind_are_told_as_well():
         "use what an update has replaced, see zypper ps, systemctl restart: cron.service, sshd.service",
     ]
     assert only(updates__restart={"host": [], "services": None})["why"] == [
-        "nobody knows which services still use what an update has replaced; see zypper ps"
+        "unknown which services still use replaced files; see zypper ps"
     ]
 
 

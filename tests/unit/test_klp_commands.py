@@ -76,7 +76,7 @@ WRONG = {
     "true": (without(timeout=True), "command 1: timeout: wanted 1 to 300 seconds"),
     "for ever": (without(timeout="300"), "command 1: timeout: wanted 1 to 300 seconds"),
     "a name of two words": (without(name=f"a {SECRET}"), "command 1: name: wanted a word of letters, digits, dots and"),
-    "too long together": ([SHOP, *[{"run": ["a"]}] * 10], "their deadlines are 305 seconds together, at most 300 are"),
+    "too long together": ([SHOP, *[{"run": ["a"]}] * 10], "their timeouts add up to 305 seconds, at most 300 are"),
     "the second": ([SHOP, {"timeout": 5}], f"command 2: {RUN}nothing"),
 }
 

@@ -162,7 +162,7 @@ def test_waiting_ends_with_the_transition(minion, caplog):
 
     clock.sleep = ends
     assert minion.salt["klp.wait"]() == {"transition": "ready", "seconds": 20.0}
-    assert "the transition still runs, 15 of at most 300 seconds" in caplog.text
+    assert "the transition still runs, 15 s of at most 300 s" in caplog.text
 
 
 @pytest.mark.parametrize("given", ["10", True, -1, [3]])

@@ -241,7 +241,7 @@ def test_all_that_is_pending_must_fit_into_one_answer(host):
     host.pending = {name.format(number): {"old": "1", "new": new.format(number)} for number in range(most)}
     assert len(preview(host)["changes"]) == most
     host.pending["curl"] = {"old": "1-1", "new": "2-1"}
-    assert preview(host) == refusal(f"{most + 1} packages are pending, at most {most} are planned at once")
+    assert preview(host) == refusal(f"{most + 1} packages pending, at most {most} are planned at once")
 
 
 def test_what_goes_is_no_change_that_the_master_has_to_show(host):

@@ -82,7 +82,7 @@ SAID = [
     (due.BEYOND, " is beyond what is proposed"),
     (due.KIND, "week is for plans of kind kernel"),
     (quarantine.CURE, "no campaign starts a host before it is repaired"),
-    (commands.unowned("c", "x"), "nobody knows which hosts campaign "),
+    (commands.unowned("c", "x"), "the hosts of campaign "),
     (steering.unfinished("c", "x")["text"], "has to wait"),
     (kernel_plans.REBOOT.format("patch"), "klp_campaign:reboot is for campaigns of kind kernel"),
     (kernel_plans.SHORT.format(20, 30), "no plan: the longest of the next maintenance windows is open for "),

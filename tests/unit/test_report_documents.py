@@ -128,7 +128,7 @@ WRONG: list = [
     ("updates:pending:nil", 1, "updates:pending: unknown key nil"),
     ("updates:repositories", [{"alias": "a", "time": 2**62, "frozen": None}], "updates:repositories:1:time: "),
     ("problems", "x" * 2_000_000, "it is too large (more than 1000000 characters)"),
-    ("problems", [["x"]], "problems:1: wanted a text, found a list of 1 values"),
+    ("problems", [["x"]], "problems:1: wanted a text, found a list of 1 value"),
 ]
 
 

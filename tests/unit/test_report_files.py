@@ -222,7 +222,7 @@ def test_the_fleet_is_as_safe_as_its_worst_host(first, second, status):
     found = valid(evidence.fleet(two(first, second), "A", fleet.NOW, "c"))
     (item,) = found["statements"]
     assert item["status"] == status
-    assert item["status_notes"].startswith("2 hosts run this kernel package: ")
+    assert item["status_notes"].startswith("2 hosts with this kernel package: ")
     assert ("not known on 1." in item["status_notes"]) == (second is None)
 
 

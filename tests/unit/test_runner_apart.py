@@ -74,7 +74,8 @@ def test_two_campaigns_never_have_two_that_are_kept_apart(master, cache):
     error = master.refused("run", other)
     wanted = f"it is kept apart from web0 (cluster ha), which is in campaign {one}"
     assert error == (
-        f"1 hosts of plan {other} have to wait (web1: {wanted}); end that campaign first, or make a new plan"
+        f"1 host of plan {other}: to be kept apart from another campaign (web1: {wanted}); "
+        f"end that campaign first, or make a new plan"
     )
     answer = master.run("plan", pillar={"klp_campaign": {"apart": "cluster", "exclude": ["web0"]}})
     assert sorted(answer["plan"]["hosts"]) == ["web2", "web3"] and f"zdb: {wanted}" in answer["text"]

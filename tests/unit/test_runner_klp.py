@@ -239,7 +239,7 @@ def test_a_second_campaign_on_the_same_hosts_is_refused(master):
     first, other = master.plan(), master.plan(batch=1)
     commands.Commands(master.opts, None).store.begin(first)
     sentence = master.refused("run", other)
-    assert f"4 hosts of plan {other} are in a campaign that is not over (web0: {first})" in sentence
+    assert f"4 hosts of plan {other}: already in a campaign that is not over (web0: {first})" in sentence
     assert master.run("plan")["plan"]["left_out"]["web0"] == [
         "refused",
         f"it is in campaign {first}, which is not over",
@@ -256,7 +256,7 @@ def test_a_failed_gate_has_its_exit_code_its_report_and_its_quarantine(master):
     master.fleet.hosts["web0"].faults["bad"] = "klp-verified: failed: not active"
     name = master.plan(on_failure="rollback")
     answer = master.run("run", name)
-    assert (answer["retcode"], answer["campaign"]["why"]) == (3, "wave canary: 1 of 1 hosts failed, 0 may")
+    assert (answer["retcode"], answer["campaign"]["why"]) == (3, "wave canary: 1 of 1 host failed, limit 0")
     assert master.fleet.hosts["web0"].edition == OLD
     report = master.run("report", name)
     assert report["retcode"] == 3

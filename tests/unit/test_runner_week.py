@@ -77,8 +77,8 @@ def test_what_nobody_knows_is_said_and_not_taken_for_a_later_week(hosts):
     assert answer["week"]["hosts"] == ["web2", "web3"] and answer["week"]["old"] == ["web2"]
     assert answer["week"]["unknown"] == {"web0": "no document", "web1": "no deadline is known"}
     for line in (
-        "nobody knows their week, so they are not in the plan (no document): web0",
-        "nobody knows their week, so they are not in the plan (no deadline is known): web1",
+        "not in the plan, as their week is unknown (no document): web0",
+        "not in the plan, as their week is unknown (no deadline is known): web1",
         "what they say is older than 24 hours: web2",
     ):
         assert line in answer["text"].split("\n")

@@ -52,7 +52,7 @@ def test_a_host_that_is_patched_without_a_way_back_says_so(host, programs):
     host.pillar["klp"] = {"backup": {"backend": "none"}}
     ret = apply(host, "root_backup.taken")
     assert (ret["result"], ret["changes"]) == (True, {})
-    assert ret["comment"] == "Already as declared: no backup, no way back: pillar klp:backup:backend is none"
+    assert ret["comment"] == "Already as declared: no backup, so no restore: pillar klp:backup:backend is none"
     assert programs.calls == []
 
 

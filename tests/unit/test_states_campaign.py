@@ -48,7 +48,7 @@ def test_a_campaign_that_is_done(master):
     assert master.apply("patched") == {
         "name": "x",
         "result": True,
-        "changes": {"canary": {"old": "1 hosts", "new": "1 verified"}},
+        "changes": {"canary": {"old": "1 host", "new": "1 verified"}},
         "comment": "text",
     }
     asked = {"kind": "patch", "pillar": {"klp_campaign": {"approve": False}}}
@@ -75,7 +75,7 @@ def test_a_plan_that_waits_says_how_to_run_it(master):
 def test_the_prediction_is_the_plan(master):
     master.answers["klp.plan"] = done(0, plan=PLAN)
     found = master.apply("patched", test=True)
-    assert (found["result"], found["changes"]) == (None, {"canary": {"old": None, "new": "1 hosts"}})
+    assert (found["result"], found["changes"]) == (None, {"canary": {"old": None, "new": "1 host"}})
     master.answers["klp.plan"] = done(0, plan={"waves": []})
     assert master.apply("patched", test=True)["result"] is True
     master.answers["klp.plan"] = done(1, "refused: no")

@@ -47,8 +47,8 @@ def test_what_is_left_out_is_named_before_and_after(minion):
     host_with(minion, ["a", "b"], bad={"b": "vendor"}, b="1-1")
     writes(minion, ["install", ...], changes=True)
     line = f"Skipped package b: would change the vendor of b-2-1; {CURE.format('b')}"
-    assert updated(minion, test=True)["comment"].splitlines() == ["Would change", line]
-    assert updated(minion)["comment"].splitlines() == ["Changed: nothing is left to install, 1 skipped", line]
+    assert updated(minion, test=True)["comment"].splitlines() == ["Would install 1 package; 1 left out:", line]
+    assert updated(minion)["comment"].splitlines() == ["Installed 1 package; 1 left out:", line]
 
 
 @pytest.mark.parametrize(

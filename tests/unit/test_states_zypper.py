@@ -91,11 +91,15 @@ def pending(functions):
 def test_updates_are_installed_once_and_what_is_left_out_is_told(minion, functions, pending):
     changes, skipped = {"curl": {"old": "1-1", "new": "2-1"}}, "Skipped advisory A-1: needs a kernel"
     ret = apply(minion, "zypper.updated", test=True)
-    assert (ret["result"], ret["changes"], ret["comment"]) == (None, changes, f"Would change\n{skipped}")
+    assert (ret["result"], ret["changes"], ret["comment"]) == (
+        None,
+        changes,
+        f"Would install 1 package; 1 left out:\n{skipped}",
+    )
     assert "klp_updates.update" not in functions.calls
     ret = apply(minion, "zypper.updated")
     assert (ret["result"], ret["changes"]) == (True, changes)
-    assert ret["comment"].endswith(f"\na scriptlet failed\n{skipped}")
+    assert ret["comment"].endswith(f"\n{skipped}\na scriptlet failed")
     ret = apply(minion, "zypper.updated")
     assert (ret["result"], ret["changes"], functions.calls.count("klp_updates.update")) == (True, {}, 1)
     assert ret["comment"].endswith(skipped)
