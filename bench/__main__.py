@@ -5,7 +5,8 @@ Measure what runs and campaigns cost.
 linear in their number. ``python -m bench harm`` shows how far a live patch that does harm gets in a fleet of simulated
 hosts, and exits with 1 if it is further than was promised. ``python -m bench pace`` drives a campaign over hosts that
 get different updates, and of which some die. ``python -m bench host`` runs the formula on one host beside Salt's own
-states, and exits with 1 if it costs more than was promised. ``python -m bench real`` runs a campaign over real minions,
+states, and exits with 1 if it costs more than was promised. ``python -m bench report`` writes the report of a large
+fleet, and exits with 1 if it costs more than was promised. ``python -m bench real`` runs a campaign over real minions,
 and once without one.
 """
 
@@ -76,6 +77,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     kinds.add_parser("harm", help="how far a live patch that does harm gets")
     kinds.add_parser("pace", help="hosts with different updates, some of which die")
     kinds.add_parser("host", help="one host: this formula beside Salt's own states")
+    kinds.add_parser("report", help="the report of a large fleet")
     part = kinds.add_parser("part", help="one part, as JSON; what the others are made of")
     part.add_argument("name")
     part.add_argument("size", type=int)
@@ -96,6 +98,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         from . import host
 
         return host.main()
+    if given.kind == "report":
+        from . import report
+
+        return report.main()
     if given.kind == "real":
         from . import real
 

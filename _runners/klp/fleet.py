@@ -7,14 +7,21 @@ What the documents of many hosts say together: one summary, from which every out
 from __future__ import annotations
 
 import collections
+import sys
 
 from . import changes, kinds, reboots, updates
 from .updates import SEVERITIES
 
-VERSION = 1
+VERSION = 2
 WINDOWS = ("expired", "unknown", "open")  # worst first
 TOTALS = ("pending", "left_out")  # severe updates; how many hosts have some
 NAMED = 3  # hosts that a profile names
+RANKS = {word: rank for rank, word in enumerate(SEVERITIES)}
+UNRANKED = len(SEVERITIES)
+OWN = ("host", "command", "age")  # of a row: no two hosts say the same
+# One letter for each profile in the ``marks`` of a CVE: its state there, not listed there, or the lists are not known.
+LETTERS = {"fixed_live": "F", "pending": "P", "reboot": "R", "unknown": "?"}
+ABSENT, UNTOLD = ".", "-"
 
 
 def summary(documents, silent, settings, now, foreign=None):
@@ -22,7 +29,7 @@ def summary(documents, silent, settings, now, foreign=None):
     Return what the documents of a fleet say together, as plain data.
 
     documents
-        mapping of host to its document, already validated.
+        mapping of host to its document, already validated; each is read once.
     silent
         mapping of host to one sentence why it has none.
     settings
@@ -38,77 +45,109 @@ def summary(documents, silent, settings, now, foreign=None):
     "reboots", "silent"}``, see ``docs/reference/host.schema.json`` for the words.
     """
     now = int(now)
-    today = kinds.day(now)
-    found = [kinds.Host(name, documents[name], settings, now) for name in sorted(documents)]
-    profiles, cves = _interned(found)
-    rows = [host.row() for host in found] + [kinds.silent_row(name, silent[name]) for name in sorted(silent)]
+    today, found = kinds.day(now), _Tally()
+    for name in sorted(documents):
+        found.take(kinds.Host(name, documents[name], settings, now), today)
+    rows = found.rows + [kinds.silent_row(name, silent[name]) for name in sorted(silent)]
     rows += [kinds.silent_row(name, why, "unpatchable") for name, why in sorted((foreign or {}).items())]
     rows.sort(key=lambda row: (row["rank"], row["host"]))
+    cves = found.profiles.cves()
     return {
         "version": VERSION,
         "made": now,
         "settings": dict(settings),
         "totals": _totals(found, rows, cves, settings),
         "hosts": rows,
-        "kernels": _kernels(found),
-        "profiles": profiles,
+        "kernels": found.kernels.rows(),
+        "profiles": found.profiles.rows,
         "cves": cves,
-        "left_out": updates.fleet([(host.name, host.updates) for host in found]),
+        "left_out": found.left_out.rows(),
         "changes": changes.fleet(rows, now),
-        "reboots": reboots.propose(
-            [host.restart(today) for host in found], settings["share"], settings["weeks"], today
-        ),
+        "reboots": reboots.propose(found.restarts, settings["share"], settings["weeks"], today),
         "silent": {kinds.clean(name): kinds.clean(silent[name]) for name in sorted(silent)},
     }
 
 
-def _interned(hosts):
-    """Return the profiles, each kept once, and the CVEs with their state in each of them; hosts learn their profile."""
-    keys: dict = {}
-    for host in hosts:
+class _Tally:
+    """What is kept of each host when the next one is read: a row, not its document."""
+
+    def __init__(self):
+        self.profiles, self.kernels, self.left_out = _Profiles(), _Kernels(), updates.LeftOut()
+        self.rows, self.restarts, self.ages = [], [], []
+        self.verdicts = collections.Counter()
+        self.in_debt = 0
+        self._once = {}
+
+    def take(self, host, today):
+        """Add a host."""
+        host.profile = self.profiles.take(host)
+        self.kernels.take(host)
+        self.left_out.take(host.name, host.updates)
+        self.rows.append({key: self._same(key, value) for key, value in host.row().items()})
+        self.restarts.append({key: self._same(key, value) for key, value in host.restart(today).items()})
+        self.ages.append((host.age, kinds.clean(host.name)))
+        self.verdicts[host.document["verdict"]] += 1
+        self.in_debt += host.in_debt
+
+    def _same(self, key, value):
+        """Return a value that is equal to this one; what many hosts say is kept once."""
+        return value if key in OWN else self._once.setdefault((key, repr(value)), value)
+
+
+class _Profiles:
+    """The lists of CVEs of all hosts: those that differ in nothing but the host are kept once, as one profile."""
+
+    def __init__(self):
+        self.rows, self._lists, self._numbers, self._ranks = [], [], {}, {}
+
+    def take(self, host):
+        """Add a host; returns the number of its profile."""
         lists = tuple(tuple(host.cves[state]) for state in kinds.STATES)
         key = (host.document["kernel"], host.patch["edition"], host.cves["reason"] is None, lists)
-        members = keys.setdefault(key, [])
-        host.profile = len(keys) - 1 if not members else members[0].profile
-        members.append(host)
-    profiles = [_profile(key, members) for key, members in keys.items()]
-    return profiles, _cves([key[-1] for key in keys], profiles, _severities(hosts))
-
-
-def _profile(key, members):
-    row = {"kernel": kinds.clean(key[0]), "edition": None if key[1] is None else kinds.clean(key[1]), "known": key[2]}
-    return {**row, "hosts": len(members), "names": [kinds.clean(host.name) for host in members[:NAMED]]}
-
-
-def _severities(hosts):
-    """Return for each CVE the worst severity that any host knows."""
-    worst: dict = {}
-    ranks = {word: rank for rank, word in enumerate(SEVERITIES)}
-    for host in hosts:
+        number = self._numbers.get(key)
+        if number is None:
+            number = self._new(*key)
+        row = self.rows[number]
+        row["hosts"] += 1
+        if len(row["names"]) < NAMED:
+            row["names"].append(kinds.clean(host.name))
         for cve, word in host.cves["severity"].items():
-            rank = ranks[word]
-            if rank < worst.get(cve, len(SEVERITIES)):
-                worst[cve] = rank
-    return worst
+            if RANKS[word] < self._ranks.get(cve, UNRANKED):
+                self._ranks[sys.intern(cve)] = RANKS[word]
+        return number
 
+    def _new(self, kernel, edition, known, lists):
+        lists = tuple(tuple(map(sys.intern, names)) for names in lists)
+        self._numbers[kernel, edition, known, lists] = len(self.rows)
+        self._lists.append(lists)
+        edition = None if edition is None else kinds.clean(edition)
+        self.rows.append({"kernel": kinds.clean(kernel), "edition": edition, "known": known, "hosts": 0, "names": []})
+        return len(self.rows) - 1
 
-def _cves(lists, profiles, severities):
-    """Return a row for each CVE, worst first; what a host says twice counts as the worse of both."""
-    states: dict = collections.defaultdict(dict)
-    for index, found in enumerate(lists):
-        for state, names in reversed(list(zip(kinds.STATES, found))):
-            for name in names:
-                states[name][str(index)] = state
-    rows = [_cve(name, mine, profiles, severities) for name, mine in states.items()]
-    return sorted(rows, key=_order)
-
-
-def _cve(name, states, profiles, severities):
-    counts = dict.fromkeys(reversed(kinds.STATES), 0)
-    for index, state in states.items():
-        counts[state] += profiles[int(index)]["hosts"]
-    severity = SEVERITIES[severities.get(name, -1)]
-    return {"cve": kinds.clean(name), "severity": severity, "counts": counts, "states": states}
+    def cves(self):
+        """Return a row for each CVE, worst first; what a host says twice counts as the worse of both."""
+        blank = "".join(ABSENT if row["known"] else UNTOLD for row in self.rows).encode()
+        marks: dict = collections.defaultdict(lambda: bytearray(blank))
+        counts: dict = collections.defaultdict(lambda: dict.fromkeys(reversed(kinds.STATES), 0))
+        for number, lists in enumerate(self._lists):
+            hosts, absent = self.rows[number]["hosts"], blank[number]
+            for state, names in zip(kinds.STATES, lists):
+                letter = ord(LETTERS[state])
+                for name in names:
+                    mine = marks[name]
+                    if mine[number] == absent:
+                        mine[number] = letter
+                        counts[name][state] += hosts
+        rows = [
+            {
+                "cve": kinds.clean(name),
+                "severity": SEVERITIES[self._ranks.get(name, -1)],
+                "counts": counts[name],
+                "marks": found.decode(),
+            }
+            for name, found in marks.items()
+        ]
+        return sorted(rows, key=_order)
 
 
 def _order(row):
@@ -119,18 +158,16 @@ def _order(row):
     return SEVERITIES.index(row["severity"]), worst, newest
 
 
-def _totals(hosts, rows, cves, settings):
+def _totals(found, rows, cves, settings):
     """Return the numbers of the whole fleet."""
-    ages = sorted((host.age, kinds.clean(host.name)) for host in hosts)
-    found = collections.Counter(row["kind"] for row in rows)
-    verdicts = collections.Counter(host.document["verdict"] for host in hosts)
+    ages, counts = sorted(found.ages), collections.Counter(row["kind"] for row in rows)
     return {
         "hosts": len(rows),
-        "answered": len(rows) - found["silent"],
-        "kinds": {kind: found[kind] for kind in kinds.KINDS},
-        "verdicts": dict(sorted(verdicts.items())),
+        "answered": len(rows) - counts["silent"],
+        "kinds": {kind: counts[kind] for kind in kinds.KINDS},
+        "verdicts": dict(sorted(found.verdicts.items())),
         "cves": {state: sum(1 for row in cves if row["counts"][state]) for state in reversed(kinds.STATES)},
-        "reboot_debt": sum(1 for host in hosts if host.in_debt),
+        "reboot_debt": found.in_debt,
         "updates": {state: sum(1 for row in rows if row["updates"] and row["updates"][state][0]) for state in TOTALS},
         "ages": {
             "oldest": ages[-1][0] if ages else None,
@@ -141,29 +178,35 @@ def _totals(hosts, rows, cves, settings):
     }
 
 
-def _kernels(hosts):
-    """Return a row for each running kernel; where its hosts do not agree on the window, the worst one is told."""
-    found: dict = collections.defaultdict(list)
-    for host in hosts:
-        found[kinds.clean(host.document["kernel"])].append(host)
-    rows = [_kernel(name, members) for name, members in found.items()]
-    return sorted(rows, key=lambda row: (_worst(row["window"]), row["kernel"]))
+class _Kernels:
+    """The running kernels; where the hosts of one do not agree on its window, the worst one is told."""
 
+    def __init__(self):
+        self._found = {}
 
-def _kernel(name, hosts):
-    windows = [host.window for host in hosts]
-    levels = collections.Counter(
-        "unknown" if host.patch["level"] is None else str(host.patch["level"]) for host in hosts
-    )
-    return {
-        "kernel": name,
-        "hosts": len(hosts),
-        "window": {
-            key: min(windows, key=_worst)[key] for key in ("state", "first", "last", "days", "estimate", "reason")
-        },
-        "agreed": len({(window["state"], window["last"]) for window in windows}) == 1,
-        "levels": dict(sorted(levels.items(), key=lambda item: (len(item[0]), item[0]))),
-    }
+    def take(self, host):
+        """Add a host."""
+        name, window = kinds.clean(host.document["kernel"]), host.window
+        kept = self._found.setdefault(name, {"window": window, "levels": collections.Counter(), "windows": set()})
+        kept["window"] = min(kept["window"], window, key=_worst)
+        kept["windows"].add((window["state"], window["last"]))
+        kept["levels"]["unknown" if host.patch["level"] is None else str(host.patch["level"])] += 1
+
+    def rows(self):
+        """Return a row for each kernel, worst first."""
+        rows = [self._row(name, kept) for name, kept in self._found.items()]
+        return sorted(rows, key=lambda row: (_worst(row["window"]), row["kernel"]))
+
+    @staticmethod
+    def _row(name, kept):
+        keys = ("state", "first", "last", "days", "estimate", "reason")
+        return {
+            "kernel": name,
+            "hosts": sum(kept["levels"].values()),
+            "window": {key: kept["window"][key] for key in keys},
+            "agreed": len(kept["windows"]) == 1,
+            "levels": dict(sorted(kept["levels"].items(), key=lambda item: (len(item[0]), item[0]))),
+        }
 
 
 def _worst(window):

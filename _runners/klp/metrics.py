@@ -9,6 +9,7 @@ from __future__ import annotations
 import calendar
 import collections
 import datetime
+import sys
 
 from . import updates
 
@@ -24,58 +25,71 @@ def _labels(labels):
     return "{" + ",".join(f'{key}="{_escape(value)}"' for key, value in labels.items()) + "}" if labels else ""
 
 
+def _sample(name, labels, value):
+    return f"{PREFIX}{name}{_labels(labels)} {value}\n"
+
+
 def _family(name, about, samples):
-    """Return the lines of one metric; one without samples is left out."""
-    if not samples:
-        return []
-    return _head(name, about) + [f"{PREFIX}{name}{_labels(labels)} {value}" for labels, value in samples]
+    """Yield the lines of one metric; one without samples is left out."""
+    for number, (labels, value) in enumerate(samples):
+        if not number:
+            yield f"# HELP {PREFIX}{name} {about}\n# TYPE {PREFIX}{name} gauge\n"
+        yield _sample(name, labels, value)
 
 
-def _head(name, about):
-    return [f"# HELP {PREFIX}{name} {about}", f"# TYPE {PREFIX}{name} gauge"]
-
-
-def text(documents, silent, summary):
+def lines(documents, silent, summary):
     """
-    Return the metrics.
+    Yield the lines of the metrics.
 
     documents
-        ``{host: document}``, checked.
+        ``{host: document}``, checked; each is read once.
     silent
         ``{host: why there is no document}``.
     summary
         of the fleet, as ``fleet.summary`` makes it.
     """
     kinds = {item["host"]: item["kind"] for item in summary["hosts"]}
-    one = [({"host": host}, documents[host]) for host in sorted(documents)]
-    lines = _family("report_timestamp_seconds", "When the report was made.", [({}, int(summary["made"]))])
-    lines += _family(
+    read = [_read(host, documents[host], kinds.get(host, "unknown")) for host in sorted(documents)]
+    yield from _family("report_timestamp_seconds", "When the report was made.", [({}, int(summary["made"]))])
+    there = ((host, int(host in documents)) for host in sorted([*documents, *silent]))
+    yield from _family(
         "host_up",
         "1 where the report has a document of the host, 0 where it has none.",
-        [({"host": host}, int(host in documents)) for host in sorted([*documents, *silent])],
+        (({"host": host}, up) for host, up in there),
     )
-    lines += _family(
+    yield from _family(
         "host_info",
         "Always 1; group, kernel, level, verdict, window and kind of the host are labels.",
-        [({**label, **_info(found), "kind": kinds.get(label["host"], "unknown")}, 1) for label, found in one],
+        (({"host": host, **dict(zip(INFO, info))}, 1) for host, info, _, _, _ in read),
     )
-    for name, about, reading in GAUGES:
-        read = [(label, reading(found)) for label, found in one]
-        lines += _family(name, about, [(label, value) for label, value in read if value is not None])
-    states = [({**label, "state": key}, len(found["cves"][key])) for label, found in one for key in COUNTS]
-    lines += _family("cves", "CVEs of the running kernel by state.", states)
-    lines += _updates(documents)
-    lines += _closed(summary)
-    changed = [({"host": row["host"], "stage": row["change"]["stage"]}, 1) for row in summary["hosts"] if row["change"]]
-    lines += _family("kernel_change", "Always 1; how far the last change of the kernel has come is a label.", changed)
-    return "\n".join(lines) + "\n"
+    for number, (name, about, _) in enumerate(GAUGES):
+        samples = (({"host": host}, values[number]) for host, _, values, _, _ in read if values[number] is not None)
+        yield from _family(name, about, samples)
+    states = (({"host": host, "state": key}, sum_) for host, _, _, sums, _ in read for key, sum_ in zip(COUNTS, sums))
+    yield from _family("cves", "CVEs of the running kernel by state.", states)
+    more = (
+        ({"host": host, "state": state, "severity": word}, number)
+        for host, _, _, _, told in read
+        for state, word, number in told
+    )
+    yield from _family("updates", "Security advisories, pending or left out, by severity.", more)
+    yield from _closed(summary)
+    changed = (({"host": row["host"], "stage": row["change"]["stage"]}, 1) for row in summary["hosts"] if row["change"])
+    yield from _family("kernel_change", "Always 1; how far the last change of the kernel has come is a label.", changed)
+
+
+def _read(host, document, kind):
+    """Return what the metrics need of a document: ``(host, labels, gauges, numbers of CVEs, numbers of updates)``."""
+    info = tuple(map(sys.intern, (*_info(document), kind)))
+    values = tuple(reading(document) for _, _, reading in GAUGES)
+    return host, info, values, tuple(len(document["cves"][key]) for key in COUNTS), tuple(_updates(document))
 
 
 def _closed(summary):
-    """Return the metric about the CVEs that the next kernels close; what is not known has no sample."""
-    aims = [(row["host"], row["target"]["cves"] or {}) for row in summary["hosts"] if row["target"]]
-    samples = [({"host": host, "severity": word}, number) for host, found in aims for word, number in found.items()]
-    return _family("kernel_target_cves", "CVEs that the next kernel closes.", samples)
+    """Yield the metric about the CVEs that the next kernels close; what is not known has no sample."""
+    aims = ((row["host"], row["target"]["cves"] or {}) for row in summary["hosts"] if row["target"])
+    samples = (({"host": host, "severity": word}, number) for host, found in aims for word, number in found.items())
+    yield from _family("kernel_target_cves", "CVEs that the next kernel closes.", samples)
 
 
 def _end(document):
@@ -108,17 +122,13 @@ def _moving(document):
     return None if state == "unknown" else int(state == "in_progress")
 
 
-def _updates(documents):
-    """Return the metric about updates; it has the most samples. A 0 that nobody knows is left out."""
-    lines = []
-    for host in sorted(documents):
-        found, name = documents[host]["updates"], _escape(host)
-        apart = collections.Counter(item["severity"] for item in found["left_out"] if not item["kernel"])
-        for state, numbers in (("pending", found["pending"]), ("left_out", apart)):
-            labels = f'{PREFIX}updates{{host="{name}",state="{state}",severity='
-            known = found["reason"] is None
-            lines += [f'{labels}"{word}"}} {numbers[word]}' for word in updates.SEVERITIES if known or numbers[word]]
-    return _head("updates", "Security advisories, pending or left out, by severity.") + lines if lines else []
+def _updates(document):
+    """Yield ``(state, severity, number)`` of the updates of a host. A 0 that nobody knows is left out."""
+    found = document["updates"]
+    apart = collections.Counter(item["severity"] for item in found["left_out"] if not item["kernel"])
+    for state, numbers in (("pending", found["pending"]), ("left_out", apart)):
+        known = found["reason"] is None
+        yield from ((state, word, numbers[word]) for word in updates.SEVERITIES if known or numbers[word])
 
 
 def _retracted(document):
@@ -154,11 +164,11 @@ GAUGES = (
 )
 
 
+INFO = ("group", "kernel", "level", "verdict", "window", "kind")
+
+
 def _info(document):
-    return {
-        "group": document["group"],
-        "kernel": document["kernel"],
-        "level": "" if document["live_patch"]["level"] is None else document["live_patch"]["level"],
-        "verdict": document["verdict"],
-        "window": document["window"]["state"],
-    }
+    """Return the values of the labels in INFO, but for the last one."""
+    level = document["live_patch"]["level"]
+    shown = "" if level is None else str(level)
+    return document["group"], document["kernel"], shown, document["verdict"], document["window"]["state"]

@@ -53,7 +53,6 @@ MARKS = {
     "reboot": ("R", "fixed only in a newer kernel"),
     "unknown": ("?", "status unknown"),
 }
-ABSENT, UNTOLD = ".", "-"  # not listed on a host; the lists of a host are not known
 
 
 def html(summary):
@@ -258,7 +257,7 @@ def data(summary):
     return {
         "kinds": [{"kind": kind, "label": label, "tone": tone} for kind, (label, _, tone) in WORDS.items()],
         "hosts": _table(hosts),
-        "cves": _table([_cve(row, summary["profiles"]) for row in summary["cves"]]),
+        "cves": _table([_cve(row) for row in summary["cves"]]),
         **{name: once.found for name, once in strings.items()},
     }
 
@@ -314,10 +313,7 @@ def _short(row, words):
     return words(row["command"][len(before) :]) if row["command"].startswith(before) else row["command"]
 
 
-def _cve(row, profiles):
+def _cve(row):
     """Return a CVE with one letter for each profile."""
-    marks = [ABSENT if profile["known"] else UNTOLD for profile in profiles]
-    for index, state in row["states"].items():
-        marks[int(index)] = MARKS[state][0]
     counts = [row["counts"][state] for state in MARKS]
-    return {"cve": row["cve"], "severity": row["severity"], "counts": counts, "marks": "".join(marks)}
+    return {"cve": row["cve"], "severity": row["severity"], "counts": counts, "marks": row["marks"]}

@@ -44,38 +44,51 @@ class Folder:
         cure = f"; {files.given(os.path.join(place, 'x'))}" if exc.errno in files.DENIED else ""
         return CommandExecutionError(f"{path}: cannot be {what} ({exc.strerror}){cure}")
 
-    def put(self, name, text):
-        """Write a file anew; whoever reads it meanwhile has the old one."""
-        self._write(os.path.join(self.path, name), text)
+    def put(self, name, texts):
+        """
+        Write a file anew; whoever reads it meanwhile has the old one, and so has everybody if it cannot be written.
+
+        texts
+            what is in it, one text after the other.
+        """
+        self._write(os.path.join(self.path, name), texts)
         self.written.append(os.path.join(self.path, name))
 
-    def _write(self, path, text):
+    def _write(self, path, texts):
+        new = path + ".new"
         try:
             with contextlib.suppress(FileNotFoundError):
-                os.unlink(path + ".new")
-            handle = os.open(path + ".new", os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, self._file)
-            with os.fdopen(handle, "w", encoding="utf-8", newline="") as new:
-                os.fchmod(new.fileno(), self._file)
-                self._own(path, new.fileno())
-                new.write(text)
-            os.rename(path + ".new", path)
+                os.unlink(new)
+            handle = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, self._file)
+            with os.fdopen(handle, "w", encoding="utf-8", newline="") as file:
+                os.fchmod(file.fileno(), self._file)
+                self._own(path, file.fileno())
+                file.writelines(texts)
+            os.rename(new, path)
         except OSError as exc:
             raise self._refused(path, exc, "written") from exc
+        finally:
+            with contextlib.suppress(OSError):
+                os.unlink(new)
 
     def replace(self, folder, parts):
         """
-        Write ``{name: text}`` below a folder, and take away evidence there that is not told any more.
+        Write files below a folder, and take away evidence there that is not told any more.
 
         What is not told any more would go on to say that a host is safe; other files stay.
+
+        parts
+            ``(name, texts)`` of each file.
         """
-        base = os.path.join(self.path, folder)
-        for name in parts:
+        base, told = os.path.join(self.path, folder), set()
+        for name, texts in parts:
             self._make(os.path.dirname(os.path.join(base, name)))
-            self._write(os.path.join(base, name), parts[name])
+            self._write(os.path.join(base, name), texts)
+            told.add(name)
         for place, _, names in os.walk(base, onerror=self._unseen):
             for name in names:
                 path = os.path.join(place, name)
-                if name.endswith(ENDING) and os.path.relpath(path, base) not in parts:
+                if name.endswith(ENDING) and os.path.relpath(path, base) not in told:
                     self._remove(path)
         self.written.append(base)
 

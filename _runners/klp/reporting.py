@@ -4,11 +4,13 @@ The pillar key ``klp_report``: its closed schema (data), and the report in a few
 
 from __future__ import annotations
 
+import json
+
 from . import changes, schema
 from .words import count
 
-FORMATS = ("json", "csv", "prometheus", "html", "openvex", "icalendar")
-USUAL = FORMATS[:-1]  # the last one wants a library that not every master has
+FORMATS = ("json", "csv", "prometheus", "html", "openvex", "openvex_hosts", "icalendar")
+USUAL = FORMATS[:5]  # a file for each host is much, and the last one wants a library that not every master has
 COMMAND = "salt '{}' state.apply klp.patch"
 SHOWN = 20  # hosts that the text names
 
@@ -36,7 +38,8 @@ SCHEMA = {
         "type": "list",
         "choices": FORMATS,
         "default": list(USUAL),
-        "about": "What is written; icalendar, the restarts as a calendar, needs the Python library icalendar.",
+        "about": "What is written; openvex is one document for the fleet, openvex_hosts one for each host; icalendar, "
+        "the restarts as a calendar, needs the Python library icalendar.",
     },
     "readable": schema.flag(False, "Let all users of the master read the files, as a node exporter has to."),
     "author": {
@@ -55,6 +58,33 @@ SCHEMA = {
 def settings(given, compare):
     """Return ``(settings, problems)`` of what stands below the pillar key ``klp_report``."""
     return compare({} if given is None else given, SCHEMA, "klp_report")
+
+
+def whole(documents, silent, summary):
+    """
+    Yield the report as JSON, one text after the other: ``{"documents", "silent", "summary"}``.
+
+    documents
+        as ``collected.Documents`` has them.
+    """
+    yield '{"documents":{'
+    for number, host in enumerate(documents):
+        yield f"{',' if number else ''}{json.dumps(host)}:{documents.text(host)}"
+    yield f'}},"silent":{_compact(silent)},"summary":{{'
+    for number, key in enumerate(sorted(summary)):
+        yield f"{',' if number else ''}{json.dumps(key)}:"
+        if isinstance(summary[key], list):
+            yield "["
+            for index, item in enumerate(summary[key]):
+                yield f"{',' if index else ''}{_compact(item)}"
+            yield "]"
+        else:
+            yield _compact(summary[key])
+    yield "}}"
+
+
+def _compact(value):
+    return json.dumps(value, sort_keys=True, separators=(",", ":"))
 
 
 def retcode(summary, incomplete):

@@ -67,17 +67,20 @@ def cell(value):
     return f"'{text}" if formula else text
 
 
-def text(documents, silent, summary):
-    """Return the table; arguments as for ``metrics.text``."""
+def lines(documents, silent, summary):
+    """Yield the lines of the table; arguments as for ``metrics.lines``."""
     sheet = io.StringIO(newline="")
     writer = csv.writer(sheet)
-    writer.writerow(COLUMNS)
     weeks = {row["host"]: week["iso"] for week in summary["reboots"]["weeks"] for row in week["hosts"]}
+    writer.writerow(COLUMNS)
     for item in summary["hosts"]:
         row = _row(item, documents.get(item["host"]), summary["made"])
         row["restart_week"] = weeks.get(item["host"])
         writer.writerow([cell(row.get(column)) for column in COLUMNS])
-    return sheet.getvalue()
+        yield sheet.getvalue()
+        sheet.seek(0)
+        sheet.truncate()
+    yield sheet.getvalue()
 
 
 def _row(item, document, now):

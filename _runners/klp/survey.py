@@ -15,6 +15,7 @@ import klp_checks
 from . import (
     agenda,
     answers,
+    collected,
     decide,
     documents,
     due,
@@ -38,6 +39,7 @@ from .outcome import RETCODES, answer, progress
 from .words import count
 
 HOST, KERNELS = "klp_audit.host", "klp_audit.kernels"
+MINED = 200  # hosts whose documents are read from the mine at once
 
 
 class Survey(Commands):
@@ -110,14 +112,15 @@ class Survey(Commands):
     def kernels(self, pillar):
         """Ask all hosts of the report which kernels they could run, and return one for each group."""
         settings = self._report_settings(None, None, pillar)
-        _, told, silent = self._summary(settings)
+        _, whole, silent = self._summary(settings)
+        told = {host: {key: found[key] for key in ("group", "os", "kernel_target")} for host, found in whole.items()}
         found: dict = {}
         mute: dict = {}
         for part, got in self._asked("kernels", sorted(told), KERNELS, "list of kernels", settings, mute):
             self._take(got, part, found, mute, mute, retarget.kernels)
-        whole = retarget.plan(told, found, {**silent, **mute})
-        retcode = 0 if retarget.complete(whole) else RETCODES["incomplete"]
-        return answer(retcode, retarget_show.text(whole), **whole)
+        plan = retarget.plan(told, found, {**silent, **mute})
+        retcode = 0 if retarget.complete(plan) else RETCODES["incomplete"]
+        return answer(retcode, retarget_show.text(plan), **plan)
 
     def _report_settings(self, ask, folder, pillar):
         found, problems = reporting.settings(self.pillar(pillar, "klp_report"), self.compare)
@@ -133,25 +136,27 @@ class Survey(Commands):
         """
         Return the documents from the mine, or asked for.
 
-        Returns ``({host: document}, {host: why there is none}, {host of another system: its sentence})``.
+        Returns ``(collected.Documents, {host: why there is none}, {host of another system: its sentence})``.
         """
-        found, silent, foreign, now = {}, {}, {}, time.time()
+        found, silent, foreign = collected.Documents(), {}, {}
         if settings["ask"] != "all":
-            self._take(self._mined(settings), hosts, found, silent, foreign)
-        old = now - 3600 * settings["max_age"]
-        wanted = [host for host in hosts if host not in found or found[host]["time"] < old]
+            for first in range(0, len(hosts), MINED):
+                part = hosts[first : first + MINED]
+                self._take(self._mined(part), part, found, silent, foreign)
+        old = time.time() - 3600 * settings["max_age"]
+        wanted = [host for host in hosts if found.times.get(host, 0) < old]
         if settings["ask"] == "none" or not wanted:
             for host in wanted:
                 if host not in found:
                     silent.setdefault(host, "no document in the mine; klp.report ask=missing asks for it")
         else:
             self._ask(wanted, settings, found, silent, foreign)
-        return found, {host: why for host, why in silent.items() if host not in {**found, **foreign}}, foreign
+        return found, {host: why for host, why in silent.items() if not (host in found or host in foreign)}, foreign
 
-    def _mined(self, settings):
+    def _mined(self, hosts):
         """Return what the mine has. Raises CommandExecutionError: one host can put in what Salt cannot read back."""
         try:
-            return self.mine(settings["target"], HOST, settings["target_type"])
+            return self.mine(hosts, HOST, "list")
         except SaltDeserializationError as exc:
             raise CommandExecutionError(
                 f"the mine cannot be read ({exc}); ask the hosts themselves: salt-run klp.report ask=all"
@@ -195,26 +200,28 @@ class Survey(Commands):
         formats = settings["formats"]
         writer = publish.Folder(folder, settings["readable"], ours=not settings["folder"])
         if "json" in formats:
-            report = {"summary": summary, "documents": found, "silent": silent}
-            writer.put("report.json", json.dumps(report, sort_keys=True, separators=(",", ":")))
+            writer.put("report.json", reporting.whole(found, silent, summary))
         if "csv" in formats:
-            writer.put("report.csv", sheet.text(found, silent, summary))
+            writer.put("report.csv", sheet.lines(found, silent, summary))
         if "prometheus" in formats:
-            writer.put("salt_klp.prom", metrics.text(found, silent, summary))
+            writer.put("salt_klp.prom", metrics.lines(found, silent, summary))
         if "html" in formats:
-            writer.put("report.html", page.html(summary))
-        if "openvex" in formats:
-            self._evidence(writer, settings, found, summary["made"])
+            writer.put("report.html", [page.html(summary)])
+        if {"openvex", "openvex_hosts"} & {*formats}:
+            writer.replace("vex", self._evidence(settings, found, summary["made"]))
         if "icalendar" in formats:
-            writer.put("restarts.ics", agenda.text(summary, self.opts["id"]))
+            writer.put("restarts.ics", [agenda.text(summary, self.opts["id"])])
         return writer.written
 
-    def _evidence(self, writer, settings, found, made):
+    def _evidence(self, settings, found, made):
+        """Yield ``(name, texts)`` of each file with evidence."""
         author = settings["author"] or f"Salt master {self.opts['id']}"
-        whole = evidence.fleet(found, author, made, reporting.COMMAND.format("*"))
-        parts = {"fleet.openvex.json": whole} if whole else {}
-        for host in sorted(found):
-            part = evidence.host(found[host], author, reporting.COMMAND.format(host))
-            if part:
-                parts[f"hosts/{host}.openvex.json"] = part
-        writer.replace("vex", {name: json.dumps(part, indent=1) for name, part in parts.items()})
+        if "openvex" in settings["formats"]:
+            whole = evidence.fleet(found, author, made, reporting.COMMAND.format("*"))
+            if whole:
+                yield "fleet.openvex.json", whole
+        if "openvex_hosts" in settings["formats"]:
+            for host, document in found.items():
+                part = evidence.host(document, author, reporting.COMMAND.format(host))
+                if part:
+                    yield f"hosts/{host}.openvex.json", [json.dumps(part, indent=1)]

@@ -52,26 +52,27 @@ def _item(item):
     return f"{item['severity']} advisory left out{known}: {clean(item['id'])[:NAME]}: {item['reason']}"
 
 
-def fleet(hosts):
-    """
-    Return each advisory that is left out somewhere, worst first, those on most hosts before the others.
+class LeftOut:
+    """Each advisory that is left out somewhere, with the hosts that leave it out."""
 
-    hosts
-        ``[(name, updates)]``, sorted by name.
-    """
-    found: dict = {}
-    for name, updates in hosts:
+    def __init__(self):
+        self._found = {}
+
+    def take(self, name, updates):
+        """Add a host; the first ones are named."""
         for item in left_out(updates, *updates["pending"]):
-            found.setdefault((item["severity"], item["id"], item["reason"]), []).append((name, since(item["since"])))
-    order = sorted(found, key=lambda key: (SEVERITIES.index(key[0]), -len(found[key]), key))
-    return [_row(key, found[key]) for key in order]
+            key = (item["severity"], item["id"], item["reason"])
+            kept = self._found.setdefault(key, {"hosts": 0, "since": None, "names": []})
+            days = [day for day in (kept["since"], since(item["since"])) if day]
+            kept.update(hosts=kept["hosts"] + 1, since=min(days, default=None))
+            if len(kept["names"]) < NAMED:
+                kept["names"].append(clean(name))
 
-
-def _row(key, hosts):
-    severity, name, reason = key
-    row = {"id": clean(name), "severity": severity, "reason": clean(reason), "hosts": len(hosts)}
-    first = min((day for _, day in hosts if day), default=None)
-    return {**row, "since": first, "names": [clean(host) for host, _ in hosts[:NAMED]]}
+    def rows(self):
+        """Return a row for each advisory, worst first, those on most hosts before the others."""
+        found = self._found
+        order = sorted(found, key=lambda key: (SEVERITIES.index(key[0]), -found[key]["hosts"], key))
+        return [{"id": clean(key[1]), "severity": key[0], "reason": clean(key[2]), **found[key]} for key in order]
 
 
 def frozen(updates, now):

@@ -180,7 +180,7 @@ def test_every_format_is_there_and_can_be_read(report):
     assert all(name in page for name in KINDS)
     for path in (folder / "vex").rglob("*.json"):
         jsonschema.validate(json.loads(path.read_text()), VEX)
-    assert (folder / "vex" / "hosts" / "covered.openvex.json").exists()
+    assert (folder / "vex" / "fleet.openvex.json").exists() and not (folder / "vex" / "hosts").exists()
     assert found["files"][0] == str(folder / "report.json")
 
 

@@ -7,7 +7,7 @@ import re
 
 from hypothesis import strategies as st
 
-from _runners.klp import answers, documents, evidence, fleet, metrics, page, reporting, shape, sheet
+from _runners.klp import answers, collected, documents, evidence, fleet, metrics, page, reporting, shape, sheet
 from tests import fleet as fleets
 
 COMMAND = "salt '*' state.apply klp.patch"
@@ -99,18 +99,23 @@ def report(found, silent=None, shown=True):
     """Make the whole report of some documents, and assert that each part of it is what its readers can read."""
     silent = silent or {}
     summary = fleet.summary(found, silent, fleets.SETTINGS, fleets.NOW)
-    whole = {"summary": summary, "documents": found, "silent": silent}
-    parts = [json.dumps(whole, sort_keys=True, separators=(",", ":"), allow_nan=False), reporting.text(summary, [])]
-    rows = sheet.text(found, silent, summary)
+    kept = collected.Documents()
+    for host, document in found.items():
+        kept[host] = document
+    assert dict(kept) == found
+    parts = ["".join(reporting.whole(kept, silent, summary)), reporting.text(summary, [])]
+    assert json.loads(parts[0]) == {"summary": summary, "documents": found, "silent": silent}
+    json.dumps([summary, found], allow_nan=False)
+    rows = "".join(sheet.lines(found, silent, summary))
     for row in csv.reader(io.StringIO(rows, newline="")):
         assert len(row) == len(sheet.COLUMNS)
         assert not any(re.match(r"\s*([=+@\uff1d\uff0b\uff0d\uff20]|-(?!\d+$))", cell) for cell in row)
-    lines = metrics.text(found, silent, summary)
+    lines = "".join(metrics.lines(found, silent, summary))
     assert all(line.startswith("# ") or SAMPLE.fullmatch(line) for line in lines.split("\n")[:-1])
     html = page.html(summary) if shown else ""
     assert "<img" not in html
     seen = [evidence.host(one, "me", COMMAND) for one in found.values()]
-    seen.append(evidence.fleet(found, "me", fleets.NOW, COMMAND))
+    seen.append(json.loads("".join(evidence.fleet(found, "me", fleets.NOW, COMMAND) or ["null"])))
     for part in [*parts, rows, lines, html, json.dumps(seen, allow_nan=False)]:
         part.encode()
     return summary

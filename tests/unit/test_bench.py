@@ -3,7 +3,7 @@
 import pytest
 
 from bench import __main__ as bench
-from bench import harm, host, parts, real, table
+from bench import harm, host, parts, real, report, table
 
 ROWS = [
     "klp.plan: made",
@@ -157,3 +157,12 @@ def test_a_live_patch_that_does_harm_does_not_get_far(capsys):
         "panics: a host was harmed twice",
     ]
     assert harm.wrong({"hangs": dict(bad["panics"], **{"times in all": 1})}) == []
+
+
+def test_the_report_is_measured_with_so_many_cves_on_each_host(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(report, "BUILD", tmp_path)
+    assert [report.main(20, most) for most in (10**6, 1)] == [0, 1]
+    shown = capsys.readouterr().out
+    assert shown.count("klp.report, 20 hosts with 400 CVEs each: ") == 2
+    assert "1000000 MB: kept." in shown and shown.endswith("1 MB: BROKEN.\n")
+    assert not list(tmp_path.iterdir())

@@ -204,13 +204,13 @@ def test_hosts_that_are_the_same_are_kept_once():
             "cve": "CVE-2026-23100",
             "severity": "critical",
             "counts": {"fixed_live": 5, "unknown": 0, "pending": 1, "reboot": 0},
-            "states": {"0": "pending", "2": "fixed_live"},
+            "marks": "P-F",
         },
         {
             "cve": "CVE-2026-21999",
             "severity": "moderate",
             "counts": {"fixed_live": 6, "unknown": 0, "pending": 0, "reboot": 0},
-            "states": {"0": "fixed_live", "2": "fixed_live"},
+            "marks": "F-F",
         },
     ]
 

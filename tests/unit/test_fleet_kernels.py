@@ -46,7 +46,7 @@ def row(*found):
 
 def cells(*found):
     documents = {item["host"]: item for item in found}
-    text = sheet.text(documents, {"lost": "no answer"}, summary(*found))
+    text = "".join(sheet.lines(documents, {"lost": "no answer"}, summary(*found)))
     return {line["host"]: line for line in csv.DictReader(io.StringIO(text, newline=""))}
 
 
@@ -166,7 +166,7 @@ def test_metrics_tell_both_and_nothing_that_is_not_known():
         "b": changed("b", "installed"),
         "c": document("c", kernel_target={**TARGET, "cves": None, "window_last": None}),
     }
-    found = samples(metrics.text(documents, {}, summary(*documents.values())))
+    found = samples("".join(metrics.lines(documents, {}, summary(*documents.values()))))
     closed = {tuple(dict(labels).values()): value for labels, value in found["salt_klp_kernel_target_cves"].items()}
     assert closed == {("a", "critical"): 1, ("a", "important"): 0, ("a", "moderate"): 0, ("a", "low"): 2,
                       ("a", "unspecified"): 0}  # fmt: skip
@@ -174,7 +174,7 @@ def test_metrics_tell_both_and_nothing_that_is_not_known():
     assert end == ((("host", "a"),), 1830384000)
     assert found["salt_klp_kernel_change"] == {(("host", "b"), ("stage", "installed")): 1}
     assert found["salt_klp_kernel_change_timestamp_seconds"] == {(("host", "b"),): CHANGE["at"]}
-    bare = metrics.text({"d": document("d")}, {}, summary(document("d")))
+    bare = "".join(metrics.lines({"d": document("d")}, {}, summary(document("d"))))
     assert "kernel_target" not in bare and "kernel_change" not in bare
 
 

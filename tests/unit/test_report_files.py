@@ -15,7 +15,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from salt.exceptions import CommandExecutionError
 
 import klp_pillar
-from _runners.klp import evidence, metrics, publish, reporting, sheet
+from _runners.klp import collected, evidence, metrics, publish, reporting, sheet
 from _runners.klp import fleet as fleets
 from tests import fleet
 from tests.unit.loader import recorded
@@ -25,6 +25,20 @@ LIMITS = {"share": 25, "weeks": 26, "warn": 30, "debt": 28, "old": 24}
 DOCUMENTS, SILENT = fleet.one_of_each()
 SUMMARY = fleets.summary(DOCUMENTS, SILENT, LIMITS, fleet.NOW)
 HOSTILE = "x\"\n\\{}=+cmd|' /C calc'!A0"
+
+
+def prom(*given):
+    return "".join(metrics.lines(*given))
+
+
+def table(*given):
+    return "".join(sheet.lines(*given))
+
+
+def vex(documents):
+    """Return the OpenVEX document of a fleet, read back; ``None`` where there is none."""
+    found = evidence.fleet(documents, "A", fleet.NOW, "c")
+    return found if found is None else valid(json.loads("".join(found)))
 
 
 def valid(document):
@@ -45,7 +59,7 @@ def samples(text):
 
 
 def test_metrics_are_read_by_prometheus_own_client():
-    found = samples(metrics.text(DOCUMENTS, SILENT, SUMMARY))
+    found = samples(prom(DOCUMENTS, SILENT, SUMMARY))
     up = {dict(labels)["host"]: value for labels, value in found["salt_klp_host_up"].items()}
     assert up == {**dict.fromkeys(DOCUMENTS, 1), **dict.fromkeys(SILENT, 0)}
     kinds = {dict(labels)["host"]: dict(labels)["kind"] for labels in found["salt_klp_host_info"]}
@@ -62,11 +76,11 @@ def test_metrics_are_read_by_prometheus_own_client():
 
 def test_a_date_that_is_none_has_no_sample():
     some = {"web1": fleet.document("web1", window={**fleet.document("web1")["window"], "last": "2026-13-99"})}
-    assert "salt_klp_window_end" not in metrics.text(some, {}, fleets.summary(some, {}, LIMITS, fleet.NOW))
+    assert "salt_klp_window_end" not in prom(some, {}, fleets.summary(some, {}, LIMITS, fleet.NOW))
 
 
 def test_metrics_count_updates_by_severity():
-    found = samples(metrics.text(DOCUMENTS, SILENT, SUMMARY))
+    found = samples(prom(DOCUMENTS, SILENT, SUMMARY))
 
     def number(host, state, severity):
         return found["salt_klp_updates"].get((("host", host), ("severity", severity), ("state", state)))
@@ -90,7 +104,7 @@ def test_what_is_not_known_has_no_sample():
         document["locks"]["missing"] = None
         document["transition"]["state"] = "unknown"
         document["window"]["last"] = None
-    found = samples(metrics.text(some, {}, fleets.summary(some, {}, LIMITS, fleet.NOW)))
+    found = samples(prom(some, {}, fleets.summary(some, {}, LIMITS, fleet.NOW)))
     assert not {
         "salt_klp_locks_missing",
         "salt_klp_transition_in_progress",
@@ -103,14 +117,14 @@ def test_what_is_not_known_has_no_sample():
 
 
 def test_a_fleet_without_a_host_has_metrics():
-    assert set(samples(metrics.text({}, {}, fleets.summary({}, {}, LIMITS, fleet.NOW)))) == {
+    assert set(samples(prom({}, {}, fleets.summary({}, {}, LIMITS, fleet.NOW)))) == {
         "salt_klp_report_timestamp_seconds"
     }
 
 
 def test_hostile_strings_do_not_break_the_metrics():
     some = {"web1": fleet.document("web1", group=HOSTILE, kernel=HOSTILE)}
-    found = samples(metrics.text(some, {}, fleets.summary(some, {}, LIMITS, fleet.NOW)))
+    found = samples(prom(some, {}, fleets.summary(some, {}, LIMITS, fleet.NOW)))
     (labels,) = found["salt_klp_host_info"]
     assert dict(labels)["group"] == HOSTILE
 
@@ -120,7 +134,7 @@ def rows(text):
 
 
 def test_the_table_has_a_line_for_every_host():
-    found = rows(sheet.text(DOCUMENTS, SILENT, SUMMARY))
+    found = rows(table(DOCUMENTS, SILENT, SUMMARY))
     assert set(found) == {*DOCUMENTS, *SILENT}
     for item in SUMMARY["hosts"]:
         row = found[item["host"]]
@@ -137,7 +151,7 @@ def test_the_table_tells_updates():
     some = copy.deepcopy(DOCUMENTS)
     some["mail2"]["updates"]["restart"] = {"host": ["glibc", "dbus-1"], "services": None}
     some["web1"]["live_patch"]["retracted"] = True
-    found = rows(sheet.text(some, SILENT, fleets.summary(some, SILENT, LIMITS, fleet.NOW)))
+    found = rows(table(some, SILENT, fleets.summary(some, SILENT, LIMITS, fleet.NOW)))
     columns = ("updates_severe", "updates_others", "left_out_severe", "left_out_others", "left_out", "retracted")
     assert [found["mail1"][key] for key in columns] == ["4", "2", "0", "0", "", "no"]
     assert [found["mail2"][key] for key in columns] == ["0", "0", "1", "0", fleet.GLIBC["id"], "no"]
@@ -150,7 +164,7 @@ def test_the_table_tells_updates():
 @pytest.mark.parametrize("begin", ["=", "+", "-", "@", "\t", "\r"])
 def test_no_cell_is_a_formula(begin):
     some = {"web1": fleet.document("web1", group=f"{begin}HYPERLINK(1)")}
-    for cell in rows(sheet.text(some, {}, fleets.summary(some, {}, LIMITS, fleet.NOW)))["web1"].values():
+    for cell in rows(table(some, {}, fleets.summary(some, {}, LIMITS, fleet.NOW)))["web1"].values():
         assert not cell.lstrip().startswith(("=", "+", "-", "@"))
 
 
@@ -170,11 +184,12 @@ def test_evidence_of_a_host_follows_the_published_schema():
             cve: evidence.STATUS[state] for cve, state in states.items()
         }
         for cve, item in found.items():
-            (product,) = item["products"]
-            url = packageurl.PackageURL.from_string(product["@id"])
-            assert (url.type, url.namespace, url.version) == ("rpm", "suse", document["kernel_edition"])
-            assert url.qualifiers == {"arch": document["arch"], "distro": document["os"]}
-            assert url.to_string() == product["@id"]
+            urls = [packageurl.PackageURL.from_string(product["@id"]) for product in item["products"]]
+            assert [url.namespace for url in urls] == ["suse", "sles"]
+            for url, product in zip(urls, item["products"], strict=True):
+                assert (url.type, url.version) == ("rpm", document["kernel_edition"])
+                assert url.qualifiers == {"arch": document["arch"]}
+                assert url.to_string() == product["@id"] == product["identifiers"]["purl"]
             assert ("justification" in item) == (states[cve] == "fixed_live")
             assert ("action_statement" in item) == (states[cve] in ("pending", "reboot"))
 
@@ -189,10 +204,10 @@ def test_unknown_is_never_evidence_of_safety():
 def test_a_host_of_which_nothing_is_known_has_no_evidence():
     some = fleet.document("web1", kernel_edition=None)
     assert evidence.host(some, "A", "c") is None
-    assert evidence.fleet({"web1": some}, "A", fleet.NOW, "c") is None
+    assert vex({"web1": some}) is None
     bare = fleet.document("web1")
     bare["cves"].update(fixed_live=[], pending=[], reboot=[], unknown=[])
-    assert evidence.host(bare, "A", "c") is None
+    assert evidence.host(bare, "A", "c") is None and vex({"web1": bare}) is None
 
 
 def two(first, second):
@@ -219,7 +234,7 @@ def two(first, second):
     ],
 )
 def test_the_fleet_is_as_safe_as_its_worst_host(first, second, status):
-    found = valid(evidence.fleet(two(first, second), "A", fleet.NOW, "c"))
+    found = vex(two(first, second))
     (item,) = found["statements"]
     assert item["status"] == status
     assert item["status_notes"].startswith("2 hosts with this kernel package: ")
@@ -227,13 +242,13 @@ def test_the_fleet_is_as_safe_as_its_worst_host(first, second, status):
 
 
 def test_evidence_of_a_large_fleet_is_valid():
-    found = valid(evidence.fleet(fleet.documents(300, seed=4), "A", fleet.NOW, "c"))
+    found = vex(fleet.documents(300, seed=4))
     names = [(item["vulnerability"]["name"], item["products"][0]["@id"]) for item in found["statements"]]
     assert len(names) == len(set(names))
 
 
 def test_hostile_names_stay_inside_the_package_url():
-    url = evidence.package_url("kernel default?x=1", "1/2@3-#", "x86&64", "sles 15/../")
+    url = evidence.package_url("sles 15/../", "kernel default?x=1", "1/2@3-#", "x86&64")
     found = packageurl.PackageURL.from_string(url)
     assert (found.name, found.version) == ("kernel default?x=1", "1/2@3-#")
     assert found.qualifiers["arch"] == "x86&64"
@@ -270,11 +285,47 @@ def test_a_link_that_somebody_has_put_there_is_not_followed(tmp_path):
 
 def test_evidence_that_is_not_told_any_more_is_taken_away_and_nothing_else(tmp_path):
     folder = publish.Folder(str(tmp_path))
-    folder.replace("vex", {"fleet.openvex.json": "1", "hosts/a.openvex.json": "1"})
+    folder.replace("vex", [("fleet.openvex.json", "1"), ("hosts/a.openvex.json", "1")])
     (tmp_path / "vex" / "hosts" / "note.txt").write_text("mine")
-    folder.replace("vex", {"hosts/b.openvex.json": "2"})
+    folder.replace("vex", [("hosts/b.openvex.json", "2")])
     left = sorted(str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*") if path.is_file())
     assert left == ["vex/hosts/b.openvex.json", "vex/hosts/note.txt"]
+
+
+def test_a_file_that_comes_to_no_end_leaves_the_old_one(tmp_path):
+    folder = publish.Folder(str(tmp_path))
+    folder.put("x.csv", ["old"])
+
+    def broken():
+        yield "new"
+        raise ValueError("a document that nobody can show")
+
+    with pytest.raises(ValueError, match="nobody can show"):
+        folder.put("x.csv", broken())
+    assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [("x.csv", "old")]
+
+
+def test_documents_that_are_read_one_after_the_other_are_those_that_were_kept(monkeypatch):
+    """Beyond what memory may have, they are in a file without a name."""
+    monkeypatch.setattr(collected, "MEMORY", 1000)
+    kept = collected.Documents()
+    for host, document in [*fleet.documents(40, seed=6).items(), *DOCUMENTS.items()]:
+        kept[host] = {**document, "time": 1}
+        kept[host] = document  # the newer answer counts
+    assert dict(kept) == {**fleet.documents(40, seed=6), **DOCUMENTS}
+    assert list(kept) == sorted(kept) and len(kept) == 40 + len(DOCUMENTS) and "nobody" not in kept
+    assert kept.times == {host: document["time"] for host, document in kept.items()}
+    assert kept.get("nobody") is None
+
+
+def test_documents_that_cannot_be_kept_are_said(monkeypatch):
+    monkeypatch.setattr(collected.tempfile, "gettempdir", lambda: "/scratch")
+    kept = collected.Documents()
+    monkeypatch.setattr(kept._file, "write", lambda packed: os.write(os.open("/dev/full", os.O_WRONLY), packed))
+    said = r"^the documents of the hosts cannot be kept in /scratch \(No space left on device\)$"
+    with pytest.raises(CommandExecutionError, match=said):
+        kept["web1"] = DOCUMENTS["web1"]
+    assert "web1" not in kept
 
 
 def test_a_folder_that_cannot_be_written_is_named(tmp_path):
@@ -304,7 +355,11 @@ def test_every_key_of_the_pillar_has_a_default_that_is_allowed():
         ("folder", 7, "wanted an absolute path, found 7"),
         ("share", 0, "wanted 1 to 100 percent, found 0"),
         ("ask", "some", "wanted one of missing, all, none, found 'some'"),
-        ("formats", ["pdf"], "wanted one of json, csv, prometheus, html, openvex, icalendar, found 'pdf'"),
+        (
+            "formats",
+            ["pdf"],
+            "wanted one of json, csv, prometheus, html, openvex, openvex_hosts, icalendar, found 'pdf'",
+        ),
         ("weeks", "x", "wanted a whole number (weeks), found 'x'"),
         ("shares", 1, "unknown key; did you mean share?"),
     ],

@@ -267,7 +267,7 @@ def denied(*args, **kwargs):
 def test_what_is_denied_in_this_process_is_said_with_the_command_that_helps(home, monkeypatch):
     """What a process that is nobody does is not counted as covered."""
     report = publish.Folder(f"{home}/report")
-    report.replace("vex", {"hosts/web1.openvex.json": "{}"})
+    report.replace("vex", [("hosts/web1.openvex.json", "{}")])
     walk = lambda base, onerror: onerror(PermissionError(13, "Permission denied", base))  # noqa: E731
     with monkeypatch.context() as patch:
         patch.setattr(folders.os, "mkdir", denied)
@@ -277,8 +277,8 @@ def test_what_is_denied_in_this_process_is_said_with_the_command_that_helps(home
     with monkeypatch.context() as patch:
         patch.setattr(publish.os, "unlink", denied)
         with pytest.raises(CommandExecutionError, match=rf"web1\S+: cannot be removed .*chown -R root: {home}/report$"):
-            report.replace("vex", {})
+            report.replace("vex", [])
     with monkeypatch.context() as patch:
         patch.setattr(publish.os, "walk", walk)
         with pytest.raises(CommandExecutionError, match=rf"vex: cannot be read .*chown -R root: {home}/report$"):
-            report.replace("vex", {})
+            report.replace("vex", [])
