@@ -41,7 +41,7 @@ CONF := $(DESTDIR)/etc/salt/master.d
 CAMPAIGNS := $(DESTDIR)/var/lib/salt-klp
 
 .PHONY: help setup setup-lint setup-system setup-browser demo bench bench-host bench-fleet bench-report bench-real pictures \
-	check lint-python lint-types lint-py36 lint-yaml lint-shell lint-web lint-house lint-faults lint-docs web setup-docs docs \
+	check lint-python lint-types lint-py36 lint-yaml lint-shell lint-web lint-metrics lint-house lint-faults lint-docs web setup-docs docs \
 	lint-package sdist rpm test fuzz test-unit test-simulation test-faults test-browser test-functional test-integration test-kill test-system test-minions test-matrix coverage install clean
 
 help: ## this list
@@ -76,7 +76,7 @@ bench-report: setup ## what the report of 10,000 hosts costs; fails if it is mor
 bench-real: setup ## what a campaign adds on a real master with real minions
 	@$(PY) -m bench real
 
-check: lint-python lint-types lint-py36 lint-yaml lint-shell lint-web lint-house lint-faults lint-docs lint-package docs ## all linters, and the documentation
+check: lint-python lint-types lint-py36 lint-yaml lint-shell lint-web lint-metrics lint-house lint-faults lint-docs lint-package docs ## all linters, and the documentation
 
 lint-python: setup-lint
 	@echo "== ruff: $$($(LINT)/ruff --version)"
@@ -114,6 +114,10 @@ lint-web: setup-lint
 	@cd web && $(LINT)/biome lint --error-on-warnings --colors=off .
 	@$(LINT)/djlint --lint --quiet web
 	@$(LINT)/python tools/web.py --check
+
+lint-metrics: setup-lint
+	@echo "== alert rules and dashboard"
+	@$(LINT)/python tools/monitoring.py
 
 web: ## make _runners/klp/page_files.py anew from web/
 	@python3 tools/web.py
@@ -230,10 +234,11 @@ install: ## install below DESTDIR as SUSE packages its formulas; then: salt-run 
 	cp -RL salt/. $(FORMULAS)/states
 	find $(FORMULAS)/states -name __pycache__ -type d -prune -exec rm -r {} +
 	for file in $(wildcard metadata/*.yml pillar/*schema.yaml); do install -m 0644 $$file $(FORMULAS)/metadata/klp; done
-	install -d $(DOCS)/pillar $(DOCS)/tests/lab
+	install -d $(DOCS)/pillar $(DOCS)/metadata $(DOCS)/tests/lab
 	install -m 0644 $(wildcard LICENSE *.md) $(DOCS)
 	cp -RL docs $(DOCS)
 	for folder in $(wildcard pillar/examples pillar/campaigns); do cp -RL $$folder $(DOCS)/pillar; done
+	for folder in $(wildcard metadata/prometheus metadata/grafana); do cp -RL $$folder $(DOCS)/metadata; done
 	install -m 0644 tests/lab/README.md $(DOCS)/tests/lab
 	chmod -R u=rwX,go=rX $(FORMULAS) $(DOCS)
 	[ -e $(CONF)/salt-klp.conf ] || sed 's|@STATES@|$(PREFIX)/share/salt-formulas/states|' install/master.conf >$(CONF)/salt-klp.conf

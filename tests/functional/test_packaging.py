@@ -55,7 +55,7 @@ def test_the_rpm_is_built_from_the_sdist_and_checks_what_it_installs(made):
     )
     for name in ("states/klp/init.sls", "states/_modules/klp.py", "metadata/klp/form.yml", "metadata/klp/schema.yaml"):
         assert f"/usr/share/salt-formulas/{name}" in names
-    for name in ("README.md", "docs/index.md", "pillar/examples/auto.sls"):
+    for name in ("README.md", "docs/index.md", "pillar/examples/auto.sls", "metadata/grafana/salt-klp.json"):
         assert f"/usr/share/doc/packages/salt-klp/{name}" in names
     assert names["/var/lib/salt-klp"] == "40700"
     asked = "%{VERSION}|%{RELEASE}|%{LICENSE}|%{URL}"
