@@ -7,6 +7,8 @@ import pytest
 
 from tests.functional.conftest import BACKUP, LOCKS, LP, VERIFY, apply, settings, snapshot, volumes
 from tests.functional.refusal import refused
+from tests.unit import test_formula as form
+from tests.unit import uyuni
 from tests.unit.hostile import HOSTILE, keys, pillar_with, values
 from tests.unit.loader import load
 
@@ -25,6 +27,33 @@ print(json.dumps(answers))
 """
 
 
+def ready(one, pillars):
+    """Return what ``klp.ready`` says against each pillar, in one process of Salt."""
+    done = one.run([sys.executable, "-c", LOOP], input=json.dumps(pillars))
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def emptied(*paths):
+    """Return the pillar of a host whose form of SUSE Manager was saved with these fields empty."""
+    values = uyuni.shown(form.FORM)
+    for path in paths:
+        form.put(values, path, "")
+    return uyuni.pillar(form.FORM, {}, uyuni.saved(form.FORM, values))["klp"]
+
+
+def test_a_host_takes_the_form_of_suse_manager_untouched_and_emptied(sles):
+    """The pillar goes through the rules of browser and server first (tests/unit/uyuni.py)."""
+    fields = [path for path, part in form.LEAVES.items() if part["$type"] in ("text", "number", "password")]
+    others = [path for path in fields if path not in form.NEEDED]
+    one = sles("enabled", pillar={"klp": emptied()})
+    one.salt.sync()
+    *good, first, second, third = ready(one, [emptied(), emptied(*others), *(emptied(path) for path in form.NEEDED)])
+    assert good == [[], []]
+    for path, (comment,) in zip(form.NEEDED, (first, second, third), strict=True):
+        assert comment.startswith(f"pillar {path}: is empty; wanted a whole number")
+    assert apply(one, "klp", test=True).failed == {}
+
+
 def test_hostile_strings_are_refused_before_any_program_is_started(sles):
     """Which strings each key refuses is shown by the unit tests of klp_pillar; here two that no key takes."""
     one = sles("enabled", pillar={})
@@ -33,8 +62,7 @@ def test_hostile_strings_are_refused_before_any_program_is_started(sles):
     words = [HOSTILE["newline"], HOSTILE["escape"]]
     pillars = [(path, pillar_with(path, value)) for path, spec in keys(SCHEMA) for value in values(spec, words)]
     one.forget_programs()
-    done = one.run([sys.executable, "-c", LOOP], input=json.dumps([pillar for _, pillar in pillars]))
-    answers = json.loads(done.stdout.splitlines()[-1])
+    answers = ready(one, [pillar for _, pillar in pillars])
     for (path, pillar), comments in zip(pillars, answers, strict=True):
         assert len(comments) == 1, pillar
         assert comments[0].startswith(f"pillar klp:{':'.join(path)}: "), pillar
