@@ -1,5 +1,5 @@
 """
-A way back before anything is installed: backups of the root volume, by the backend that pillar names.
+Backups of the root volume, made before anything is installed, by the backend that pillar names.
 
 Backends: ``snapper`` (btrfs), ``lvm`` (a logical volume), ``auto`` (the one of these that fits), ``command`` (programs
 of the user's, e.g. for cloud volume snapshots), ``none``. Every backup carries the id of its run: one that was
@@ -164,7 +164,7 @@ def losses(backup):
         id of the backup or of its run, as ``root_backup.list`` shows it (str).
 
     Returns ``{"packages": {name: {"old" (now), "new" (in the backup)}}, "notes": [sentences]}``; ``packages`` is
-    ``None`` for a backup that nobody can look into.
+    ``None`` for a backup that cannot be looked into.
 
     CLI Example::
 

@@ -48,7 +48,7 @@ def __virtual__():
 
 
 def _part(name):
-    """Return one of the parts; at the top of this file it could not be imported, nobody knows it yet then."""
+    """Return one of the parts; at the top of this file it could not be imported, nothing finds it yet then."""
     return importlib.import_module(f"{__name__}.{name}")
 
 
@@ -122,7 +122,8 @@ def plan(kind="patch", pillar=None, week=None):
         mapping with the key ``klp_campaign``, merged over the pillar of the master.
     week
         ISO week such as ``2027-W03``, for kind ``kernel``: only those hosts of the target that the report proposes to
-        restart in it (pillar ``klp_report``, as for ``klp.report``); which ones, and of whom nobody knows, is ``week``.
+        restart in it (pillar ``klp_report``, as for ``klp.report``). ``week`` of the answer has these hosts, and
+        those whose week is unknown.
 
     Returns the plan as ``plan``: per wave the hosts and the seconds expected, per host what it would get, and who is
     left out and why; its ``id`` is what ``klp.run`` wants. Repositories of the hosts are refreshed, and the modules of

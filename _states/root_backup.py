@@ -1,5 +1,5 @@
 """
-Declares the way back: a verified backup of the root volume for the current run.
+Declares a verified backup of the root volume for the current run.
 """
 
 VERSION = "0.2.0"

@@ -39,7 +39,7 @@ def _setting():
 
 
 def _room(host):
-    """The initrd is made anew beside the old one: as much has to be free as the largest one needs, or the running."""
+    """The initrd is rebuilt beside the old one: as much has to be free as the largest one needs, or the running."""
     try:
         found = os.statvfs(klp_paths.BOOT)
     except OSError:

@@ -52,7 +52,7 @@ def verify(call, job, backup):
 
 
 def mounting(call, job, backup):
-    """Return ``None``: nobody can look into such a backup from here."""
+    """Return ``None``: such a backup cannot be looked into from here."""
     return
 
 

@@ -26,7 +26,7 @@ from klp_words import count
 MOUNTINFO = re.compile(r"\d+ \d+ (\d+:\d+) (\S+) (/\S*) \S+ (?:\S+ )*?- (\S+) (\S*) \S+\Z")
 PATIENCE = 120  # seconds to wait for another look to end
 PACKAGE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]*\Z")
-# What the way back has to have above all: so many files of each, before one of each of the others.
+# What a restored system needs above all: so many files of each, before one of each of the others.
 ABOVE_ALL = re.compile(
     r"(kernel-(default|azure|rt|64kb)|(?:kernel-livepatch|kgraft-patch)-\d.*|libzypp|zypper|rpm|systemd|glibc|bash)\Z"
 )

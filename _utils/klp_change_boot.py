@@ -3,7 +3,7 @@ What GRUB starts next: a new kernel once, with the old one as default, and back.
 
 ``saved_entry`` is the default, ``next_entry`` goes first for one start: GRUB itself takes it out of its environment
 block before it starts anything. Where it cannot write that block, a kernel that does not come up would be started again
-for ever, so that such a host has no way back by itself.
+for ever, so that such a host never falls back by itself.
 
 Sources: the manual of GRUB 2 ("Environment block": plain disks, no checksums, BIOS or EFI; on btrfs the block in its
 header); what GRUB lacks write support for: 00_header with recordfail (check_writable); grub2-once; grub2-editenv(1).

@@ -43,7 +43,7 @@ INSTEAD = (
 )
 PANIC = (
     "a kernel that panics stays halted, and needs a reset by hand before the old one starts: put panic=60 on the "
-    "command line of the kernel (GRUB_CMDLINE_LINUX_DEFAULT in /etc/default/grub) for a way back by itself"
+    "command line of the kernel (GRUB_CMDLINE_LINUX_DEFAULT in /etc/default/grub) for the fallback"
 )
 
 

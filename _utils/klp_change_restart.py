@@ -1,5 +1,5 @@
 """
-The one restart of this host that a campaign asks for, and the way back to the old kernel.
+The one restart of this host that a campaign asks for, and the rollback to the old kernel.
 
 A restart is written down before it is begun, and the campaign says which start of the host it is to end: a message that
 comes twice, or late, restarts nothing.
@@ -67,7 +67,7 @@ def restart(host):
 
 def way_back(host):
     """
-    Return what the way back is: ``(step, record)``.
+    Return what the rollback is: ``(step, record)``.
 
     ``nothing`` (there is no change), ``arm`` (the new kernel runs: the old one has to be started), ``wait`` (for that
     start), ``settle`` (the old kernel runs), ``missed`` (it was to come up, and the new one did), ``done``.
@@ -89,10 +89,10 @@ def arm(host, found):
 
 
 def settle(host, found, wait, test):
-    """Close the way back where the old kernel runs and is well: ``(good, lines)``; with ``test`` nothing is written."""
+    """Close the rollback where the old kernel runs and is well: ``(good, lines)``; with ``test`` nothing is written."""
     if test:
         why = klp_change_verify.problems(host, found, wait)
-        return not why, why or [f"Would close the way back to kernel {host.release}: it is healthy"]
+        return not why, why or [f"Would close the rollback to kernel {host.release}: it is healthy"]
     if klp_change_boot.look(host, host.release)["saved"]:
         klp_change_boot.make_default(host, host.release)
     why = klp_change_verify.problems(host, found, wait)

@@ -2,8 +2,8 @@
 Is this host live patched as declared? Pure decisions on facts that the module ``klp`` collects.
 
 The checks are those of SUSE's own kernel QA as far as a host can answer them without a reboot. Verdicts of one check:
-``ok``, ``failed``, ``blocked``, ``reboot_needed``, ``unknown`` (an answer that nobody knows) and ``skipped`` (this host
-has no means to answer; the detail says which).
+``ok``, ``failed``, ``blocked``, ``reboot_needed``, ``unknown`` (the answer could not be found) and ``skipped`` (this
+host has no means to answer; the detail says which).
 """
 
 import re

@@ -5,7 +5,7 @@ It goes from the least to the most: packages first, then the hold of a live patc
 nothing can bring a kernel while packages are being removed, and the same command finishes what was cut off.
 
 No backup is made here. Nothing is installed and nothing of the system changes but the packages of live patching, and
-the way back is not a backup of the root volume but ``state.apply klp``, which makes one before it installs them again.
+``state.apply klp`` undoes it. It makes a backup before it installs them again.
 """
 
 import os

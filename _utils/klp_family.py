@@ -237,7 +237,7 @@ def family(text):
     """
     Return what the host with this ``/etc/os-release`` has: a row of FAMILIES with all FACTS, and its ``system``.
 
-    A system that nobody knows has the name ``unknown`` and is refused with its id.
+    An unknown system has the name ``unknown`` and is refused with its id.
     """
     name, version, variant = system(text)
     for row in FAMILIES:

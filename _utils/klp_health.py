@@ -36,7 +36,7 @@ def kernel_errors():
     """
     Return what kernel log and taint tell of errors since the start of the host, one sentence each; empty: none.
 
-    What cannot be read counts as an error: nobody knows then.
+    What cannot be read counts as an error.
     """
     try:
         log = [text for _, text in klp_sys.kernel_log()]

@@ -24,7 +24,7 @@ def read(text, source):
         name of the file, for what is said about its lines.
 
     Returns ``(lines, unknown)``: ``[{"name", "version", "date" (datetime.date or None), "successor" (or None),
-    "source" (FILE:LINE)}]`` in the order of the file, and one sentence for each line that nobody understands. Such a
+    "source" (FILE:LINE)}]`` in the order of the file, and one sentence for each unrecognised line. Such a
     line is among the lines with ``damaged``, the reason, if it says of which packages it is.
     """
     lines, unknown = [], []
@@ -126,7 +126,7 @@ def window(lines, package, built, today, limit, missing=None, unknown=()):
     missing
         sentence where no lifecycle data of live patches are installed.
     unknown
-        sentences on lines that nobody understands; one of them may be the line of this kernel.
+        sentences on unrecognised lines; one of them may be the line of this kernel.
 
     Returns the object ``window`` of a host's document.
     """

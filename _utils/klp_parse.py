@@ -1,7 +1,7 @@
 """
 Texts of ``klp``, ``uname`` and ``rpm``, read into plain data.
 
-Pure functions: text in; dict, list or str out. A line that nobody knows raises ValueError with that line.
+Pure functions: text in; dict, list or str out. An unrecognised line raises ValueError with that line.
 
 Sources: klp(8); kgr(8); recorded samples in ``tests/data/klp``.
 """

@@ -88,7 +88,7 @@ def losses(host, backup):
         id of the backup or of its run, as ``root_backup.list`` shows it.
 
     Returns ``{"packages": {name: {"old" (now), "new" (in the backup)}}, "notes": [sentences]}``; ``packages`` is
-    ``None`` for a backup that nobody can look into.
+    ``None`` for a backup that cannot be looked into.
     """
     item = _item(backup)
     argv = klp_backend.ask(host, "mounting", item, item["backup"])
@@ -100,7 +100,7 @@ def losses(host, backup):
     notes.append("The live patch that is in the kernel stays there until the host is restarted")
     if argv is None:
         notes.append(
-            f"Which packages change is not known: nobody can look into backup {item['backup']} of backend command"
+            f"Which packages change is unknown: backup {item['backup']} of backend command cannot be looked into"
         )
         return {"packages": None, "notes": notes}
     call = klp_backend.caller(host, item["run"])

@@ -1,5 +1,5 @@
 """
-The way back to an earlier live patch of the running kernel.
+Rollback to an earlier live patch of the running kernel.
 
 ``klp -n downgrade`` is not used: it cannot be asked what it would do, and run twice goes down twice.
 
@@ -26,7 +26,7 @@ ERRORS = (
 
 def resolve(host, level="previous"):
     """
-    Return the edition that a level means on the way back; never one that its vendor has withdrawn.
+    Return the edition that a level means for a rollback; never one that its vendor has withdrawn.
 
     level
         ``previous``, a number or an edition. On a host that is held already ``previous`` is what it is held at (or what
@@ -87,7 +87,7 @@ def _before(host, package, edition):
 
 
 def standing(host):
-    """Return how a host stands on the way back: live patch, module and ``held at``; ``unfinished`` where it is."""
+    """Return how far a rollback is: live patch, module and ``held at``; ``unfinished`` where it is."""
     package, hold = klp_live.package(host), klp_hold.of_kernel(host)
     locked = hold and not klp_hold.recorded_missing(hold)
     found = {"live patch": package["edition"], "module": klp_live.status(host)["active"]}
@@ -102,7 +102,7 @@ def goal(host, level):
 
 
 def nothing_to_do(host):
-    """Return whether the way back of pillar ``klp:rollback`` changes nothing (bool); raises where it is refused."""
+    """Return whether the rollback of pillar ``klp:rollback`` changes nothing (bool); raises where it is refused."""
     settings, now = host.settings["rollback"], standing(host)
     end = goal(host, settings["level"])
     if now == end:

@@ -78,7 +78,7 @@ def backend(host):
     if not wanted:
         raise CommandExecutionError(
             "no backup, no patching: set pillar klp:backup:backend to auto, snapper, lvm or command "
-            "(docs/reference/pillar.md), or to none if this host is to be patched without a way back"
+            "(docs/reference/pillar.md), or to none if this host is to be patched without a backup"
         )
     if wanted != "auto":
         return {"backend": wanted, "reason": "pillar klp:backup:backend says so", "chosen": False}

@@ -119,7 +119,7 @@ def _patch_problems(host):
 
 
 def _not_enabled(host):
-    """Before the kernel is locked nobody knows what is pending. Lifecycle data are needed for no live patch."""
+    """Before the kernel is locked it is unknown what is pending. Lifecycle data are needed for no live patch."""
     tools = [name for name in klp_live.missing_tools(host) if not name.startswith("lifecycle-data-")]
     missing = tools or klp_preflight.unlocked(host)
     names = ", ".join(missing)

@@ -22,7 +22,7 @@ def up_to_date(host, sls):
     Return whether an SLS has nothing to change here (bool); looks no further than the first change.
 
     sls
-        ``klp`` (steady state) or ``klp.patch`` (maintenance run), ``klp.rollback`` (the way back), ``klp.kernel`` (a
+        ``klp`` (steady state) or ``klp.patch`` (maintenance run), ``klp.rollback`` (rollback), ``klp.kernel`` (a
         new kernel is to be installed) or ``klp.restart``.
     """
     if sls == "klp":

@@ -92,7 +92,7 @@ def _name_matches(lock, pattern, package):
             return re.search(pattern, package, flags) is not None
         except re.error:
             return False
-    return re.search(re.escape(pattern), package, flags) is not None  # also for a match_type nobody knows (measured)
+    return re.search(re.escape(pattern), package, flags) is not None  # also for an unknown match_type (measured)
 
 
 def _about_everything(lock):

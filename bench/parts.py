@@ -182,7 +182,7 @@ def report(size: int, folder: Path) -> Result:
 
 
 def back(size: int, folder: Path) -> Result:
-    """The way back of a wave that failed its gate when it was half done; its journal costs no disk."""
+    """The rollback of a wave that failed its gate when it was half done; its journal costs no disk."""
     there = Fleet(failing(size))
     made = planning.make(facts(there), settings(size, on_failure="rollback"), there.now())
     with tempfile.TemporaryDirectory(dir=MEMORY) as memory_folder:

@@ -21,7 +21,7 @@ NUMBER = "build-number"  # a file of the sdist
 
 
 def number():
-    """Return the number of this build, empty where nobody knows it."""
+    """Return the number of this build, empty where it is unknown."""
     script = os.path.join(ROOT, "tools", "build_number.sh")
     return subprocess.run([script], check=True, capture_output=True, text=True).stdout.strip()  # noqa: S603
 

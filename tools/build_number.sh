@@ -1,6 +1,6 @@
 #!/bin/sh
 # Print the number of this build, which grows with each commit: commits, and the id of the last one, as 1234.gabc1234.
-# An sdist has kept it in the file build-number. Where nobody knows it, nothing is printed.
+# An sdist has kept it in the file build-number. Where it is unknown, nothing is printed.
 cd "$(dirname "$0")/.." || exit 1
 if [ -f build-number ]; then
     cat build-number

@@ -116,7 +116,7 @@ def check(patches: list[Path]) -> int:
     """Return 1 if a patch does not apply to this tree, or does not say what it breaks."""
     stale = [patch for patch in patches if not texts(patch)[0] or not git_apply(patch, "--check")]
     for patch in stale:
-        print(f"{patch.relative_to(ROOT)}: does not apply to this tree; make it anew (CONTRIBUTING.md)")
+        print(f"{patch.relative_to(ROOT)}: does not apply to this tree; remake it (CONTRIBUTING.md)")
     print(f"{len(patches)} planted faults, {len(stale)} do not apply")
     return 1 if stale else 0
 

@@ -7,7 +7,7 @@ Usage: ``python tools/lint_house.py [FOLDER]``. Prints ``path:line: what is wron
   catch-all ``except``, no shell.
 * The whole of it: one version, one file for each module, imports without a cycle (``tools/imports.py``), every path of
   a host in ``klp_paths``, at most so many functions that a user can call.
-* All text: no words that mean "not finished", no paths of one machine.
+* All text: no words that mean "not finished", no paths of one machine; no riddles (``tools/voice.py``).
 * Markdown: no links that point nowhere.
 """
 
@@ -21,7 +21,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from tools import imports, installed  # noqa: E402 - found once the root is on the path
+from tools import imports, installed, voice  # noqa: E402 - found once the root is on the path
 
 MAX_FILE = 400
 MAX_ENTRY_POINTS = 600  # lines of a file of documented entry points of a few lines each
@@ -37,6 +37,9 @@ SKIPPED = {"build", "dist", "data", "fakebin", "node_modules"}
 UNFINISHED = re.compile(r"\b(TO" + r"DO|FIX" + r"ME|XX" + r"X|NotImplemented" + r"Error)\b")
 MACHINE_PATH = re.compile(r"(?<![\w.}\])/~-])/(?:work|home)/\w")
 SHELL = re.compile(r"^\s*-?\s*python_shell:\s*[\"']?true", re.IGNORECASE)
+
+# They name what is not to be written.
+VOICED = {"CONTRIBUTING.md", "voice.py"}
 
 # File -> how it says which version this is: the first one that is found has to be that of setup.cfg.
 VERSIONS = {
@@ -78,6 +81,8 @@ def check_text(path, text):
                 yield number, f"{what}: {match.group(0)}"
         if path.suffix in {".sls", ".jinja"} and SHELL.search(line):
             yield number, "a shell is asked for"
+    if "tests" not in path.parts and path.name not in VOICED:
+        yield from voice.problems(text)
 
 
 def _body_length(node):

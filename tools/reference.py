@@ -20,7 +20,7 @@ PAGES = {
         ["_modules"],
     ),
     "klp_audit": ("Execution module klp_audit", "What is known about one host; reads only.", ["_modules"]),
-    "root_backup": ("Execution module root_backup", "The way back of one host.", ["_modules"]),
+    "root_backup": ("Execution module root_backup", "Backups of the root volume of one host.", ["_modules"]),
     "zypper": ("Execution module zypper", "Packages, locks and repositories of one host.", ["_modules"]),
     "states": ("State modules", "What an SLS can declare. The formula is made of these.", ["_states"]),
     "runner": ("Runner klp", "Campaigns and reports: commands of the master.", ["_runners"]),

@@ -41,7 +41,7 @@ class Apart:
                 self.members[value].append(host)
         self.marks: dict = {}  # host -> busy or ill
         self.hosts: dict = {BUSY: collections.defaultdict(dict), ILL: collections.defaultdict(dict)}
-        self.stuck: set = set()  # hosts whose way back has failed
+        self.stuck: set = set()  # hosts whose rollback has failed
 
     # -- following the journal -------------------------------------------------------------------------------------
 
@@ -161,7 +161,7 @@ class Apart:
         return next(self._others(host, BUSY), None) is not None
 
     def down(self, host):
-        """Return why a host on its way back is not restarted: another one may be down; ``None``: none is."""
+        """Return why a host that rolls back is not restarted: another one may be down; ``None``: none is."""
         silent = (stages.UNREACHABLE, stages.ABSENT)
         others = (pair for pair in self._others(host, ILL) if self.campaign.hosts[pair[0]].stage in silent)
         other = next(others, None)
@@ -171,7 +171,7 @@ class Apart:
         item = self.campaign.hosts[other]
         return text.format(other, self.name, value, STUCK if other in self.stuck else WHY[item.stage])
 
-    # -- the way back ------------------------------------------------------------------------------------------------
+    # -- rollback ----------------------------------------------------------------------------------------------------
 
     def stays(self):
         """Return the hosts that do not go back, ``{host: why}``: they are well, and another one is not."""

@@ -23,7 +23,7 @@ def code(opts):
     """
     Return the digest of salt-klp as minions get it from this master, made as ``klp_version.code`` of a minion does.
 
-    ``None`` where no environment of the file server has it, or more than one: nobody knows then which a minion gets.
+    ``None`` where no environment of the file server has it, or more than one: which one a minion gets is unknown then.
     """
     files = salt.fileserver.Fileserver(opts)
     found = []

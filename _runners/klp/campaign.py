@@ -93,7 +93,7 @@ class Campaign(Turns):
 
     @property
     def running(self):
-        """How many hosts run, the way back included."""
+        """How many hosts run, rollbacks included."""
         return self.started + self.back_counts[BACK_RUNNING] + self.back_counts[BACK_RESTARTING]
 
     def counts(self):
@@ -367,7 +367,7 @@ class Campaign(Turns):
                 self._remark(host, f"going back: {why}")
 
     def _on_again(self, entry):
-        """Ways back that were cut off are begun again."""
+        """Rollbacks that were cut off are begun again."""
         for host in entry["hosts"]:
             self._answered(host, self.hosts[host].jid)
             self._back(host, BACK_WAITING)

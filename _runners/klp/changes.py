@@ -129,7 +129,7 @@ def waiting(found):
 
 
 def unfinished(found):
-    """Return what was begun and has not ended, one line each: nobody knows what such a host would start with."""
+    """Return what was begun and has not ended, one line each: which kernel such a host starts next is unknown."""
     begun = found and found["stage"] == "installing"
     return [f"{change_text(change(found))}; finish it: state.apply klp.kernel"] if begun else []
 

@@ -221,7 +221,7 @@ class Commands(Steering):
             raise
 
     def _go_on(self, name, who):
-        """Write down that a person wants a campaign to go on that was paused."""
+        """Write down the request to resume a campaign that was paused."""
         campaign, wish = self._campaign(name), self.store.wished(name) or {"number": 0}
         unread = wish["number"] > campaign.wish and wish["want"] == "pause"
         if (campaign.paused or unread) and not campaign.over:

@@ -323,7 +323,7 @@ def _awaited(campaign, now):
 
 
 def _go_back(campaign, now, ignored):
-    """Return the next step of the way back of a wave, ``None`` when all of it is done."""
+    """Return the next step of the rollback of a wave, ``None`` when all of it is done."""
     armed = campaign.placed(stages.BACK_INSTALLED)
     if not (campaign.back_queue or campaign.back_running or armed):
         return None

@@ -13,7 +13,7 @@ from .turning import RefusedError
 
 SUMMARY = "klp_audit.state_summary"
 SLS = {"patch": "klp.patch", "rollback": "klp.rollback", "kernel": "klp.kernel"}
-BACK: dict = {"patch": "klp.rollback", "kernel": "klp.kernel_back"}  # the SLS of the way back
+BACK: dict = {"patch": "klp.rollback", "kernel": "klp.kernel_back"}  # the SLS of a rollback
 
 
 class Base:
@@ -45,7 +45,7 @@ class Base:
         self.say(entry)
 
     def _wished(self):
-        """Return what a person wants and nobody has read yet."""
+        """Return a pause or abort request that was not read yet."""
         wish = self.store.wished(self.plan["id"])
         return wish if wish and wish["number"] > self.campaign.wish and not self.campaign.over else None
 

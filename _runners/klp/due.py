@@ -53,7 +53,7 @@ class Due:
         return chosen, {host: why for host, why in strange.items() if host in wanted}
 
     def _unknown(self, host):
-        """Return why nobody knows when a host has to restart, or ``None``."""
+        """Return why it is unknown when a host has to restart, or ``None``."""
         if host in self.undated:
             return "no deadline is known"
         if host not in self.rows:

@@ -97,7 +97,7 @@ def unwritable(path, exc):
 
 
 def exists(path):
-    """Return whether something is there. Raises DamagedError where nobody can say: that is never "no"."""
+    """Return whether something is there. Raises DamagedError where that is unknown, which is never "no"."""
     try:
         os.lstat(path)
     except FileNotFoundError:
@@ -108,7 +108,7 @@ def exists(path):
 
 
 def seen(path):
-    """Return what changes with a file; ``None`` where there is none, or nobody can say."""
+    """Return what changes with a file; ``None`` where there is none, or that is unknown."""
     try:
         found = os.stat(path)
     except OSError:

@@ -90,7 +90,7 @@ class Looking(Restarting):
         return False
 
     def _may_try(self, host, job):
-        """Return whether a run that could not begin is tried again; ways back have the limit of ``_again``."""
+        """Return whether a run that could not begin is tried again; rollbacks have the limit of ``_again``."""
         item = self.campaign.hosts[host]
         stopped = self.campaign.stopped or item.met >= self.limits["attempts"]
         return self._runs(host, job) and (job.back or not stopped)

@@ -212,7 +212,7 @@ def _end(window):
 
 
 def _bar(window, scale):
-    """Return where the bar of a window begins and how long it is, or ``None`` if nobody knows its end."""
+    """Return where the bar of a window begins and how long it is, or ``None`` if its end is unknown."""
     if _end(window) is None:
         return None
     begin = 0.0 if window["first"] is None else float(scale.at(_day(window["first"]))[:-1])

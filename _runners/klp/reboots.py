@@ -29,7 +29,7 @@ def deadline(last, expired, debt, today):
     last
         last day of its window, or ``None``.
     expired
-        the window is over: the host is due at once, even if nobody knows its last day.
+        the window is over: the host is due at once, even if its last day is unknown.
     debt
         days until its reboot debt has to be gone, or ``None`` if it has none.
     today

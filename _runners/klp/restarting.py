@@ -69,7 +69,7 @@ class Restarting(Clocks):
             there = stage == "went_back" or (stage == "back" and said["kernel"] == planned["before"])
             if not there and stage == "back" and not item.turned:
                 return "installed", boot
-            return "ended", None if there else f"its change of kernel is {stage} after its way back"
+            return "ended", None if there else f"its change of kernel is {stage} after its rollback"
         if stage == "verified" and said["kernel"] == planned["target"]:
             return "ended", None
         if stage == "installed":
@@ -130,7 +130,7 @@ class Restarting(Clocks):
         return any(decide.exceeded(found, wave) for wave in found.reached) or bool(decide.silent(found))
 
     def _fate_written(self, what, hosts, way):
-        """Write down what has become of hosts; those on their way back that are not well stay."""
+        """Write down what has become of hosts; those that roll back and are not well stay."""
         self._forget(hosts)
         if what == "restarted":
             self._write("restarted", hosts=hosts, **way)
@@ -197,7 +197,7 @@ class Restarting(Clocks):
         return None if got["health"]["boot"] else "without a boot id"
 
     def _do_verify(self, todo):
-        """Nobody is started by this: whoever was restarted is verified, whatever a person wants meanwhile."""
+        """Nobody is started by this: whoever was restarted is verified, also after a pause or abort request."""
         jid = self.hands.new_jid()
         self._write("verify", jid=jid, hosts=todo["hosts"], by=todo["by"])
         self._send(jid, "klp.kernel", todo["hosts"], todo["by"])

@@ -28,7 +28,7 @@ def verify(campaign, now):
 
 def order(campaign, wave, now, ignored, free):
     """
-    Return the step that restarts hosts of a wave, ``None`` where nobody is to be restarted now.
+    Return the step that restarts hosts of a wave, ``None`` where none is to be restarted now.
 
     free
         how many hosts may be down.
@@ -45,7 +45,7 @@ def order(campaign, wave, now, ignored, free):
 
 
 def order_back(campaign, now, ignored, free):
-    """Return the step that restarts hosts on their way back, ``None`` where nobody is to be restarted now."""
+    """Return the step that restarts hosts that roll back, ``None`` where none is to be restarted now."""
     there = campaign.placed(stages.BACK_INSTALLED)
     worn = _worn(campaign, there, "kernel_back")
     if worn:

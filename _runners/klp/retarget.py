@@ -66,7 +66,7 @@ def plan(documents, found, silent):
     Return the kernels of a fleet: ``{"groups": [...], "silent": {host: why}}``.
 
     documents
-        ``{host: document}``, checked; of the hosts without one nobody knows the group.
+        ``{host: document}``, checked; the group of hosts without one is unknown.
     found
         ``{host: kernels}`` of those that have answered, checked.
     silent
@@ -151,7 +151,7 @@ def _good(item):
 
 
 def _key(item):
-    """Return what the longer window has more of; one that nobody knows is the shortest."""
+    """Return what the longer window has more of; an unknown one is the shortest."""
     return item["window"]["last"] or "", not item["window"]["estimated"]
 
 

@@ -1,5 +1,5 @@
 """
-When a gate has failed: the quarantine, and the way back.
+When a gate has failed: the quarantine, and the rollback.
 """
 
 from __future__ import annotations

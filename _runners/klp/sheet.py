@@ -141,7 +141,7 @@ def _change(found):
 
 
 def _updates(found, now):
-    """Return the columns about updates; a number that nobody knows is empty, and so is one that may be too small."""
+    """Return the columns about updates; an unknown number is empty, and so is one that may be too small."""
     columns = {
         f"{name}_{part}": number if number or found["reason"] is None else None
         for name, state in (("updates", "pending"), ("left_out", "left_out"))

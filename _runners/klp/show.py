@@ -262,7 +262,7 @@ def _host_lines(campaign, now):
 
 def _back_lines(campaign):
     counts = {word: number for word, number in campaign.back_counts.items() if number}
-    lines = ["", "way back: " + ", ".join(f"{number} {word}" for word, number in counts.items())] if counts else []
+    lines = ["", "rollback: " + ", ".join(f"{number} {word}" for word, number in counts.items())] if counts else []
     for item in campaign.quarantined:
         lines += [
             "",

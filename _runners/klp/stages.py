@@ -16,7 +16,7 @@ BETWEEN = (INSTALLED, RESTARTING, RESTARTED)
 STAGES = (WAITING, READY, RUNNING, VERIFIED, FAILED, REFUSED, UNREACHABLE, ABSENT, SPARED, *BETWEEN)
 UNFINISHED = (WAITING, READY, RUNNING, *BETWEEN)
 ACTIVE = (RUNNING, RESTARTING, RESTARTED)  # something is going on there that has to end
-# What has become of the way back of a host whose wave failed its gate.
+# How far the rollback is of a host whose wave failed its gate.
 BACK_WAITING, BACK_RUNNING, BACK, STAYS = "back waiting", "back running", "back", "stays"
 BACK_INSTALLED, BACK_RESTARTING = "back installed", "back restarting"
 
@@ -26,7 +26,7 @@ class Host:
 
     __slots__ = (
         "attempt",  # how often its run was begun
-        "back",  # what has become of its way back
+        "back",  # how far its rollback is
         "backs",  # how often that was begun
         "base",  # its health when it was started, of kind kernel also when it was seen after its restart
         "boot",  # of kind kernel: id of the start that its restart ends

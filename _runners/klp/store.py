@@ -3,8 +3,8 @@ What campaigns leave on the master's disk, readable by its user only: plans, jou
 
 Below ``/var/lib/salt-klp`` (master option ``klp_folder``): ``campaigns/ID/plan.json`` (never changed again),
 ``journal``, ``approval.json`` (who began it, which hash, its hosts once more, and whether its journal has an entry),
-``wish.json`` (what a person wants), ``summary.json`` (how it ended); ``quarantine.json``; ``history`` (who released a
-live patch, or set a campaign aside).
+``wish.json`` (a pause or abort request), ``summary.json`` (how it ended); ``quarantine.json``; ``history`` (who
+released a live patch, or set a campaign aside).
 
 A file that is damaged, of another version or not readable stops its own campaign and no other: it is not over, and
 keeps its hosts.
@@ -223,7 +223,7 @@ class Store(Quarantine):
         """
         Move a campaign out of the way, written into the history first. Its hosts are free then.
 
-        Returns where it is, and its hosts (``None``: nobody knows them). Raises BusyError while a process drives it.
+        Returns where it is, and its hosts (``None``: unknown). Raises BusyError while a process drives it.
         """
         folder = os.path.isdir(self.path(name))
         with self.beginning():
@@ -245,7 +245,7 @@ class Store(Quarantine):
 
     def occupied(self, but=""):
         """
-        Return the hosts of all campaigns that are not over, and the campaigns of which nobody knows the hosts.
+        Return the hosts of all campaigns that are not over, and the campaigns whose hosts are unknown.
 
         Returns ``({host: id}, {id: DamagedError})``. A plan that is damaged has its hosts in its approval once more.
         """
@@ -324,7 +324,7 @@ class Store(Quarantine):
         """Return the context in which a campaign begins: one at a time, so that no host gets into two."""
         return files.locked(os.path.join(self.folder, "begin"), wait=True)
 
-    # -- what a person wants -----------------------------------------------------------------------------------
+    # -- pause and abort requests ------------------------------------------------------------------------------
 
     def gate(self, name):
         """Return the context in which hosts are started, and in which wishes are made: never both at once."""

@@ -17,7 +17,7 @@ class GoneError(CommandExecutionError):
 
 
 class RefusedError(CommandExecutionError):
-    """Salt does not let this user give a job; nobody has got it."""
+    """Salt does not let this user give a job; no host received it."""
 
 
 def turn(drivers, say=lambda line: None, drop=None, leave=lambda driver: None, more=None, faults=()):

@@ -3,7 +3,7 @@ The entries of a journal about restarts, of campaigns of kind ``kernel``.
 
 A host is *installed* when its next start is one of the new kernel, *restarting* from the moment that its restart is
 written down, *restarted* when it answers with the id of another boot; then it runs once more, which verifies it. An
-entry with ``way`` is about the way back, in which it goes on as one that waits for its way back.
+entry with ``way`` is about the rollback, in which it goes on as one that waits for its rollback.
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ class Turns:
 
     def _on_installed(self, entry):
         """
-        Runs have ended well, and their hosts wait for a restart; of the way back: the old kernel is the default.
+        Runs have ended well, and their hosts wait for a restart; of a rollback: the old kernel is the default.
 
         ``hosts`` has the boot id that each has until then.
         """
@@ -120,5 +120,5 @@ class Turns:
 
     @property
     def back_running(self):
-        """How many hosts are on their way back just now."""
+        """How many hosts roll back just now."""
         return self.back_counts[BACK_RUNNING] + self.back_counts[BACK_RESTARTING]

@@ -85,7 +85,7 @@ def frozen(updates, now):
 
 
 def uncertain(updates, now):
-    """Return why nobody can trust that no more is pending than what is listed, one line each."""
+    """Return why more may be pending than what is listed, one line each."""
     old, reason = frozen(updates, now), updates["reason"]
     untold = [clean(item["alias"])[:NAME] for item in updates["repositories"] if item["frozen"] is None]
     unsaid = updates["pending"]["unspecified"] + len(left_out(updates, "unspecified"))

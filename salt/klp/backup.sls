@@ -1,4 +1,4 @@
-# The way back before a maintenance run, taken only if something is about to change.
+# The backup before a maintenance run, made only if something is about to change.
 {%- from "klp/map.jinja" import alone with context %}
 
 include:

@@ -1,4 +1,4 @@
-# Tools and a live patch of the running kernel: never before there is a way back, never before the kernel is locked.
+# Tools and a live patch of the running kernel: never before there is a backup, never before the kernel is locked.
 {%- from "klp/map.jinja" import klp, alone with context %}
 
 include:

@@ -1,4 +1,4 @@
-# The way back from a new kernel: the old one is the default again. After the restart the same SLS verifies it. It asks
+# Rollback from a new kernel: the old one is the default again. After the restart the same SLS verifies it. It asks
 # for no healthy host.
 {%- from "klp/map.jinja" import hooked, wrong, skipped, nothing_done with context %}
 

@@ -1,4 +1,4 @@
-# The way back from a live patch that does harm: an earlier one, held until klp.unhold. Everything else is as it was; the
+# Rollback from a harmful live patch: an earlier one, held until klp.unhold. Everything else is as it was; the
 # hooks of pillar klp:hooks are around it.
 {%- from "klp/map.jinja" import klp, hooked, alone with context %}
 

@@ -85,13 +85,13 @@ def drained(sles):
 # docs/reference/modules are those of the docstrings (test_cli_examples.py).
 SCENES: dict = {
     ("README.md", "On a real Salt master"): enabled,
-    ("README.md", "The way back"): patched,
+    ("README.md", "Rollback and restore"): patched,
     ("README.md", "Looking at a host"): converged,
     ("docs/how-to/report.md", "One host"): converged,
     ("docs/how-to/report.md", "Alarms"): converged,
     ("docs/how-to/refusals.md", None): converged,
     ("docs/how-to/yearly-kernel.md", "On one host"): with_grub,
-    ("docs/how-to/yearly-kernel.md", "The way back"): with_new_kernel,
+    ("docs/how-to/yearly-kernel.md", "Rollback"): with_new_kernel,
     ("docs/how-to/something-went-wrong.md", "One package does harm"): patched,
     (HOOKS, None): drained,
     ("docs/how-to/what-comes.md", None): converged,

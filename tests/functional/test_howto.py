@@ -79,7 +79,7 @@ def snapped(sles):
 
 SCENES = {
     "The live patch does harm": harm,
-    "A way back was cut off": begun,
+    "A rollback was cut off": begun,
     "The fixed live patch is there": held,
     "The kernel has had errors": errors,
     "The transition does not end": stuck,

@@ -39,7 +39,7 @@ NEVER_ENABLED = (
 )
 NO_BACKEND = (
     "no backup, no patching: set pillar klp:backup:backend to auto, snapper, lvm or command "
-    "(docs/reference/pillar.md), or to none if this host is to be patched without a way back"
+    "(docs/reference/pillar.md), or to none if this host is to be patched without a backup"
 )
 GONE = "[gone]\nenabled=1\nautorefresh=1\nbaseurl=dir:///nonexistent\ntype=rpm-md\ngpgcheck=0\n"
 WOULD_BRING_A_KERNEL = (

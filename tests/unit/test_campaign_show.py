@@ -137,7 +137,7 @@ def test_a_campaign_that_has_stopped_and_goes_back():
         to look at:
           h02: failed: zypper: exit 4
 
-        way back: 1 back waiting, 1 back running
+        rollback: 1 back waiting, 1 back running
 
         in quarantine: kernel-livepatch-5_14_21-150500_55_7-default 3-150500.2.1; release it with:
           salt-run klp.release kernel-livepatch-5_14_21-150500_55_7-default 3-150500.2.1
@@ -225,7 +225,7 @@ def test_a_report():
         left out, unreachable: 1
           h09: no answer within 30 seconds
 
-        way back: 2 stays
+        rollback: 2 stays
 
         in quarantine: kernel-livepatch-5_14_21-150500_55_7-default 3-150500.2.1; release it with:
           salt-run klp.release kernel-livepatch-5_14_21-150500_55_7-default 3-150500.2.1

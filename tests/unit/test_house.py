@@ -314,3 +314,24 @@ def test_the_product_knows_nothing_of_the_hosts_it_is_tested_on():
     assert len(texts) > 30
     forbidden = re.compile(r"\b(lab|qemu(?!:///system)|debian|fakes?)\b", re.I)
     assert [path for path, text in texts.items() if forbidden.search(text)] == []
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("# It is the way\n# back.", [(1, "way back")]),
+        ("fine\nNobody knows, and 1 hosts failed", [(2, "1 hosts"), (2, "Nobody knows")]),
+        ("of 2 + 1 hosts, web-1 hosts, 11 hosts", [(1, "1 hosts")]),
+        ("unknown, 1 host, rollback", []),
+    ],
+)
+def test_a_riddle_that_was_rewritten_does_not_come_back(tmp_path, text, found):
+    page = tmp_path / "page.md"
+    page.write_text(text)
+    assert [(line, what.split("'")[1]) for line, what in lint_house.check(page)] == found
+
+
+def test_the_page_that_names_the_riddles_may_name_them(tmp_path):
+    page = tmp_path / "CONTRIBUTING.md"
+    page.write_text("nobody knows")
+    assert lint_house.check(page) == []

@@ -252,7 +252,7 @@ def test_the_way_back(waiting, uname):
     would = back(waiting, test=True)
     assert (would["result"], would["comment"]) == (
         None,
-        f"Would close the way back to kernel {KERNEL}: it is healthy",
+        f"Would close the rollback to kernel {KERNEL}: it is healthy",
     )
     waiting.healthy("ill")
     assert (back(waiting)["result"], record("kernel")["stage"]) == (False, "back")

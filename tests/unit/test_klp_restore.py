@@ -62,7 +62,7 @@ def restore(host, backup="vol-1", confirm="vol-1"):
 def test_nobody_can_look_into_the_backup_of_a_command(host):
     made(host)
     host.file(klp_paths.MOUNTS, mount("btrfs") + "2 1 0:31 /@/home /home rw - btrfs /dev/sda2 rw\n")
-    unknown = "Which packages change is not known: nobody can look into backup vol-1 of backend command"
+    unknown = "Which packages change is unknown: backup vol-1 of backend command cannot be looked into"
     elsewhere = "Not touched, since they are no part of it: /home"
     notes = [MADE, elsewhere, STAYS, unknown]
     assert host.salt["root_backup.losses"]("r1") == {"packages": None, "notes": notes}
