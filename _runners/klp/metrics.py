@@ -123,7 +123,7 @@ def _moving(document):
 
 
 def _updates(document):
-    """Yield ``(state, severity, number)`` of the updates of a host. A 0 that nobody knows is left out."""
+    """Yield ``(state, severity, number)`` of the updates of a host. A 0 that is unknown is left out."""
     found = document["updates"]
     apart = collections.Counter(item["severity"] for item in found["left_out"] if not item["kernel"])
     for state, numbers in (("pending", found["pending"]), ("left_out", apart)):
