@@ -91,11 +91,11 @@ def arm(host, found):
 def settle(host, found, wait, test):
     """Close the rollback where the old kernel runs and is well: ``(good, lines)``; with ``test`` nothing is written."""
     if test:
-        why = klp_change_verify.problems(host, found, wait)
+        why = sum(klp_change_verify.problems(host, found, wait), [])
         return not why, why or [f"Would close the rollback to kernel {host.release}: it is healthy"]
     if klp_change_boot.look(host, host.release)["saved"]:
         klp_change_boot.make_default(host, host.release)
-    why = klp_change_verify.problems(host, found, wait)
+    why = sum(klp_change_verify.problems(host, found, wait), [])
     if why:
         return False, why
     klp_change.remember(found, "went_back", found["why"])

@@ -22,6 +22,7 @@ PAUSE = 5  # seconds between two looks at services
 TRIED = "kernel {} was started once and did not come up: this host came up with {} again"
 UNTRIED = "kernel {} was never started: GRUB still had it as the next one, and this host came up with {}"
 DIFFERENT = "this host came up with kernel {}, wanted {}"
+UNDECIDED = "nothing is decided yet: ask again with: salt {} state.apply klp.kernel"
 AGAIN = 'try it again with: salt {} state.apply klp.kernel pillar=\'{{"klp": {{"kernel": {{"retry": true}}}}}}\''
 
 
@@ -34,13 +35,17 @@ def verify(host, found, wait, test):
     wait
         seconds for which the application may need to become well.
 
-    Returns ``(good (bool), lines)``; with ``test`` nothing is written.
+    Returns ``(good (bool), lines)``; with ``test`` nothing is written. What is only not known decides nothing: stage
+    and next start stay as they are, until the same command knows it.
     """
     if host.release != found["to"]:
         return _other(host, found, test)
-    why = problems(host, found, wait)
+    ill, unknown = problems(host, found, wait)
+    why = ill + unknown
     if test:
         return not why, why or [f"Would make kernel {found['to']} the default: it is healthy"]
+    if unknown and not ill:
+        return False, [*unknown, UNDECIDED.format(host.id), *_next_start(host, found)]
     if why:
         if found["fallback"]:
             klp_change_boot.make_default(host, found["from"])
@@ -79,18 +84,19 @@ def _other(host, found, test):
 
 
 def problems(host, found, wait=0):
-    """Return what is not well of a host that runs the new kernel, one sentence each."""
+    """Return ``(ill, unknown)`` of a host after its restart: what is not well, and what is not known, as sentences."""
     try:
-        seen = klp_verify.verify(host, wait=wait)
+        checks = [item for item in klp_verify.verify(host, wait=wait)["checks"] if _of_the_kernel(item)]
     except ERRORS as exc:
-        return [f"unknown: {exc}"]
-    why = klp_checks.summary([item for item in seen["checks"] if _of_the_kernel(item)])
-    why += klp_health.kernel_errors()
+        return [], [f"unknown: {exc}"]
+    ill = klp_checks.summary([item for item in checks if item["verdict"] != klp_checks.UNKNOWN])
+    unknown = klp_checks.summary([item for item in checks if item["verdict"] == klp_checks.UNKNOWN])
+    ill += klp_health.kernel_errors()
     try:
-        gone = [f"service {name} ran before the change and does not run now" for name in _gone(host, found, wait)]
+        ill += [f"service {name} ran before the change and does not run now" for name in _gone(host, found, wait)]
     except CommandExecutionError as exc:
-        gone = [f"unknown: which services run now: {exc}"]
-    return why + gone
+        unknown.append(f"unknown: which services run now: {exc}")
+    return ill, unknown
 
 
 def _of_the_kernel(check):
@@ -102,7 +108,7 @@ def _gone(host, found, wait):
     """Return, sorted, the services that ran before and do not run now; just after a start they have time to come."""
     end = time.monotonic() + wait
     while found["services"]:
-        gone = sorted(set(found["services"]) - set(klp_change_plan.services(host)))
+        gone = klp_change_plan.stopped(host, found["services"])
         if not gone or time.monotonic() >= end:
             return gone
         time.sleep(PAUSE)
@@ -113,11 +119,17 @@ def failed(host, found):
     """Return the lines of a change that has failed, with what helps."""
     lines = list(found["why"])
     if host.release == found["to"]:
-        back = f"The next start is kernel {found['from']} again: restart this host to go back"
-        lines.append(back if found["fallback"] else f"To go back: salt {host.id} state.apply klp.kernel_back")
+        lines += _next_start(host, found)
     else:
         lines.append(f"This host runs kernel {host.release} again, which is the default")
     return lines + [AGAIN.format(host.id)]
+
+
+def _next_start(host, found):
+    """Return the line that says how a host with the new kernel comes back to the old one."""
+    if found["fallback"]:
+        return [f"The next start is kernel {found['from']} again: restart this host to go back"]
+    return [f"To go back: salt {host.id} state.apply klp.kernel_back"]
 
 
 def refused(host, found):

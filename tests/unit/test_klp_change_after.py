@@ -61,30 +61,61 @@ def test_an_ill_kernel_without_a_fallback(waiting, uname):
     assert "To go back: salt sles1 state.apply klp.kernel_back" in waiting.run("verify")["comment"]
 
 
+def undecided(waiting, why):
+    """What is not known is no success, and no failure: stage and next start stay."""
+    before = (record("kernel"), dict(waiting.grub.variables))
+    found = waiting.run("verify")
+    assert (found["result"], found["comment"].splitlines()) == (
+        False,
+        [
+            why,
+            "nothing is decided yet: ask again with: salt sles1 state.apply klp.kernel",
+            f"The next start is kernel {KERNEL} again: restart this host to go back",
+        ],
+    )
+    assert (record("kernel"), waiting.grub.variables) == before
+
+
 def test_a_look_that_is_not_possible_is_no_good_one(waiting, uname, monkeypatch):
     def verify(host, wait=0):
         raise CommandExecutionError("rpm: broken")
 
     waiting.reboots(uname, NEW)
     monkeypatch.setattr(klp_verify, "verify", verify)
-    assert waiting.run("verify")["comment"].startswith("unknown: rpm: broken\n")
+    undecided(waiting, "unknown: rpm: broken")
 
 
-def test_services_that_systemd_does_not_tell_are_no_good_ones(waiting, uname, monkeypatch):
-    def services(host):
+def test_services_that_systemd_does_not_tell_decide_nothing(waiting, uname, monkeypatch):
+    def stopped(host, names):
         raise CommandExecutionError("systemctl: no answer within 60 seconds")
 
     remembers(waiting.minion, "kernel", dict(record("kernel"), services=["a.service"]))
-    monkeypatch.setattr(klp_change_plan, "services", services)
     waiting.reboots(uname, NEW)
     waiting.healthy()
-    said = "unknown: which services run now: systemctl: no answer within 60 seconds\n"
-    assert waiting.run("verify")["comment"].startswith(said)
+    with monkeypatch.context() as patch:
+        patch.setattr(klp_change_plan, "stopped", stopped)
+        undecided(waiting, "unknown: which services run now: systemctl: no answer within 60 seconds")
+        waiting.healthy("no answer")
+        found = waiting.run("verify")  # what is ill decides, whatever else is not known
+        assert (
+            found["comment"].startswith("x: failed: no answer\nunknown: which")
+            and record("kernel")["stage"] == "failed"
+        )
+
+
+def test_what_was_not_known_is_asked_again_by_the_same_command(waiting, uname, monkeypatch):
+    waiting.reboots(uname, NEW)
+    checks = [{"check": "live patch", "verdict": "unknown", "detail": "klp: no answer"}]
+    with monkeypatch.context() as patch:
+        patch.setattr(klp_verify, "verify", lambda host, wait=0: {"verdict": "unknown", "checks": checks})
+        undecided(waiting, "live patch: unknown: klp: no answer")
+    waiting.healthy()
+    assert waiting.run("verify")["result"] is True and record("kernel")["stage"] == "verified"
 
 
 def test_a_service_that_ran_before(waiting, uname, monkeypatch):
     remembers(waiting.minion, "kernel", dict(record("kernel"), services=["a.service", "b.service"]))
-    monkeypatch.setattr(klp_change_plan, "services", lambda host: ["b.service"])
+    monkeypatch.setattr(klp_change_plan, "stopped", lambda host, names: ["a.service"])
     waiting.reboots(uname, NEW)
     waiting.healthy()
     assert waiting.run("verify")["comment"].startswith("service a.service ran before the change and does not run now\n")
@@ -130,8 +161,8 @@ def test_what_was_unfinished_before_says_nothing_of_the_kernel(waiting, uname, m
 
 def test_services_have_time_to_come(waiting, uname, monkeypatch):
     remembers(waiting.minion, "kernel", dict(record("kernel"), services=["a.service"]))
-    seen = iter([[], [], ["a.service"]])
-    monkeypatch.setattr(klp_change_plan, "services", lambda host: next(seen))
+    seen = iter([["a.service"], ["a.service"], []])
+    monkeypatch.setattr(klp_change_plan, "stopped", lambda host, names: next(seen))
     waiting.pillar(health={"wait": 30})
     waiting.reboots(uname, NEW)
     waiting.healthy()

@@ -108,16 +108,34 @@ def test_services_that_systemd_starts_and_that_run(host, monkeypatch, paths):
     with pytest.raises(CommandExecutionError, match="systemctl"):  # what runs is not known
         klp_change_plan.services(host.minion.host)
     paths.add("systemctl")
-    host.minion.programs.on(["systemctl", "list-unit-files", ...], "a.service enabled\nb.service enabled\n\n")
-    host.minion.programs.on(["systemctl", "list-units", ...], "b.service loaded active\nc.service loaded active\n")
-    unit = "Id={}\nWantedBy={}\nRequiredBy=\nTriggeredBy={}\n"
-    demand = unit.format("b.service", "", ""), unit.format("b.service", "multi-user.target", "b.socket")
-    started = unit.format("b.service", "multi-user.target", "") + "\n" + unit.format("z.service", "z.target", "")
-    for said, found in ((started, ["b.service"]), *((text, []) for text in demand)):
+    host.minion.programs.on(["systemctl", "list-units", ...], "b.service loaded active running b\nc.service loaded\n\n")
+    unit = "Id={}\nUnitFileState={}\nWantedBy={}\nRequiredBy=\nTriggeredBy={}\n"
+    started = (
+        unit.format("b.service", "enabled", "multi-user.target", "") + "\n" + unit.format("c.service", "static", "", "")
+    )
+    others = (
+        unit.format("b.service", "enabled", "", ""),  # by D-Bus, when somebody asks for it
+        unit.format("b.service", "enabled", "multi-user.target", "b.socket"),
+        unit.format("b.service", "disabled", "multi-user.target", ""),
+        unit.format("z.service", "enabled", "z.target", ""),
+    )
+    for said, found in ((started, ["b.service"]), *((text, []) for text in others)):
         host.minion.programs.on(["systemctl", "show", ...], said)
         assert klp_change_plan.services(host.minion.host) == found
-    host.minion.programs.on(["systemctl", "list-units", ...], "c.service loaded active\n")
+    host.minion.programs.on(["systemctl", "list-units", ...], "")
     assert klp_change_plan.services(host.minion.host) == []
+
+
+def test_services_that_do_not_run_any_more(host, paths):
+    paths.add("systemctl")
+    names = ["a.service", "b.service", "c.service"]
+    said = "Id=a.service\nSubState=running\n\nId=b.service\nSubState=dead\n"
+    host.minion.programs.on(["systemctl", "show", "--property=Id,SubState", *names], said)
+    assert klp_change_plan.stopped(host.minion.host, names) == ["b.service", "c.service"]
+    late = {"retcode": 1, "stderr": "Failed to get properties: Connection timed out"}
+    host.minion.programs.on(["systemctl", "show", ...], late)
+    with pytest.raises(CommandExecutionError, match="Connection timed out"):
+        klp_change_plan.stopped(host.minion.host, names)
 
 
 # -- the installation --------------------------------------------------------------------------------------------------
