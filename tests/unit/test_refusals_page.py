@@ -62,6 +62,7 @@ SAID = [
     ),
     (klp_change_verify.TRIED, " was started once and did not come up"),
     (klp_change_verify.UNTRIED, " was never started"),
+    (klp_change_verify.UNDECIDED, "nothing is decided yet: ask again with: "),
     (klp_change_restart.NOT_ASKED, "nothing but a campaign of kind kernel "),
     (klp_change_restart.AGAIN, "this host was started again since the campaign asked for a restart"),
     (klp_change_restart.NO_CHANGE, "no change of kernel is recorded on this host"),
