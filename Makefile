@@ -40,7 +40,7 @@ DOCS := $(DESTDIR)$(PREFIX)/share/doc/packages/salt-klp
 CONF := $(DESTDIR)/etc/salt/master.d
 CAMPAIGNS := $(DESTDIR)/var/lib/salt-klp
 
-.PHONY: help setup setup-lint setup-system setup-browser demo bench bench-host bench-fleet bench-report bench-real pictures \
+.PHONY: help setup setup-lint setup-system setup-browser demo bench bench-host bench-fleet bench-report bench-cve bench-real pictures \
 	check lint-python lint-types lint-py36 lint-yaml lint-shell lint-web lint-metrics lint-house lint-faults lint-docs web setup-docs docs \
 	lint-package sdist rpm test fuzz test-unit test-simulation test-faults test-browser test-functional test-integration test-kill test-system test-minions test-matrix coverage install clean
 
@@ -60,7 +60,7 @@ setup-lint:
 demo: setup ## show what salt-klp does, on hosts that are made for it
 	@$(PY) -m demo
 
-bench: bench-host bench-fleet bench-report ## what this costs; fails if it is more than was promised
+bench: bench-host bench-fleet bench-report bench-cve ## what this costs; fails if it is more than was promised
 
 bench-host: setup ## what a run costs on one host, beside Salt's own states, with 33 and with 20,000 packages
 	@$(PY) -m bench host
@@ -72,6 +72,9 @@ bench-fleet: setup ## what campaigns cost, over up to 100,000 simulated hosts; f
 
 bench-report: setup ## what the report of 10,000 hosts costs; fails if it is more memory or time than was promised
 	@$(PY) -m bench report
+
+bench-cve: setup ## how long klp.cve takes for 10,000 hosts; fails if it is longer than was promised
+	@$(PY) -m bench cve
 
 bench-real: setup ## what a campaign adds on a real master with real minions
 	@$(PY) -m bench real

@@ -4,7 +4,7 @@ Campaigns: patching a fleet in gated waves, shown before they are run, from a jo
 Each function returns ``{"retcode", "text", ...}``. ``salt-run`` shows the text and exits with the code, ``--out=json``
 gives the whole document: 0 all is done and verified, 1 refused (nothing was changed), 2 over, but not every host of the
 target is verified, 3 a gate failed and the campaign stopped, 4 aborted, 5 paused, 6 it runs, 7 its time was over, 8 a
-plan that waits to be run, 9 it waits to be resumed, and the text says for what.
+plan that waits to be run, 9 it waits to be resumed, and the text says for what, 10 of a host it is not known.
 
 :pillar: ``klp_campaign`` and ``klp_report`` of the master (see ``docs/reference/campaign.md`` and ``report.md`` there)
 """
@@ -111,7 +111,7 @@ def version():
 
 
 @_strict
-def plan(kind="patch", pillar=None, week=None):
+def plan(kind="patch", pillar=None, week=None, cve=None):
     """
     Ask the hosts of a campaign what they would get, and write the plan down; nothing is changed on them.
 
@@ -124,6 +124,10 @@ def plan(kind="patch", pillar=None, week=None):
         ISO week such as ``2027-W03``, for kind ``kernel``: only those hosts of the target that the report proposes to
         restart in it (pillar ``klp_report``, as for ``klp.report``). ``week`` of the answer has these hosts, and
         those whose week is unknown.
+    cve
+        CVE such as ``CVE-2026-31431``: only those hosts of the target where this plan closes it, by a newer live patch
+        or by the next kernel (kind ``kernel``), as ``klp.cve`` knows them. ``cve`` of the answer has these hosts, and
+        those of which that is unknown.
 
     Returns the plan as ``plan``: per wave the hosts and the seconds expected, per host what it would get, and who is
     left out and why; its ``id`` is what ``klp.run`` wants. Repositories of the hosts are refreshed, and the modules of
@@ -134,8 +138,9 @@ def plan(kind="patch", pillar=None, week=None):
         salt-run klp.plan
         salt-run --out=json klp.plan
         salt-run klp.plan kernel week=2027-W03
+        salt-run klp.plan cve=CVE-2026-31431
     """
-    return _call("plan", kind, pillar, _who(), week)
+    return _call("plan", kind, pillar, _who(), week, cve)
 
 
 @_strict
@@ -272,6 +277,34 @@ def report(campaign=None, ask=None, folder=None, pillar=None):
         salt-run klp.report c3f2a9c01d4e
     """
     return _call("report", campaign) if campaign else _call("fleet", ask, folder, pillar)
+
+
+@_strict
+def cve(cve, ask=None, pillar=None):
+    """
+    Return where the fleet stands with a CVE: who is fixed, who by which next step, and of whom it is not known.
+
+    cve
+        id such as ``CVE-2026-31431``; up to 20 with commas between.
+    ask
+        which hosts are asked for their document first: ``missing`` or ``all``, as for ``klp.report``; default:
+        ``none``, the answer is made from the documents in the mine.
+    pillar
+        mapping with the key ``klp_report``, merged over the pillar of the master: target, and the age of a document.
+
+    Returns ``version`` (1), ``made``, ``hosts``, ``documents`` (how old they are, in seconds) and ``cves``. Each CVE
+    has ``severity``, ``totals``, ``groups`` and ``commands``; a group names its hosts as ``fixed_live`` (the active
+    live patch fixes it), ``live_patch`` (a newer one does), ``restart`` (a newer kernel does, and which one the host
+    would get), ``not_affected`` (not affected, or fixed in the running kernel, as far as its repositories know) and
+    ``unknown`` (with the reason). ``commands`` plan just those hosts where it helps. Exit code 0: each host is fixed or
+    not affected; 2: on a host something is to do; 10: nothing is to do, but of a host it is not known.
+
+    CLI Example::
+
+        salt-run klp.cve CVE-2026-31431
+        salt-run --out=json klp.cve CVE-2026-31431 ask=missing
+    """
+    return _call("cve", cve, ask, pillar)
 
 
 @_strict

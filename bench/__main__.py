@@ -6,13 +6,15 @@ linear in their number. ``python -m bench harm`` shows how far a live patch that
 hosts, and exits with 1 if it is further than was promised. ``python -m bench pace`` drives a campaign over hosts that
 get different updates, and of which some die. ``python -m bench host`` runs the formula on one host beside Salt's own
 states, and exits with 1 if it costs more than was promised. ``python -m bench report`` writes the report of a large
-fleet, and exits with 1 if it costs more than was promised. ``python -m bench real`` runs a campaign over real minions,
+fleet, and exits with 1 if it costs more than was promised. ``python -m bench cve`` asks a large fleet about a CVE, and
+exits with 1 if an answer takes longer than was promised. ``python -m bench real`` runs a campaign over real minions,
 and once without one.
 """
 
 from __future__ import annotations
 
 import argparse
+import importlib
 import json
 import os
 import subprocess
@@ -27,6 +29,14 @@ from . import table
 
 SIZES = (1000, 10000, 100000)
 BUILD = Path(__file__).resolve().parents[1] / "build"
+WHOLE = {  # kind -> its module, and what it measures
+    "real": ("real", "over real minions"),
+    "harm": ("harm", "how far a live patch that does harm gets"),
+    "pace": ("pace", "hosts with different updates, some of which die"),
+    "host": ("host", "one host: this formula beside Salt's own states"),
+    "report": ("report", "the report of a large fleet"),
+    "cve": ("emergency", "one CVE, and a large fleet"),
+}
 Measure = Callable[[str, int, Path], dict[str, Any]]
 
 
@@ -73,11 +83,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run what was asked for."""
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     kinds = parser.add_subparsers(dest="kind")
-    kinds.add_parser("real", help="over real minions")
-    kinds.add_parser("harm", help="how far a live patch that does harm gets")
-    kinds.add_parser("pace", help="hosts with different updates, some of which die")
-    kinds.add_parser("host", help="one host: this formula beside Salt's own states")
-    kinds.add_parser("report", help="the report of a large fleet")
+    for kind, (_, about) in WHOLE.items():
+        kinds.add_parser(kind, help=about)
     part = kinds.add_parser("part", help="one part, as JSON; what the others are made of")
     part.add_argument("name")
     part.add_argument("size", type=int)
@@ -86,26 +93,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     if given.kind == "part":
         print(json.dumps(in_process(given.name, given.size, given.folder)))
         return 0
-    if given.kind == "harm":
-        from . import harm
-
-        return harm.main()
-    if given.kind == "pace":
-        from . import pace
-
-        return pace.main()
-    if given.kind == "host":
-        from . import host
-
-        return host.main()
-    if given.kind == "report":
-        from . import report
-
-        return report.main()
-    if given.kind == "real":
-        from . import real
-
-        return real.main()
+    if given.kind:
+        return int(importlib.import_module(f"bench.{WHOLE[given.kind][0]}").main())
     try:
         return simulated()
     except subprocess.CalledProcessError:  # what went wrong was said by the process itself

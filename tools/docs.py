@@ -102,7 +102,7 @@ def table(schema, path):
 def exit_codes():
     """Return the rows of the exit codes, as the docstring of the runner names them."""
     said = " ".join((ast.get_docstring(ast.parse(RUNNER.read_text())) or "").split())
-    found = re.findall(r"(\d) (.+?)(?=, \d |\.)", said.partition("the whole document: ")[2])
+    found = re.findall(r"(\d+) (.+?)(?=, \d+ |\.)", said.partition("the whole document: ")[2])
     return "\n".join(f"| {code} | {meaning} |" for code, meaning in found)
 
 

@@ -66,8 +66,8 @@ class Commands(Steering):
             strange.update({host: why for host, why in unclear.items() if host in hosts})
         return [host for host in hosts if host not in strange], members, strange
 
-    def plan(self, kind, pillar, who, week=None):
-        """Ask the hosts and return their plan, written down; ``week`` (``due.Due``) takes some of them."""
+    def plan(self, kind, pillar, who, part=None):
+        """Ask the hosts and return their plan, written down; ``part`` (such as ``due.Due``) takes some of them."""
         if kind not in plans.KINDS:
             raise SaltInvocationError(f"kind: wanted {plans.WANTED}, found {schema.show(kind)}")
         settings = calendars.prepared(self.settings(pillar), time.time())
@@ -75,11 +75,11 @@ class Commands(Steering):
             raise SaltInvocationError(kernel_plans.REBOOT.format(kind))
         hosts, members, strange = self._members(settings)
         said, more = [], {}
-        if week:
-            hosts, strange = week.take(hosts, strange)
-            said, more = [week.text()], {"week": week.found}
+        if part:
+            hosts, strange = part.take(hosts, strange)
+            said, more = [part.text()], {part.key: part.found}
             if not hosts and not strange:
-                return answer(RETCODES["incomplete"] if week.found["unknown"] else 0, week.text(), plan=None, **more)
+                return answer(RETCODES["incomplete"] if part.found["unknown"] else 0, part.text(), plan=None, **more)
         reach = self.hands("plan")
         try:
             previews, asked = self._previews(reach, settings, hosts, kind)

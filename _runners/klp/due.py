@@ -17,6 +17,8 @@ KIND = "week is for plans of kind kernel: nothing else restarts a host, found ki
 class Due:
     """The restarts of one ISO week; ``summary`` is that of the report, of the fleet as it stands now."""
 
+    key = "week"
+
     def __init__(self, week, summary):
         self.week, self.proposed = week, summary["reboots"]
         self.rows = {row["host"]: row for row in summary["hosts"]}

@@ -20,6 +20,7 @@ RETCODES = {
     "expired": 7,
     "open": 8,
     "interrupted": 9,
+    "unknown": 10,
 }
 REFUSED = 1
 

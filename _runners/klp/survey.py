@@ -19,6 +19,9 @@ from . import (
     decide,
     documents,
     due,
+    emergency,
+    emergency_ask,
+    emergency_show,
     evidence,
     fleet,
     isoweeks,
@@ -70,8 +73,17 @@ class Survey(Commands):
 
     # -- plan ----------------------------------------------------------------------------------------------------
 
-    def plan(self, kind, pillar, who, week=None):
-        """Make a plan; ``week`` (2027-W03): only of the hosts that the report proposes to restart then."""
+    def plan(self, kind, pillar, who, week=None, cve=None):
+        """
+        Make a plan, of all hosts or of some of them.
+
+        week
+            2027-W03: those that the report proposes to restart then.
+        cve
+            those that this plan closes the CVE on.
+        """
+        if cve is not None:
+            return self._plan_for(kind, pillar, who, week, cve)
         if week is None:
             return super().plan(kind, pillar, who)
         problem = isoweeks.problem(week, kinds.day(time.time()))
@@ -85,6 +97,25 @@ class Survey(Commands):
         if problem:
             raise SaltInvocationError(problem)
         return super().plan(kind, pillar, who, found)
+
+    def _plan_for(self, kind, pillar, who, week, cve):
+        problem = emergency_ask.BOTH if week is not None else None
+        if kind not in emergency_ask.CATEGORY:
+            problem = emergency_ask.KIND.format(schema.show(kind))
+        if problem:
+            raise SaltInvocationError(problem)
+        names = emergency_ask.names(cve)
+        found = emergency_ask.answer(self, names, self._report_settings("none", None, pillar))
+        return super().plan(kind, pillar, who, emergency_ask.Concerned(kind, found))
+
+    # -- one CVE -------------------------------------------------------------------------------------------------
+
+    def cve(self, cve, ask, pillar):
+        """Return where the fleet stands with one CVE or some: from the documents that are there, or asked for."""
+        names = emergency_ask.names(cve)
+        found = emergency_ask.answer(self, names, self._report_settings(ask or "none", None, pillar))
+        word = {"fixed": "done", "open": "incomplete", "unknown": "unknown"}[emergency.verdict(found)]
+        return answer(RETCODES[word], emergency_show.text(found), **found)
 
     # -- report --------------------------------------------------------------------------------------------------
 

@@ -29,6 +29,7 @@ WAYS_IN = "With other names and paths, by tests/functional/test_ways_in.py."
 ENGINE = "It wants a master with the engine: tests/{integration,unit}/test_campaign_engine.py."
 NO_PACKAGES = "The packages and units of SUSE are not there: the tests start Salt's daemons themselves."
 RESTARTS = "With other settings, by tests/integration/test_campaign_kernel.py."
+EMERGENCY = "No host of the course names that CVE: tests/unit/test_runner_cve.py has some."
 EXCEPTIONS: dict[str | tuple[str, str], str] = {
     "zypper install salt-master": NO_PACKAGES,
     "zypper install salt-minion": NO_PACKAGES,
@@ -42,6 +43,7 @@ EXCEPTIONS: dict[str | tuple[str, str], str] = {
     "make bench": "It takes many minutes, and measures; tests/unit/test_bench.py has what it judges by.",
     "make bench-host": "It takes six minutes, and measures; tests/functional/test_bench_host.py runs a part of it.",
     "make bench-fleet": "It takes many minutes, and measures; tests/unit/test_bench.py has what it judges by.",
+    "make bench-cve": "It takes a minute, and measures; tests/unit/test_bench.py has what it judges by.",
     "make bench-real": "It takes many minutes, and measures.",
     "make rpm": "It takes what is committed; tests/functional/test_packaging.py makes it from the sdist.",
     "make sdist": "The same.",
@@ -64,6 +66,8 @@ EXCEPTIONS: dict[str | tuple[str, str], str] = {
     ): "It wants a web server with a certificate; test_who_may.py asks what salt-api asks.",
     "salt-run klp.set_aside c3f2a9c01d4e": "It wants a damaged file; test_campaign_trouble.py has one.",
     "salt-run klp.plan kernel week=2027-W03": "Weeks pass: tests/unit/test_runner_week.py.",
+    "salt-run klp.plan cve=CVE-2026-31431": EMERGENCY,
+    "salt-run klp.plan kernel cve=CVE-2026-31431": EMERGENCY,
     (KERNEL_TUTORIAL, "salt web1 system.reboot"): "In hosts that GRUB starts, by test_docs_yearly_kernel.py.",
     """salt-run klp.plan kernel pillar='{"klp_campaign": {"reboot": true}}'""": RESTARTS,
     "salt-run state.orchestrate klp.orch.kernel": "As klp.orch.patch, by test_docs_commands.py; it restarts hosts.",

@@ -1,5 +1,6 @@
 """The commands of the tutorials and of the pages about fleets, as they stand there, on a real master."""
 
+import json
 import os
 import signal
 import tempfile
@@ -11,6 +12,7 @@ from tests.integration.course import CAMPAIGN_TUTORIAL, EXCEPTIONS, HOST_TUTORIA
 from tests.lab.host import wait_until
 
 HOW_TO, REPORT, REFUSALS = "docs/how-to/campaign.md", "docs/how-to/report.md", "docs/how-to/refusals.md"
+CVE = "docs/how-to/cve.md"
 TELL = "docs/how-to/tell.md"
 RUN = "salt-run klp.run c3f2a9c01d4e"
 OOPS = "4,900,5000,-;BUG: unable to handle page fault for address: ffffffffc0000000\n"
@@ -19,6 +21,7 @@ SHORT = {"soak": {"minutes": [0]}, "target_type": "list", "sync": False}
 ONE_WAVE = {**SHORT, "waves": [{"name": "all"}]}
 NOT_COVERED = 2  # not every host is covered: one CVE is fixed in a newer kernel only
 STOPPED = 3
+NOT_KNOWN = 10
 SHOWN_ONLY = 8  # the plan waits to be run
 
 
@@ -41,6 +44,14 @@ def tutorial(course, commands):
 
 def as_it_is(course, commands):
     course.follow(commands, {"salt-run klp.report": NOT_COVERED, EXAMPLE_REPORT: NOT_COVERED})
+
+
+def of_unknown_cve(course, commands):
+    """No advisory of the lab names the CVE of the page: nobody is called fixed, and nobody not affected."""
+    mined, asked = commands
+    assert "unknown       3 hosts" in course.check(mined, NOT_KNOWN)
+    found = json.loads(course.check(asked, NOT_KNOWN))
+    assert found["cves"][0]["totals"]["unknown"] == found["documents"]["number"] == len(HOSTS)
 
 
 def planned(course, commands):
@@ -153,6 +164,7 @@ SCENES = {
     (HOW_TO, "Plan and run"): planned,
     (HOW_TO, "Watch it"): as_it_is,
     (REPORT, "The fleet"): as_it_is,
+    (CVE, None): of_unknown_cve,
     (HOW_TO, "Pause, go on, end"): stopped_and_gone_on,
     (HOW_TO, "It was interrupted"): interrupted,
     (HOW_TO, "In orchestrations"): one_behind,

@@ -3,7 +3,7 @@
 import pytest
 
 from bench import __main__ as bench
-from bench import harm, host, parts, real, report, table
+from bench import emergency, harm, host, parts, real, report, table
 
 ROWS = [
     "klp.plan: made",
@@ -166,3 +166,16 @@ def test_the_report_is_measured_with_so_many_cves_on_each_host(tmp_path, monkeyp
     assert shown.count("klp.report, 20 hosts with 400 CVEs each: ") == 2
     assert "1000000 MB: kept." in shown and shown.endswith("1 MB: BROKEN.\n")
     assert not list(tmp_path.iterdir())
+
+
+def test_the_bench_of_one_cve_has_an_answer_of_each_kind_and_judges_it(monkeypatch, tmp_path, capsys):
+    monkeypatch.setattr(emergency, "SIZE", 60)
+    monkeypatch.setattr(emergency, "BUILD", tmp_path)
+    assert bench.main(["cve"]) == 0
+    found = emergency.measure(60, tmp_path)
+    assert (found["fixed on some"]["fixed_live"] > 9, found["a restart"]["restart"] > 9) == (True, True)
+    assert (found["a live patch"]["live_patch"] > 3, found["nobody"]["unknown"]) == (True, 60)
+    assert "Each answer takes less than 2 s." in capsys.readouterr().out
+    monkeypatch.setattr(emergency, "SECONDS", 0)
+    assert emergency.main() == 1
+    assert "SLOWER than 0 s: fixed on some" in capsys.readouterr().out

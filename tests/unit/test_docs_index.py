@@ -15,6 +15,7 @@ QUESTIONS = [
     (("security only",), "how-to/what-comes.md"),
     (("glibc", "restart"), "how-to/what-comes.md"),
     (("due dates",), "how-to/report.md"),
+    (("emergency", "CVE"), "how-to/cve.md"),
     (("snapper", "LVM", "xfs"), "how-to/backup.md"),
     (("cluster", "hooks"), "how-to/hooks.md"),
     (("application", "checks"), "how-to/health.md"),
