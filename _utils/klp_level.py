@@ -79,8 +79,9 @@ def _absent(level, name, editions):
         return zypp_solver.NO_REPOSITORIES
     if not editions:
         return (
-            f"no live patch package for the running kernel: {name} is in no repository; is the live patching product "
-            f"registered, and does SUSE still make live patches for this kernel? Look with: zypper search {name}"
+            f"no live patch package for the running kernel: {name} is in no repository. Either the live patching "
+            "product is not registered, or SUSE makes no more live patches for this kernel; look with: zypper search "
+            f"{name}"
         )
     levels = ", ".join(item["edition"] for item in editions)
     return f"live patch level {level} of {name} is in no repository; there are: {levels}"

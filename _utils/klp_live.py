@@ -212,5 +212,5 @@ def _stalled(host, timeout):
     names = "; ".join(found) or "no task that klp could name"
     return (
         f"the transition of the live patch did not end within {count(timeout, 'second')}, held up by: {names}; "
-        "nothing else was started; end or restart these and run the same command again"
+        "no other change was started; stop or restart these tasks, then run the same command again"
     )

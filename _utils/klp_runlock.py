@@ -101,6 +101,6 @@ def _refusal(holder):
     if not holder:
         return "another run of salt-klp is changing this host; wait for its end"
     return (
-        f"process {holder['pid']} is changing this host ({holder['what']}, since {holder['since']}): two runs at once "
-        f"exclude each other; wait for its end or look at it with: ps -fp {holder['pid']}"
+        f"process {holder['pid']} is changing this host ({holder['what']}, since {holder['since']}), and only one "
+        f"run at a time may do so; wait until it ends, or look at it with: ps -fp {holder['pid']}"
     )

@@ -77,8 +77,8 @@ def backend(host):
     wanted = host.settings["backup"]["backend"]
     if not wanted:
         raise CommandExecutionError(
-            "no backup, no patching: set pillar klp:backup:backend to auto, snapper, lvm or command "
-            "(docs/reference/pillar.md), or to none if this host is to be patched without a backup"
+            "no backup backend is set, so nothing is installed; set pillar klp:backup:backend to auto, snapper, lvm or "
+            "command (docs/reference/pillar.md), or to none to patch this host without a backup"
         )
     if wanted != "auto":
         return {"backend": wanted, "reason": "pillar klp:backup:backend says so", "chosen": False}

@@ -123,7 +123,9 @@ def _not_enabled(host):
     tools = [name for name in klp_live.missing_tools(host) if not name.startswith("lifecycle-data-")]
     missing = tools or klp_preflight.unlocked(host)
     names = ", ".join(missing)
-    said = f"live patching is not enabled, missing or not locked: {names}; run state.apply klp on this host first"
+    said = (
+        f"live patching is not enabled on this host (missing or not locked: {names}); run state.apply klp there first"
+    )
     return [said] if missing else []
 
 

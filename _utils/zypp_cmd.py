@@ -149,8 +149,8 @@ def _refusal(args, res, lock_timeout):
     if code == ZYPP_LOCKED:
         pid, program = holder(said) or ("unknown", "unknown")
         return (
-            f"zypper {command}: after {waited} the zypp lock is still held by process {pid} ({program}); "
-            f"wait for its end or look at it with: ps -fp {pid}"
+            f"zypper {command}: the zypp lock is still held after {waited}, by process {pid} ({program}); "
+            f"wait until it ends, or look at it with: ps -fp {pid}"
         )
     if _rpm_locked(res):
         return f"zypper {command}: after {waited} somebody else still holds the rpm lock: {said[-600:]}"

@@ -133,8 +133,9 @@ def test_kernel_whose_live_patch_no_repository_has(sles):
     one.zypper("in", f"kernel-default={NEW_KERNEL_EDITION}")
     one.repo("SLE-Module-Live-Patching15-SP5-Updates", on=False)
     text = (
-        f"no live patch package for the running kernel: {NEW_LP} is in no repository; is the live patching product "
-        f"registered, and does SUSE still make live patches for this kernel? Look with: zypper search {NEW_LP}"
+        f"no live patch package for the running kernel: {NEW_LP} is in no repository. Either the live patching "
+        "product is not registered, or SUSE makes no more live patches for this kernel; look with: zypper search "
+        f"{NEW_LP}"
     )
     refused(one, "klp", text)
 

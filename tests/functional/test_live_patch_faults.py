@@ -19,7 +19,7 @@ def stalled(seconds, names):
     """Return the reason for a run that is held up."""
     return (
         f"the transition of the live patch did not end within {seconds} seconds, held up by: {names}; "
-        "nothing else was started; end or restart these and run the same command again"
+        "no other change was started; stop or restart these tasks, then run the same command again"
     )
 
 

@@ -178,7 +178,7 @@ def test_two_runs_exclude_each_other_and_the_second_names_the_first(sles):
     run = start(one)
     wait_at_gate(one)
     said = f"process {run.pid} is changing this host (a run of the formula klp, since "
-    end = f"): two runs at once exclude each other; wait for its end or look at it with: ps -fp {run.pid}"
+    end = f"), and only one run at a time may do so; wait until it ends, or look at it with: ps -fp {run.pid}"
     second = one.salt_call("state.apply", "klp.patch", concurrent=True)
     (reason,) = causes(second).values()
     assert list(causes(second)) == ["klp-ready"]
@@ -233,7 +233,7 @@ def test_a_repair_that_has_to_wait_is_told_once_and_holds_nothing_up(sles):
     assert max(first, second) < 1.5
     assert [(alarm, edge) for alarm, edge, _ in edges] == [("locks", "unknown"), ("locks", "raised")]
     assert (
-        f"could not be repaired: zypper addlock: after 0 seconds the zypp lock is still held by process {holder.pid}"
+        f"could not be repaired: zypper addlock: the zypp lock is still held after 0 seconds, by process {holder.pid}"
         in edges[0][2]
     )
     assert more == []

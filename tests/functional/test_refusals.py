@@ -27,8 +27,8 @@ NO_REPOSITORIES = (
     "no enabled repositories in /etc/zypp/repos.d: register the host, or enable one with: zypper mr -e ALIAS"
 )
 NO_LIVE_PATCH = (
-    f"no live patch package for the running kernel: {LP} is in no repository; is the live patching product registered, "
-    f"and does SUSE still make live patches for this kernel? Look with: zypper search {LP}"
+    f"no live patch package for the running kernel: {LP} is in no repository. Either the live patching product is "
+    f"not registered, or SUSE makes no more live patches for this kernel; look with: zypper search {LP}"
 )
 NO_LIVE_PATCHES = (
     "no enabled repository has updates of live patches, so nothing is known of newer ones; "
@@ -38,8 +38,8 @@ NEVER_ENABLED = (
     "never enabled, and klp.patch activates no product of live patches; first run: salt 'sles1' state.apply klp"
 )
 NO_BACKEND = (
-    "no backup, no patching: set pillar klp:backup:backend to auto, snapper, lvm or command "
-    "(docs/reference/pillar.md), or to none if this host is to be patched without a backup"
+    "no backup backend is set, so nothing is installed; set pillar klp:backup:backend to auto, snapper, lvm or command "
+    "(docs/reference/pillar.md), or to none to patch this host without a backup"
 )
 GONE = "[gone]\nenabled=1\nautorefresh=1\nbaseurl=dir:///nonexistent\ntype=rpm-md\ngpgcheck=0\n"
 WOULD_BRING_A_KERNEL = (
@@ -119,8 +119,8 @@ def test_holder_of_the_zypp_lock_is_named_at_the_deadline(sles, sls, state, comm
     one = sles("enabled", zypper={"lock_timeout": 3})
     holder = hold_zypp_lock(one)
     reason = (
-        f"zypper {command}: after 3 seconds the zypp lock is still held by process {holder.pid} (sleep); "
-        f"wait for its end or look at it with: ps -fp {holder.pid}"
+        f"zypper {command}: the zypp lock is still held after 3 seconds, by process {holder.pid} (sleep); "
+        f"wait until it ends, or look at it with: ps -fp {holder.pid}"
     )
     started = time.monotonic()
     refused(one, sls, {state: reason}, but=("records",))

@@ -55,8 +55,8 @@ def test_kill_of_the_minion_in_the_middle_of_the_live_patch(sles):
     answer = apply(one, "klp.patch")
     assert answer.rc != 0
     assert causes(answer) == {
-        "klp-repositories": "zypper refresh: after 3 seconds the zypp lock is still held by process "
-        f"{zypper} (/usr/bin/zypper); wait for its end or look at it with: ps -fp {zypper}"
+        "klp-repositories": "zypper refresh: the zypp lock is still held after 3 seconds, by process "
+        f"{zypper} (/usr/bin/zypper); wait until it ends, or look at it with: ps -fp {zypper}"
     }
     assert snapshot(one) == before
 

@@ -17,7 +17,7 @@ from tests.lab.host import wait_until
 RUN = "3f2a9c01d4e5"
 PLAN = {**UPDATED, LP: THIRD}
 MODULES = {FIRST: "livepatch_1_150500_9_3_1", THIRD: "livepatch_3_150500_2_1"}
-DISABLED = "live patching is not enabled, missing or not locked: {}; run state.apply klp on this host first"
+DISABLED = "live patching is not enabled on this host (missing or not locked: {}); run state.apply klp there first"
 AWAY = "klp.disable takes live patching away"
 OOPS = "BUG: unable to handle page fault for address: 0000000000001000"
 
@@ -224,7 +224,7 @@ def test_errors_of_the_kernel_are_seen_by_their_numbers(sles):
 def test_no_backup_no_preview(sles):
     one = sles("converged", pillar={})
     (reason,) = preview(one)["refusals"]
-    assert reason.startswith("no backup, no patching: set pillar klp:backup:backend to ")
+    assert reason.startswith("no backup backend is set, so nothing is installed; set pillar klp:backup:backend to ")
 
 
 def test_a_wrong_pillar_is_an_error_that_names_the_key(sles):

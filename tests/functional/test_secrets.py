@@ -170,7 +170,7 @@ def test_nothing_is_activated_on_a_host_that_is_not_registered(registered):
     answer = apply(one, "klp")
     assert answer.rc != 0
     [reason] = set(causes(answer).values())
-    assert reason.startswith(f"no live patch package for the running kernel: {LP} is in no repository; ")
+    assert reason.startswith(f"no live patch package for the running kernel: {LP} is in no repository. ")
     assert activations(one) == []
     assert one.packages() == before
     silent(one, answer, CODE)

@@ -13,7 +13,7 @@ KERNEL = "5.14.21-150500.55.7-default"
 PATCH = "kernel-livepatch-5_14_21-150500_55_7-default"
 BLOCKED = (
     "the transition of the live patch did not end within 5 seconds, held up by: process 4711 (/usr/sbin/blkmapd; unit "
-    "unknown, package nfs-client); nothing else was started"
+    "unknown, package nfs-client); no other change was started"
 )
 UPDATES = """\
 Changed

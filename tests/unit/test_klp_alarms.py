@@ -94,7 +94,7 @@ def test_a_repair_that_fails_is_told_once_and_tried_until_it_works(host):
     host.locked("other")
     host.programs.on(LOCK, {"retcode": 7, "stdout": ""})
     (failed, _) = host.salt["klp_audit.alarm_events"]()
-    said = "could not be repaired: zypper addlock: after 0 seconds the zypp lock is still held"
+    said = "could not be repaired: zypper addlock: the zypp lock is still held after 0 seconds"
     assert failed["text"].startswith(said)
     assert edges(host) == edges(host) == [] and len(host.programs.started(*LOCK)) == 3
     host.programs.on(LOCK, "", then=lambda: host.locked("kernel-default"))

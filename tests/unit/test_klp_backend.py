@@ -71,7 +71,11 @@ def test_auto_says_what_it_has_seen_and_what_to_set(host, programs, kind, uuid, 
     [
         (COMMAND, {}, []),
         ({"backend": "none"}, {}, []),
-        ({}, {}, ["no backup, no patching: set pillar klp:backup:backend to auto, snapper, lvm or command "]),
+        (
+            {},
+            {},
+            ["no backup backend is set, so nothing is installed; set pillar klp:backup:backend to auto, snapper, lvm "],
+        ),
         ({"backend": "snapper"}, {"stdout": "config,subvolume\nroot,/\n"}, []),
         (
             {"backend": "snapper"},

@@ -182,7 +182,7 @@ def test_waiting_has_a_deadline_and_names_the_blockers(minion, given, pillar, se
         "process 1234 (/usr/lib/dkms/agent --watch; unit dkms-agent.service, package dkms-agent, stack "
         "msleep_interruptible < agent_wait); "
         "process 4711 ([kworker/u8:2]; unit unknown, package unknown, stack unknown); "
-        "nothing else was started; end or restart these and run the same command again"
+        "no other change was started; stop or restart these tasks, then run the same command again"
     )
     assert sum(minion.clock.slept) == seconds
 

@@ -55,8 +55,8 @@ def test_the_second_run_is_told_which_process_has_the_lock(minion, programs):
     with another_run("klp.patch"), pytest.raises(CommandExecutionError) as error:
         minion.salt["klp.install"]()
     assert str(error.value) == (
-        "process 4711 is changing this host (klp.patch, since T1700000000): two runs at once exclude each other; wait "
-        "for its end or look at it with: ps -fp 4711"
+        "process 4711 is changing this host (klp.patch, since T1700000000), and only one run at a time may do so; wait "
+        "until it ends, or look at it with: ps -fp 4711"
     )
     assert programs.calls == [] and wrote(minion) == []
     assert klp_runlock.take("now the other one has ended") is True

@@ -184,7 +184,10 @@ def test_a_backup_that_cannot_be_verified_is_not_usable(host, programs):
 def test_without_a_backend_nothing_is_done(host, programs):
     host.pillar["klp"] = {}
     for function in (host.salt["root_backup.create"], lambda: klp_runs.usable(host.host)):
-        with pytest.raises(CommandExecutionError, match="^no backup, no patching: set pillar klp:backup:backend"):
+        with pytest.raises(
+            CommandExecutionError,
+            match="^no backup backend is set, so nothing is installed; set pillar klp:backup:backend",
+        ):
             function()
     assert programs.calls == []
 

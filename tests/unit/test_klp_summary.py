@@ -177,7 +177,7 @@ def _more(minion):
     minion.more = {}  # what of STATE is another in a test
 
 
-DISABLED = "live patching is not enabled, missing or not locked: {}; run state.apply klp on this host first"
+DISABLED = "live patching is not enabled on this host (missing or not locked: {}); run state.apply klp there first"
 NOTHING: dict = {"changes": {}, "target": ONE, "skipped": [], "refusals": [], "seconds": None, "kernel_target": None}
 NOTHING.update(group=None, apart=[])
 
@@ -255,7 +255,9 @@ def test_what_speaks_against_a_run_is_told(host, monkeypatch):
     assert preview(host) == refusal("one", "two")
     host.pillar["klp"] = {}
     found = preview(host)["refusals"]
-    assert found[:2] == ["one", "two"] and found[2].startswith("no backup, no patching: set pillar klp:backup:backend")
+    assert found[:2] == ["one", "two"] and found[2].startswith(
+        "no backup backend is set, so nothing is installed; set pillar klp:"
+    )
 
 
 def test_a_host_whose_application_is_ill_is_left_out(host, monkeypatch):

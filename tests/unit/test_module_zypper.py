@@ -127,7 +127,9 @@ def another_run(minion):
 
 @pytest.mark.parametrize(("name", "args"), CHANGES)
 def test_two_changes_at_once_exclude_each_other(minion, programs, another_run, name, args):
-    with pytest.raises(CommandExecutionError, match="is changing this host .another run, since .*exclude each other"):
+    with pytest.raises(
+        CommandExecutionError, match="is changing this host .another run, since .*only one run at a time"
+    ):
         minion.salt[name](*args)
     assert programs.calls == []
 

@@ -121,7 +121,7 @@ def test_whether_something_will_change_is_asked_once(host, functions):
 def test_without_a_backend_the_state_is_false(host, test):
     host.pillar["klp"] = {}
     ret = apply(host, "root_backup.taken", test=test)
-    assert (ret["result"], ret["changes"]) == (False, {}) and "no backup, no patching" in ret["comment"]
+    assert (ret["result"], ret["changes"]) == (False, {}) and "no backup backend is set" in ret["comment"]
 
 
 def test_without_a_backend_nothing_is_wrong_where_nothing_will_change(host):

@@ -82,14 +82,14 @@ def test_the_holder_of_the_zypp_lock_is_named(zypp_cmd, field):
     with pytest.raises(CommandExecutionError) as error:
         zypp_cmd.call(Run({"retcode": 7, field: said}), ["list-patches"], lock_timeout=9)
     assert str(error.value) == (
-        f"zypper list-patches: after 9 seconds the zypp lock is still held by process {pid} (sleep); "
-        f"wait for its end or look at it with: ps -fp {pid}"
+        f"zypper list-patches: the zypp lock is still held after 9 seconds, by process {pid} (sleep); "
+        f"wait until it ends, or look at it with: ps -fp {pid}"
     )
 
 
 def test_an_unknown_holder_is_unknown(zypp_cmd):
     assert zypp_cmd.holder("locked") is None
-    with pytest.raises(CommandExecutionError, match=r"held by process unknown \(unknown\)"):
+    with pytest.raises(CommandExecutionError, match=r"by process unknown \(unknown\)"):
         zypp_cmd.call(Run({"retcode": 7}), ["update"])
 
 
@@ -210,7 +210,7 @@ def test_what_is_seen_before_a_later_try_stops_it(zypp_cmd):
 
 def test_a_zypp_lock_that_stays_is_waited_for_until_the_deadline(zypp_cmd):
     run = Run({"retcode": 7, "stderr": recorded("zypper/lock-held.txt")})
-    with pytest.raises(CommandExecutionError, match="^zypper install: after 5 seconds the zypp lock is still held by"):
+    with pytest.raises(CommandExecutionError, match="^zypper install: the zypp lock is still held after 5 seconds, by"):
         zypp_cmd.call(run, ["--no-refresh", "install", "a"], lock_timeout=5, before=lambda: None)
     assert len(run.calls) == 3 and zypp_cmd.time.slept == [2, 2]
 
