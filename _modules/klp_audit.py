@@ -44,7 +44,8 @@ def host():
     Its schema is ``docs/reference/host.schema.json``, version 4, with an example beside it. What cannot be found out is
     ``null`` or ``unknown``, with a sentence in ``problems``; this function does not fail for it. With any verdict but
     ``ok`` the return code of the job is not 0. Answers of zypper, klp and lsinitrd are kept until what they depend on
-    changes. The document is written to ``/var/lib/salt-klp/host.json``, mode 0600, for the grain.
+    changes. The document is written to ``/var/lib/salt-klp/host.json``, mode 0600, for the grain, and facts of it that
+    every user may read to the folder of pillar ``klp:facts``.
 
     CLI Example::
 

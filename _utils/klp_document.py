@@ -11,6 +11,7 @@ import klp_audit_cves
 import klp_change
 import klp_checks
 import klp_document_updates
+import klp_facts
 import klp_health
 import klp_hold
 import klp_level
@@ -145,7 +146,7 @@ def document(host):
     Its schema is ``docs/reference/host.schema.json``, version 4, with an example beside it. What cannot be found out is
     ``null`` or ``unknown``, with a sentence in ``problems``; this function does not fail for it. Answers of zypper, klp
     and lsinitrd are kept until what they depend on changes. The document is written to
-    ``/var/lib/salt-klp/host.json``, mode 0600, for the grain.
+    ``/var/lib/salt-klp/host.json``, mode 0600, for the grain, and facts of it to the folder of pillar ``klp:facts``.
     """
     problems = []
     kernel = _try(problems, "kernel package", lambda: klp_live.kernel_package(host), {"edition": None})
@@ -177,6 +178,7 @@ def document(host):
         "kernel_change": _try(problems, "change of the kernel", klp_change.summary, None),
         "problems": problems,
     }
+    _try(problems, "facts", lambda: klp_facts.write(host, found), None)
     _try(problems, "record", lambda: klp_record.write(RECORD, found), None)
     return found
 

@@ -95,6 +95,7 @@ SCHEMA = {
         "Group of this host: in reports, its hosts are not all restarted in the same week; each wave of a campaign has "
         "some of them; empty: none.",
     ),
+    "facts": _str("folder", "", "Folder of files with facts that every user of the host may read; empty: none."),
     "product": _keys(
         "The product that holds the live patches, activated where the host is registered and lacks it.",
         {

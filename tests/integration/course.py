@@ -43,6 +43,7 @@ EXCEPTIONS: dict[str | tuple[str, str], str] = {
     "make bench": "It takes many minutes, and measures; tests/unit/test_bench.py has what it judges by.",
     "make bench-host": "It takes six minutes, and measures; tests/functional/test_bench_host.py runs a part of it.",
     "make bench-fleet": "It takes many minutes, and measures; tests/unit/test_bench.py has what it judges by.",
+    "make bench-report": "It takes a minute, and measures; tests/unit/test_bench.py has what it judges by.",
     "make bench-cve": "It takes a minute, and measures; tests/unit/test_bench.py has what it judges by.",
     "make bench-real": "It takes many minutes, and measures.",
     "make rpm": "It takes what is committed; tests/functional/test_packaging.py makes it from the sdist.",

@@ -51,6 +51,8 @@ def test_every_how_to_stands_in_the_index():
 def test_the_metrics_that_pages_name_are_written():
     source = (pages.CHECKOUT / "_runners" / "klp" / "metrics.py").read_text()
     written = {f"salt_klp_{name}" for name in re.findall(r"[\"']([a-z_]+)[\"'{]", source)} | {"salt_klp_updates"}
+    facts = (pages.CHECKOUT / "_utils" / "klp_facts.py").read_text()
+    written |= {f"salt_klp_fact_{name}" for name in re.findall(r"_metric\(\s*\"([a-z_]+)\"", facts)} | {"salt_klp_fact"}
     for path in (INDEX.parent / "how-to").glob("*.md"):
         named = set(re.findall(r"\bsalt_klp_\w+\b", path.read_text())) - {"salt_klp_"}
         assert {name for name in named if not name.endswith("prom")} - written == set(), path
