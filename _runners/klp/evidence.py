@@ -13,6 +13,7 @@ its own way, and the edition of a kernel says for which service pack it was buil
 from __future__ import annotations
 
 import json
+import sys
 import time
 import urllib.parse
 
@@ -178,7 +179,7 @@ class _Kernel:
             for cve in document["cves"][state]:
                 kept = told.get(cve)
                 if kept is None:
-                    kept = told[cve] = [0] * len(ORDER) + [when]
+                    kept = told[sys.intern(cve)] = [0] * len(ORDER) + [when]
                 kept[index] += 1
                 kept[-1] = min(kept[-1], when)
 

@@ -143,9 +143,9 @@ class _Profiles:
                 "cve": kinds.clean(name),
                 "severity": SEVERITIES[self._ranks.get(name, -1)],
                 "counts": counts[name],
-                "marks": found.decode(),
+                "marks": marks.pop(name).decode(),
             }
-            for name, found in marks.items()
+            for name in list(marks)
         ]
         return sorted(rows, key=_order)
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import datetime
 import hashlib
+import itertools
 import json
 
 import jinja2
@@ -27,6 +28,7 @@ LEVELS = 4  # of a kernel that are named
 RANGE = 730  # days before and after today that the time line shows at most
 MARGIN = 60  # days before and after today that it shows at least
 TICKS = 9  # of the time line, at most
+PIECES = 1000  # values of the embedded JSON that are one text
 MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
 # Of each kind: what a reader calls it, what that means, and its colour.
@@ -57,6 +59,11 @@ MARKS = {
 
 def html(summary):
     """Return the report on a fleet as one HTML text."""
+    return "".join(texts(summary))
+
+
+def texts(summary):
+    """Yield the same, one text after the other: of a large fleet it is very long."""
     environment = jinja2.Environment(
         loader=jinja2.DictLoader(page_files.FILES),
         autoescape=True,
@@ -66,7 +73,7 @@ def html(summary):
     )
     environment.filters.update(span=_span, amount="{:,}".format, names=_names)
     style, script = page_files.FILES["report.css"], page_files.FILES["report.js"]
-    return environment.get_template("report.html.j2").render(
+    yield from environment.get_template("report.html.j2").generate(
         view(summary),
         style=style,
         script=script,
@@ -87,9 +94,13 @@ def _digest(text):
 
 
 def _embedded(document):
-    """Return compact JSON that no HTML parser can find the end of a script in."""
-    text = json.dumps(document, separators=(",", ":"))
-    return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
+    """Yield compact JSON that no HTML parser can find the end of a script in, one text after the other."""
+    found = json.JSONEncoder(separators=(",", ":")).iterencode(document)
+    while True:
+        text = "".join(itertools.islice(found, PIECES))
+        if not text:
+            return
+        yield text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
 
 
 def view(summary):

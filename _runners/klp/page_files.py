@@ -537,7 +537,7 @@ FILES["report.html.j2"] = r"""<!DOCTYPE html>
 </main>
 <footer class="wide"><p>Made {{ made }} by salt-klp from what each host said of itself. &ldquo;Unknown&rdquo; is never counted as good.
 Answers older than {{ settings.old }} hours are not believed; a window is &ldquo;expiring&rdquo; {{ settings.warn }} days before its end.</p></footer>
-<script type="application/json" id="data">{{ data|safe }}</script>
+<script type="application/json" id="data">{% for text in data %}{{ text|safe }}{% endfor %}</script>
 <script>{{ script|safe }}</script>
 </body>
 </html>

@@ -82,12 +82,15 @@ def bounded(value):
     for _ in range(DEPTH):
         inside: list = []
         for item in level:
-            size, parts = _parts(item)
-            left -= size
+            if type(item) is str:  # nearly all of them are
+                left -= 1 + len(item)
+            else:
+                size, parts = _parts(item)
+                left -= size
+                for part in parts:
+                    inside.extend(part)
             if left < 0:
                 raise ShapeError(TOO_LARGE)
-            for part in parts:
-                inside.extend(part)
         if not inside:
             return value
         level = inside
@@ -186,7 +189,9 @@ class Word(Form):
         self.match = re.compile(f"(?:{pattern})\\Z", re.ASCII).match
 
     def take(self, value):
-        return sys.intern(str(value)) if isinstance(value, str) and self.match(value) else self.wrong(value)
+        if type(value) is str and self.match(value):
+            return sys.intern(value)
+        return self.take(str(value)) if isinstance(value, str) and type(value) is not str else self.wrong(value)
 
     def _json(self):
         # In Python a dollar sign also stands before a line feed at the end.

@@ -237,7 +237,7 @@ class Survey(Commands):
         if "prometheus" in formats:
             writer.put("salt_klp.prom", metrics.lines(found, silent, summary))
         if "html" in formats:
-            writer.put("report.html", [page.html(summary)])
+            writer.put("report.html", page.texts(summary))
         if {"openvex", "openvex_hosts"} & {*formats}:
             writer.replace("vex", self._evidence(settings, found, summary["made"]))
         if "icalendar" in formats:

@@ -21,7 +21,7 @@ def test_a_host_that_was_never_enabled_has_one_cause_and_what_follows_is_folded(
         "uname: uname -v has no live patch mark: #1 SMP",
         "initrd: the initrd has no dracut module kernel-livepatch",
     ]
-    sheet_row = sheet.text({}, {}, summary(document(**NEVER))).splitlines()[1]
+    sheet_row = "".join(sheet.lines({}, {}, summary(document(**NEVER)))).splitlines()[1]
     assert f"{LEAD} / consequences: 8 / 1 severe CVE" in sheet_row
 
 
