@@ -56,9 +56,12 @@ def host():
     return found
 
 
-def cves():
+def cves(only=None):
     """
     Return each CVE of kernel and live patch advisories that this host can see, with its state for the running kernel.
+
+    only
+        list of CVEs, or their ids with commas between: no others are in the answer; default: all of them.
 
     Returns ``{"kernel", "live_patch" (active edition, "" for none, None for not known), "transition" (bool: one runs),
     "cves": {cve: {"state", "severity" (of the advisory, or None), "klp", "changelog" (bool or None), "advisories":
@@ -71,7 +74,7 @@ def cves():
 
         salt '*' klp_audit.cves
     """
-    return klp_audit_cves.cves(_host())
+    return klp_audit_cves.cves(_host(), only)
 
 
 def window():

@@ -294,9 +294,10 @@ def cve(cve, ask=None, pillar=None):
 
     Returns ``version`` (1), ``made``, ``hosts``, ``documents`` (how old they are, in seconds) and ``cves``. Each CVE
     has ``severity``, ``totals``, ``groups`` and ``commands``; a group names its hosts as ``fixed_live`` (the active
-    live patch fixes it), ``live_patch`` (a newer one does), ``restart`` (a newer kernel does, and which one the host
-    would get), ``not_affected`` (not affected, or fixed in the running kernel, as far as its repositories know) and
-    ``unknown`` (with the reason). ``commands`` plan just those hosts where it helps. Exit code 0: each host is fixed or
+    live patch fixes it), ``fixed_kernel`` (the running kernel has the fix; known only if hosts are asked),
+    ``live_patch`` (a newer one fixes it), ``restart`` (a newer kernel does, and which one the host would get),
+    ``not_affected`` (not affected, or fixed in the running kernel, as far as its repositories know) and ``unknown``
+    (with the reason). ``commands`` plan just those hosts where it helps. Exit code 0: each host is fixed or
     not affected; 2: on a host something is to do; 10: nothing is to do, but of a host it is not known.
 
     CLI Example::

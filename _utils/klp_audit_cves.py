@@ -106,9 +106,18 @@ def _facts(host, reasons):
     return facts, bool(status and status["transition"] != "ready")
 
 
-def cves(host):
+def _wanted(only):
+    names = only.split(",") if isinstance(only, str) else only
+    if not isinstance(names, list) or not all(isinstance(name, str) and CVE.match(name) for name in names):
+        raise SaltInvocationError(f"only: wanted ids of CVEs such as CVE-2026-31431, found {only!r:.60}")
+    return names
+
+
+def cves(host, only=None):
     """
     Return each CVE of kernel and live patch advisories that this host can see, with its state for the running kernel.
+
+    ``only`` is a list of CVEs, or their ids with commas between: no others are in the answer.
 
     Returns ``{"kernel", "live_patch" (active edition, "" for none, None for not known), "transition" (bool: one runs),
     "cves": {cve: {"state", "severity" (of the advisory, or None), "klp", "changelog" (bool or None), "advisories":
@@ -117,9 +126,10 @@ def cves(host):
     ``unknown``, which is also what sources that contradict each other give. Slow answers are kept until packages or
     repositories change. Sources: klp(8), rpm(8) --changelog, zypper(8) list-patches.
     """
-    reasons = []
+    wanted, reasons = None if only is None else _wanted(only), []
     facts, moving = _facts(host, reasons)
     found = klp_cves.sources(facts)
+    wanted = found if wanted is None else wanted
     by_state, lines = klp_cves.states(found, moving)
     shown = ("severity", "klp", "changelog", "advisories")
     return {
@@ -130,7 +140,8 @@ def cves(host):
             cve: dict({key: found[cve][key] for key in shown}, state=state)
             for state, members in by_state.items()
             for cve in members
+            if cve in wanted
         },
-        "contradictions": lines,
+        "contradictions": [line for line in lines if line.partition(": ")[0] in wanted],
         "reasons": reasons,
     }

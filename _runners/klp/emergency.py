@@ -19,9 +19,16 @@ VERSION = 1
 ID = re.compile(r"CVE-[0-9]{4}-[0-9]{4,19}\Z")
 MOST = 20  # CVEs of one question
 WANTED = "cve: wanted a CVE such as CVE-2026-31431, or up to {} of them with commas between, found {}"
-CATEGORIES = ("fixed_live", "live_patch", "restart", "not_affected", "unknown")
-STATES = {"fixed_live": "fixed_live", "pending": "live_patch", "reboot": "restart"}  # of documents -> category
+CATEGORIES = ("fixed_live", "fixed_kernel", "live_patch", "restart", "not_affected", "unknown")
+FIXED_KERNEL = "fixed_kernel"  # state and category; documents only count these, so that hosts are asked
+STATES = {
+    "fixed_live": "fixed_live",
+    FIXED_KERNEL: FIXED_KERNEL,
+    "pending": "live_patch",
+    "reboot": "restart",
+}  # of documents -> category
 WORDS = {"fixed_live": "fixed live", "pending": "a newer live patch fixes it", "reboot": "only a newer kernel fixes it"}
+WORDS[FIXED_KERNEL] = "fixed in the running kernel"
 OPEN = ("pending", "reboot", "unknown")  # states that kernel_target:cves counts (klp_target of the host)
 UNSPECIFIED = "unspecified"
 
@@ -120,16 +127,21 @@ class Naming:
     """Who names a CVE: from that follows whether others, who do not, could have known it."""
 
     def __init__(self, briefs, index):
-        self.kernels, self.systems = {}, collections.defaultdict(dict)
+        self.kernels: dict = collections.defaultdict(dict)  # (system, kernel) -> {state: a host with it}
+        self.systems: dict = collections.defaultdict(dict)  # system -> {repository: when the oldest was made}
         for item in briefs:
             state = item.states[index]
             if state is None:
                 continue
-            self.kernels.setdefault((item.system, item.kernel), (item.host, state))
+            self.kernels[item.system, item.kernel].setdefault(state, item.host)
             oldest = self.systems[item.system]
             for one in item.repositories:
                 if one["time"] is not None:
                     oldest[one["alias"]] = min(one["time"], oldest.get(one["alias"], one["time"]))
+
+    def fixed_kernel(self, item):
+        """Return whether the running kernel of a host has the fix, as another host with the same kernel knows."""
+        return set(self.kernels.get((item.system, item.kernel), ())) == {FIXED_KERNEL}
 
     def problem(self, item):
         """Return why a host that does not name the CVE may be affected all the same, or ``None``."""
@@ -140,7 +152,7 @@ class Naming:
                 text = FROZEN.format(clean(one["alias"]), _day(one["time"])) if one["frozen"] else None
                 return text or UNDATED.format(clean(one["alias"]))
         if (item.system, item.kernel) in self.kernels:
-            host, state = self.kernels[item.system, item.kernel]
+            state, host = next(iter(self.kernels[item.system, item.kernel].items()))
             return SAME_KERNEL.format(clean(host), WORDS.get(state, "unknown"))
         if item.system not in self.systems:
             return NOBODY.format(clean(item.system))
@@ -183,14 +195,15 @@ class Asked:
         if state == "unknown":
             note = item.notes[self.index]
             return UNSURE.format(clean(note.partition(": ")[2]) if note else CONTRADICTED)
-        return None if state else self.naming.problem(item)
+        return None if state or self.naming.fixed_kernel(item) else self.naming.problem(item)
 
     def place(self, item):
         """Return ``(category, what the hosts of one line have in common)`` of a host."""
         why = self.why(item)
         if why:
             return "unknown", (why,)
-        category = STATES.get(item.states[self.index], "not_affected")
+        usual = FIXED_KERNEL if self.naming.fixed_kernel(item) else "not_affected"
+        category = STATES.get(item.states[self.index], usual)
         if category == "live_patch":
             return category, self._patch(item.patch)
         return category, self._kernel(item) if category == "restart" else ()

@@ -9,7 +9,7 @@ import time
 
 from salt.exceptions import SaltInvocationError
 
-from . import decide, documents, emergency, mined, schema, show, targets
+from . import decide, documents, emergency, emergency_more, mined, schema, show, targets
 from .shape import ShapeError
 from .words import count
 
@@ -53,9 +53,24 @@ def _briefs(survey, cves, settings):
         for host in wanted:
             silent.setdefault(host, emergency.ABSENT.format(",".join(cves)))
     elif wanted:
-        for part, got in survey._asked("cve", wanted, mined.FUNCTION, "document", settings, silent):
-            survey._take(got, part, found, silent, silent, form)
+        _ask(survey, settings, silent, found)(wanted, mined.FUNCTION, [], "document", form)
+    if settings["ask"] != "none":
+        found = emergency_more.complete(found, cves, lambda item: item.time > old, _ask(survey, settings, {}))
     return found, {host: why for host, why in {**silent, **strange}.items() if host not in found}
+
+
+def _ask(survey, settings, silent, found=None):
+    """Return what asks hosts, and returns what they answer; ``silent`` learns who does not, and why."""
+
+    def ask(hosts, function, arg, what, form):
+        told: dict = {} if found is None else found
+        if not hosts:
+            return told
+        for part, got in survey._asked("cve", hosts, function, what, settings, silent, arg):
+            survey._take(got, part, told, silent, silent, form)
+        return told
+
+    return ask
 
 
 def _mined(survey, hosts, cves, settings, found, silent, form):

@@ -10,6 +10,7 @@ from .words import count
 LABEL = 14  # characters of what a line is about
 LABELS = {
     "fixed_live": "fixed live",
+    "fixed_kernel": "fixed kernel",
     "live_patch": "live patch",
     "restart": "restart",
     "not_affected": "not affected",
@@ -17,6 +18,7 @@ LABELS = {
 }
 MEANS = {
     "fixed_live": "the active live patch fixes it",
+    "fixed_kernel": "the running kernel has the fix",
     "live_patch": "a newer live patch fixes it, and is there",
     "restart": "only a newer kernel fixes it",
     "not_affected": "not affected, or fixed in the running kernel, as far as their repositories know",
@@ -25,7 +27,7 @@ MEANS = {
 CLOSES = {
     True: "closes it",
     False: "does not close it",
-    None: "may close it; each host knows, ask it: klp_audit.kernels",
+    None: "(not known whether it closes it, ask=missing tells)",
 }
 HELD = "held since the host went back; release it with klp.unhold"
 QUARANTINED = "in quarantine; release it with klp.release"

@@ -197,7 +197,7 @@ class Survey(Commands):
         for part, got in self._asked("report", wanted, HOST, "document", settings, silent):
             self._take(got, part, found, silent, foreign)
 
-    def _asked(self, name, wanted, function, what, settings, silent):
+    def _asked(self, name, wanted, function, what, settings, silent, arg=()):
         """Yield ``(some of the hosts, what they answer)`` to a function; ``silent`` learns who does not answer."""
         reach = self.hands(name)
         try:
@@ -206,7 +206,7 @@ class Survey(Commands):
                 progress(f"asking {part[0]} to {part[-1]}: {first + len(part)} of {count(len(wanted), 'host')}")
                 present = sorted(reach.ask(part, "test.ping", [], settings["presence"]))
                 silent.update(dict.fromkeys(set(part) - set(present), "no answer; is its minion running?"))
-                got = reach.ask(present, function, [], settings["timeout"]) if present else {}
+                got = reach.ask(present, function, [*arg], settings["timeout"]) if present else {}
                 for host in set(present) - set(got):
                     silent[host] = f"no {what} within {count(settings['timeout'], 'second')}"
                 yield part, got

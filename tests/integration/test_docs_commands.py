@@ -1,6 +1,5 @@
 """The commands of the tutorials and of the pages about fleets, as they stand there, on a real master."""
 
-import json
 import os
 import signal
 import tempfile
@@ -50,8 +49,7 @@ def of_unknown_cve(course, commands):
     """No advisory of the lab names the CVE of the page: nobody is called fixed, and nobody not affected."""
     mined, asked = commands
     assert "unknown       3 hosts" in course.check(mined, NOT_KNOWN)
-    found = json.loads(course.check(asked, NOT_KNOWN))
-    assert found["cves"][0]["totals"]["unknown"] == found["documents"]["number"] == len(HOSTS)
+    assert '"unknown": 3' in course.check(asked, NOT_KNOWN)
 
 
 def planned(course, commands):

@@ -152,6 +152,26 @@ def test_the_oldest_repositories_of_those_who_name_it_count():
     assert why(having(None), undated) is None
 
 
+def fixed(host, **more):
+    """Return what a host says that was asked, and has the fix in its running kernel."""
+    return emergency.brief(having(None, host, **more), [CVE])._replace(states=["fixed_kernel"])
+
+
+def test_one_host_that_was_asked_answers_for_all_with_the_same_kernel():
+    stale = {"updates__repositories": [fleet.FROZEN]}
+    briefs = [fixed("a"), *(emergency.brief(item, [CVE]) for item in (
+        having(None, "b", **stale), having(None, "c", time=NOW - DAY), having(None, "d", kernel="other"),
+        having(None, "e", os="sles-15.6"),
+    ))]  # fmt: skip
+    (item,) = emergency.answer([CVE], briefs, {}, LIMITS, NOW)["cves"]
+    (found,) = item["groups"]
+    assert (found["fixed_kernel"], found["not_affected"]) == (["a", "b"], ["d"])
+    assert sorted(line["hosts"][0] for line in found["unknown"]) == ["c", "e"]
+    briefs.append(emergency.brief(having("fixed_live", "f"), [CVE]))
+    (item,) = emergency.answer([CVE], briefs, {}, LIMITS, NOW)["cves"]
+    assert (item["totals"]["fixed_kernel"], item["totals"]["unknown"]) == (1, 3), "the sources contradict each other"
+
+
 def test_a_host_without_a_document_has_no_group():
     found = one(having("fixed_live"), silent={"lost": "no answer", "gone": "no answer", "mute": "too late"})
     assert found["groups"][-1] == {
@@ -327,7 +347,7 @@ def test_a_terminal_shows_what_is_in_the_way():
     for line in (
         "a newer one, held since the host went back; release it with klp.unhold: 1 host (a)",
         "default 7-1, in quarantine; release it with klp.release: 1 host (b)",
-        "55.100.1 may close it; each host knows, ask it: klp_audit.kernels: 1 host (c)",
+        "55.100.1 (not known whether it closes it, ask=missing tells): 1 host (c)",
         "55.100.1 does not close it: 1 host (d)",
         f"{emergency.DECLARED}: 1 host (e)",
     ):

@@ -41,8 +41,8 @@ def host(minion):
     return minion
 
 
-def cves(minion):
-    return minion.salt["klp_audit.cves"]()
+def cves(minion, *only):
+    return minion.salt["klp_audit.cves"](*only)
 
 
 def touching(minion, patterns):
@@ -154,6 +154,16 @@ def test_klp_and_changelog_that_disagree_give_unknown_and_both_are_shown(host):
     assert states(answer)["unknown"] == ["CVE-2023-9999", "CVE-2023-3090"]
     assert (answer["cves"]["CVE-2023-3090"]["klp"], answer["cves"]["CVE-2023-3090"]["changelog"]) == (True, False)
     assert len(answer["contradictions"]) == 2
+    for only in ("CVE-2023-9999,CVE-2000-1000", ["CVE-2023-9999"]):
+        one = cves(host, only)
+        assert one["cves"] == {"CVE-2023-9999": answer["cves"]["CVE-2023-9999"]}
+        assert [line.partition(":")[0] for line in one["contradictions"]] == ["CVE-2023-9999"]
+
+
+@pytest.mark.parametrize("only", [7, "", [7], {"CVE-2023-3090": 1}, "CVE-2023-3090;id"])
+def test_only_takes_ids_of_cves(host, only):
+    with pytest.raises(SaltInvocationError, match="only: wanted ids of CVEs such as CVE-2026-31431, found"):
+        cves(host, only)
 
 
 def test_a_changelog_of_another_form_is_a_reason_and_no_source(host):

@@ -10,6 +10,7 @@ from salt.exceptions import SaltDeserializationError
 from _runners.klp import emergency, emergency_ask, mined, survey
 from tests import fleet
 from tests.unit.test_emergency import CVE, DAY, OTHER, TARGET, having
+from tests.unit.test_runner_kernels import kernel
 
 HOST = "klp_audit.host"
 
@@ -145,6 +146,73 @@ def test_several_cves_are_asked_at_once(hosts):
     assert [item["cve"] for item in answer["cves"]] == [CVE, OTHER]
     assert [item["totals"]["fixed_live"] for item in answer["cves"]] == [4, 0]
     assert answer["retcode"] == 10
+
+
+# -- what documents leave open -----------------------------------------------------------------------------------
+
+
+def told(hosts, function, answers):
+    """Let hosts answer a function besides that of their document."""
+    usual = hosts.fleet.ask
+
+    def ask(part, fun, arg, timeout):
+        if fun != function:
+            return usual(part, fun, arg, timeout)
+        hosts.jobs.append((fun, sorted(part), arg))
+        return {host: answers[host] for host in part if host in answers}
+
+    hosts.fleet.ask = ask
+
+
+def test_what_is_fixed_in_the_running_kernel_is_asked_of_three_hosts_of_each_kernel(hosts):
+    hosts.asked = {name: having(None, name, time=fleet.NOW) for name in hosts.there}
+    hosts.there = hosts.asked
+    assert totals(cve(hosts)) == {"unknown": 4}
+    told(hosts, "klp_audit.cves", {"web0": "ERROR: zypper", "web1": {"cves": {CVE: {"state": "fixed_kernel"}}}})
+    answer = cve(hosts, ask="missing")
+    assert (totals(answer), answer["retcode"]) == ({"fixed_kernel": 4}, 0)
+    assert hosts.jobs == [
+        ("test.ping", ["web0", "web1", "web2"]),
+        ("klp_audit.cves", ["web0", "web1", "web2"], [[CVE]]),
+    ]
+    assert "fixed kernel  4 hosts: the running kernel has the fix" in answer["text"]
+
+
+def test_a_host_whose_advisories_do_not_name_it_stays_unknown(hosts):
+    hosts.there = hosts.asked = {name: having(None, name, time=fleet.NOW) for name in hosts.there}
+    told(hosts, "klp_audit.cves", {"web0": {"cves": {}}, "web1": {"cves": {CVE: {"state": "reboot"}}}})
+    assert totals(cve(hosts, ask="missing")) == {"unknown": 4}
+
+
+TWO = {"cves__reboot": [CVE, OTHER], "cves__severity": {CVE: "critical", OTHER: "critical"}}
+
+
+def kernels(*closed):
+    return [kernel(100, cves=dict.fromkeys(closed, "critical")), kernel(99)]
+
+
+@pytest.mark.parametrize(
+    ("answers", "said"),
+    [
+        ({"web0": kernels(CVE), "web1": kernels(CVE, OTHER)}, True),
+        ({"web0": kernels(OTHER)}, False),
+        ({"web0": kernels(OTHER), "web2": kernels(CVE)}, None),
+        ({"web0": [kernel(99, cves={CVE: "critical"})]}, None),
+        ({"web0": "ERROR: zypper"}, None),
+        ({}, None),
+    ],
+)
+def test_which_cves_the_next_kernel_closes_is_asked_where_the_document_does_not_say_it(hosts, answers, said):
+    more = {**TWO, "kernel_target": TARGET, "time": fleet.NOW}
+    hosts.there = hosts.asked = {name: having(None, name, **more) for name in hosts.there}
+    (line,) = cve(hosts)["cves"][0]["groups"][0]["restart"]
+    assert line["closes"] is None and hosts.jobs == []
+    told(hosts, "klp_audit.kernels", answers)
+    answer = cve(hosts, ask="missing")
+    (line,) = answer["cves"][0]["groups"][0]["restart"]
+    assert (line["closes"], len(line["hosts"])) == (said, 4)
+    assert hosts.jobs[-1] == ("klp_audit.kernels", ["web0", "web1", "web2"], [])
+    assert answer["cves"][0]["commands"]["restart"] == (f"salt-run klp.plan kernel cve={CVE}" if said else None)
 
 
 # -- the plan ----------------------------------------------------------------------------------------------------
