@@ -155,7 +155,7 @@ class Reader:
 
 
 def _digest(raw):
-    return hashlib.sha1(raw, usedforsecurity=False).digest()
+    return hashlib.blake2b(raw, digest_size=16).digest()
 
 
 def _pairs(unpacker, raw, within):

@@ -23,6 +23,7 @@ RETCODES = {
     "unknown": 10,
 }
 REFUSED = 1
+HINTS = {"cve": "for example: salt-run klp.cve CVE-2026-31431"}  # for whoever has left out an argument
 
 
 def answer(retcode, text, **document):
@@ -68,4 +69,5 @@ def misuse(name, parameters, args, kwargs):
         return f"klp.{name} was given {twice[0]} twice; it takes: {takes}"
     empty = inspect.Parameter.empty
     missing = [key for key, item in parameters.items() if item.default is empty and key not in {*first, *kwargs}]
-    return f"klp.{name} needs {', '.join(missing)}; see what is there with: salt-run klp.status"
+    hint = HINTS.get(name, "see what is there with: salt-run klp.status")
+    return f"klp.{name} needs {', '.join(missing)}; {hint}"

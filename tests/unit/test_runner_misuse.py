@@ -27,6 +27,7 @@ WRONG = [
     ("run", ["a", "campaign=b"], "klp.run was given campaign twice; it takes: campaign, kind, pillar, wait"),
     ("pause", [], "klp.pause needs campaign; see what is there with: salt-run klp.status"),
     ("release", ["p"], "klp.release needs edition; see what is there with: salt-run klp.status"),
+    ("cve", [], "klp.cve needs cve; for example: salt-run klp.cve CVE-2026-31431"),
     ("quarantined", ["x"], "klp.quarantined was given 1 argument; it takes: none"),
     ("status", ["a=1", "b=2"], "klp.status does not know the argument a, b; it takes: campaign, watch"),
 ]
