@@ -105,6 +105,10 @@ class Engine(Steering):
         self._loaded = self._stamp = stamp()
         self._next = time.monotonic() + every  # when it is looked at the files again
 
+    def complain(self, sentence):
+        """Log a problem that stops nothing."""
+        self.problems.say(sentence)
+
     def run(self):
         """Drive what waits. Raises EndedError."""
         crew = Crew(self, BY)

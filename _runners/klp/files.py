@@ -182,6 +182,18 @@ def write(path, value):
         raise unwritable(path, exc) from exc
 
 
+def put(path, text):
+    """Write a text in the place of a file; what reads it sees the old or the new one. Raises DiskError."""
+    try:
+        handle = os.open(path + ".new", os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NONBLOCK | os.O_NOFOLLOW, 0o600)
+        with os.fdopen(handle, "w", encoding="utf-8") as new:
+            own(path, new.fileno())
+            new.write(text)
+        os.rename(path + ".new", path)
+    except OSError as exc:
+        raise unwritable(path, exc) from exc
+
+
 def flush(folder):
     """Bring what was made, renamed or deleted in a folder to the disk. Raises DiskError."""
     try:

@@ -7,15 +7,11 @@ load anything, and only the style and the script whose hashes it names are used.
 
 from __future__ import annotations
 
-import base64
 import datetime
-import hashlib
 import itertools
 import json
 
-import jinja2
-
-from . import changes, kinds, page_files
+from . import changes, kinds, templates
 from .words import count
 
 ROWS = 200  # hosts that a static table shows
@@ -64,33 +60,14 @@ def html(summary):
 
 def texts(summary):
     """Yield the same, one text after the other: of a large fleet it is very long."""
-    environment = jinja2.Environment(
-        loader=jinja2.DictLoader(page_files.FILES),
-        autoescape=True,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        undefined=jinja2.StrictUndefined,
-    )
-    environment.filters.update(span=_span, amount="{:,}".format, names=_names)
-    style, script = page_files.FILES["report.css"], page_files.FILES["report.js"]
-    yield from environment.get_template("report.html.j2").generate(
+    yield from templates.texts(
+        "report.html.j2",
         view(summary),
-        style=style,
-        script=script,
-        policy=_policy(style, script),
+        ["report.css"],
+        "report.js",
+        {"span": _span, "names": _names},
         data=_embedded(data(summary)),
     )
-
-
-def _policy(style, script):
-    """Return the Content-Security-Policy: nothing but this very style and this very script."""
-    rules = [("style-src", style), ("script-src", script)]
-    found = [f"{name} 'sha256-{base64.b64encode(_digest(text)).decode()}'" for name, text in rules]
-    return "; ".join(["default-src 'none'", *found, "base-uri 'none'", "form-action 'none'"])
-
-
-def _digest(text):
-    return hashlib.sha256(text.encode()).digest()
 
 
 def _embedded(document):

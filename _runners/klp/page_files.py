@@ -7,6 +7,187 @@ Salt's file server sends only Python files to the master's own folder of runners
 
 FILES = {}
 
+FILES["campaign.css"] = r""".state { display: flex; flex-wrap: wrap; gap: .4rem 1rem; align-items: baseline; padding-bottom: 1.1rem; }
+.state .badge { font-size: 1rem; padding: .2rem .9rem; }
+.figures.campaign { grid-template-columns: repeat(auto-fit, minmax(8.5rem, 1fr)); }
+.figures.campaign li:nth-child(n) { border-left: 0; border-top: 3px solid var(--dim-fill); }
+.figures.campaign li:first-child { grid-column: auto; }
+.figures.campaign li.good { border-top-color: var(--good-fill); }
+.figures.campaign li.info { border-top-color: var(--info-fill); }
+.figures.campaign li.debt { border-top-color: var(--debt-fill); }
+.figures.campaign li.warn { border-top-color: var(--warn-fill); }
+.figures.campaign li.bad { border-top-color: var(--bad-fill); }
+.waves { list-style: none; margin: 0; padding: 0; display: grid; gap: .7rem; }
+.waves > li { background: var(--surface); border: 1px solid var(--rule); border-radius: 8px; padding: .8rem 1.1rem; }
+.waves h3 { margin: 0; display: flex; flex-wrap: wrap; gap: .3rem .8rem; align-items: center; overflow-wrap: anywhere; }
+.waves h3 small { font-weight: 400; color: var(--soft); }
+.waves .share { margin: .6rem 0 .4rem; }
+.waves .share rect { stroke: var(--surface); }
+.waves p { margin: 0; color: var(--soft); font-size: .9rem; }
+.waves details { margin-top: .4rem; font-size: .9rem; }
+.waves summary { cursor: pointer; color: var(--accent); }
+.tag.good { border-color: var(--good-fill); }
+.tag.info { border-color: var(--info-fill); }
+.tag.debt { border-color: var(--debt-fill); }
+.tag.warn { border-color: var(--warn-fill); }
+.tag.bad { border-color: var(--bad-fill); }
+.steps { list-style: none; margin: 0; padding: .8rem 1.1rem; background: var(--surface); border: 1px solid var(--rule); border-radius: 8px; }
+.steps li { overflow-wrap: anywhere; padding: .15rem 0; }
+.steps time { color: var(--soft); font-variant-numeric: tabular-nums; margin-right: .6rem; }
+.command { overflow-wrap: anywhere; }
+.command code { padding: .15rem .4rem; border-radius: 4px; background: var(--code); }
+"""
+
+FILES["campaign.html.j2"] = r"""<!DOCTYPE html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta http-equiv="Content-Security-Policy" content="{{ policy }}">
+{% if refresh %}
+<meta http-equiv="refresh" content="{{ refresh }}">
+{% endif %}
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="color-scheme" content="light dark">
+<meta name="referrer" content="no-referrer">
+<title>Campaign {{ id }}: {{ state }}</title>
+<style>{{ style|safe }}</style>
+</head>
+<body>
+{% macro more(number) %}{% if number > 0 %}<p class="more">And {{ number|amount }} more: <code>salt-run --out=json klp.report {{ id }}</code></p>{% endif %}{% endmacro %}
+<a class="skip" href="#blocked">Skip to what is blocked</a>
+<header>
+  <div class="wide">
+    <p class="product">salt-klp <span>Patching without reboots</span></p>
+    <h1>Campaign {{ id }}</h1>
+    <p class="facts">
+      <span>kind <b>{{ kind }}</b></span>
+      <span><b>{{ hosts|amount }}</b> {{ "host" if hosts == 1 else "hosts" }}</span>
+      {% if begun %}
+      <span>begun <b>{{ begun }}</b></span>
+      {% endif %}
+      <span>written <b>{{ written }}</b></span>
+    </p>
+    <div class="state"><span class="badge {{ tone }}">{{ state }}</span>{% if why %}<span>{{ why }}</span>{% endif %}</div>
+  </div>
+</header>
+<main class="wide">
+
+<section aria-labelledby="numbers-title">
+  <h2 id="numbers-title" class="hidden">The campaign in numbers</h2>
+  <ul class="figures campaign">
+    {% for number, word, colour in figures %}
+    <li class="{{ colour }}"><b>{{ number|amount }}</b><span>{{ word }}</span></li>
+    {% endfor %}
+  </ul>
+</section>
+
+{% if not over %}
+<section aria-labelledby="awaited-title">
+  <h2 id="awaited-title">What is awaited</h2>
+  <ul class="steps">
+    {% for text in awaited %}
+    <li>{{ text }}</li>
+    {% endfor %}
+  </ul>
+</section>
+{% endif %}
+
+<section aria-labelledby="waves-title">
+  <h2 id="waves-title">Waves and gates</h2>
+  <ol class="waves">
+    {% for wave in waves %}
+    <li>
+      <h3>{{ wave.name }} <span class="badge {{ wave.state[1] }}">{{ wave.state[0] }}</span> <small>{{ wave.hosts|amount }} {{ "host" if wave.hosts == 1 else "hosts" }}</small></h3>
+      <svg class="share" role="img" aria-label="{% for colour, at, width, number in wave.bar %}{% for _, word, one in figures if one == colour %}{{ word if loop.first }}{% endfor %} {{ number }}{{ ", " if not loop.last }}{% endfor %}">
+        {% for colour, at, width, number in wave.bar %}
+        <rect class="fill {{ colour }}" x="{{ at }}" y="0" width="{{ width }}" height="100%"/>
+        {% endfor %}
+      </svg>
+      <p>Gate: {% if wave.exceeded %}<b class="late">{{ wave.gate }}</b>{% else %}{{ wave.gate }}{% endif %}</p>
+      {% if wave.rows %}
+      <details{{ " open" if wave.open }}><summary>Hosts</summary>
+      <p>{% for host, stage in wave.rows %}<span class="tag {{ stage[1] }}">{{ host }} <small>{{ stage[0] }}</small></span> {% endfor %}</p>
+      {{ more(wave.more) }}
+      </details>
+      {% endif %}
+    </li>
+    {% endfor %}
+  </ol>
+</section>
+
+<section id="blocked" aria-labelledby="blocked-title">
+  <h2 id="blocked-title">Blocked, and what to do</h2>
+  {% if blocked %}
+  <div class="box" tabindex="0" role="region" aria-labelledby="blocked-title">
+  <table class="stack">
+    <caption class="hidden">Hosts that failed, do not answer or were not started, why, and the next command</caption>
+    <thead><tr><th scope="col">State</th><th scope="col">Host</th><th scope="col">Why</th><th scope="col">Next command</th></tr></thead>
+    <tbody>
+    {% for row in blocked %}
+    <tr>
+      <td><span class="badge {{ row.tone }}">{{ row.word }}</span></td>
+      <th scope="row" class="name">{{ row.host }}<small>wave {{ row.wave }}</small></th>
+      <td class="why">{{ row.why }}</td>
+      <td class="run">{% if row.command %}<code>{{ row.command }}</code>{% else %}<em>This id fits into no command line: look at the key of this minion.</em>{% endif %}</td>
+    </tr>
+    {% endfor %}
+    </tbody>
+  </table>
+  </div>
+  {{ more(blocked_more) }}
+  {% else %}
+  <p class="empty">No host is blocked.</p>
+  {% endif %}
+  {% for package, edition in quarantined %}
+  <p class="command">In quarantine: {{ package }} {{ edition }}. Release it with <code>salt-run klp.release {{ package }} {{ edition }}</code></p>
+  {% endfor %}
+  {% if back %}
+  <p>Rollback: {% for word, number in back.items() %}{{ number|amount }} {{ word }}{{ ", " if not loop.last }}{% endfor %}</p>
+  {% endif %}
+</section>
+
+{% if running or between %}
+<section aria-labelledby="running-title">
+  <h2 id="running-title">Under way</h2>
+  <div class="box" tabindex="0" role="region" aria-labelledby="running-title">
+  <table class="stack">
+    <caption class="hidden">Hosts that run now, or are between two runs</caption>
+    <thead><tr><th scope="col">Host</th><th scope="col">Since</th><th scope="col">Job</th></tr></thead>
+    <tbody>
+    {% for row in running %}
+    <tr><th scope="row" class="name">{{ row.host }}</th><td>{{ row.since }}{{ ", rollback" if row.back }}{{ ", silent" if row.silent }}</td><td><code>{{ row.job }}</code></td></tr>
+    {% endfor %}
+    {% for host, text in between %}
+    <tr><th scope="row" class="name">{{ host }}</th><td colspan="2">{{ text }}</td></tr>
+    {% endfor %}
+    </tbody>
+  </table>
+  </div>
+  {{ more(running_more) }}
+</section>
+{% endif %}
+
+<section aria-labelledby="history-title">
+  <h2 id="history-title">The last steps</h2>
+  {% if history %}
+  <ol class="steps">
+    {% for at, lines in history %}
+    <li><time>{{ at }}</time>{{ lines|join("; ") }}</li>
+    {% endfor %}
+  </ol>
+  {% else %}
+  <p class="empty">Nothing was done yet.</p>
+  {% endif %}
+  {% if next %}
+  <p class="command">Next: <code>{{ next }}</code></p>
+  {% endif %}
+</section>
+</main>
+<footer class="wide"><p>Written {{ written }} by salt-klp, at each step of the campaign.{% if refresh %} This page reads itself again every {{ refresh }} seconds. If the time above stands still for more than ten minutes, run <code>salt-run klp.status {{ id }}</code>.{% endif %}</p></footer>
+</body>
+</html>
+"""
+
 FILES["report.css"] = r""":root {
   color-scheme: light dark;
   --page: #f5f6f8; --surface: #ffffff; --text: #1a2330; --soft: #566272; --rule: #dde2e9; --hover: #f0f3f7;

@@ -11,8 +11,8 @@ import time
 
 from salt.exceptions import CommandExecutionError, SaltInvocationError
 
+from . import board, files, persons, schema, show, store, telling
 from . import campaign as states
-from . import files, persons, schema, show, store, telling
 from .outcome import RETCODES, answer, progress
 
 FOLDER = "var/lib/salt-klp"
@@ -47,7 +47,9 @@ class Standing:
         paused = campaign.paused and not driven
         word = campaign.result if campaign.over else "paused" if paused else "running" if campaign.begun else "open"
         text = show.status_text(campaign, driven, time.time(), hosts)
-        return answer(RETCODES[word], text, campaign=summary(campaign, word))
+        page, steps = self.store.path(name, board.NAME), self.store.path(name, "journal")
+        stale = board.stale(page, steps, campaign.begun, time.time()) if driven and campaign.begun else None
+        return answer(RETCODES[word], f"{text}\n{stale}" if stale else text, campaign=summary(campaign, word))
 
     def status(self, name, watch):
         """Return how one campaign or all of them stand; ``watch`` seconds: again and again until it is over."""

@@ -9,7 +9,7 @@ import time
 
 from salt.exceptions import CommandExecutionError
 
-from . import drive, files, hands, show, store, turning
+from . import board, drive, files, hands, show, store, turning
 from .outcome import REFUSED, RETCODES, answer, progress
 from .standing import Standing
 
@@ -24,6 +24,10 @@ class Steering(Standing):
         super().__init__(opts)
         self.say = say
         self.driving: list = []  # ids of the campaigns that are driven here and now
+
+    def complain(self, sentence):
+        """Tell a problem that stops nothing."""
+        self.say(sentence)
 
     def hands(self, campaign):
         """Return what reaches the hosts."""
@@ -71,6 +75,27 @@ class Steering(Standing):
         texts += [f"campaign {name} is not driven: {why}" for name, why in damaged.items()]
         code = max([item["retcode"] for item in done] + [REFUSED] * bool(damaged), default=0)
         return answer(code, "\n\n".join(texts), campaigns=names, damaged=damaged)
+
+
+class Shown(drive.Driver):
+    """A driver whose campaign has a page; ``tell``: what tells of each entry."""
+
+    def __init__(self, there, plan, journal, reach, tell):
+        super().__init__(there.store, plan, journal, reach, say=self._told)
+        path = there.store.path(plan["id"], board.NAME)
+        self._tell, self.board = tell, board.Board(path, self.campaign, journal.entries, reach.now, there.complain)
+
+    def _told(self, entry):
+        self._tell(entry)
+        self.board.note(entry)
+
+    def _wait(self, todo, now):
+        self.board.rest(todo)
+        return super()._wait(todo, now)
+
+    def step(self):
+        """Do the next step, and write the page where that is due."""
+        return self.board.turn(super().step())
 
 
 class Team:
@@ -124,7 +149,8 @@ class Team:
         own.callback(reach.close)
         plan = there.store.plan(name)
         with store.fitting(there.store, name):
-            driver = drive.Driver(there.store, plan, journal, reach, say=teller(plan, there.say))
+            driver = Shown(there, plan, journal, reach, teller(plan, there.say))
+        own.callback(driver.board.write, driven=False)
         driver.taken_up(self.who, there.opts["id"])
         return driver
 
