@@ -84,7 +84,7 @@ def _mined(survey, hosts, cves, settings, found, silent, form):
             rest.append(host)
     for first in range(0, len(rest), decide.ASK):
         part = rest[first : first + decide.ASK]
-        survey._take(survey._mined(part), part, found, silent, silent, form)
+        survey._take(survey._mined(part, silent), part, found, silent, silent, form)
 
 
 def _quick(reader, host, cves):

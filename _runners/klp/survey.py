@@ -42,7 +42,9 @@ from .outcome import RETCODES, answer, progress
 from .words import count
 
 HOST, KERNELS = "klp_audit.host", "klp_audit.kernels"
-MINED = 200  # hosts whose documents are read from the mine at once
+UNREAD = "its mine cannot be read"
+BROKEN = 5  # hosts whose mine may be like that
+MINED = 500  # hosts whose documents are read from the mine at once
 
 
 class Survey(Commands):
@@ -173,7 +175,7 @@ class Survey(Commands):
         if settings["ask"] != "all":
             for first in range(0, len(hosts), MINED):
                 part = hosts[first : first + MINED]
-                self._take(self._mined(part), part, found, silent, foreign)
+                self._take(self._mined(part, silent), part, found, silent, foreign)
         old = time.time() - 3600 * settings["max_age"]
         wanted = [host for host in hosts if found.times.get(host, 0) < old]
         if settings["ask"] == "none" or not wanted:
@@ -184,14 +186,24 @@ class Survey(Commands):
             self._ask(wanted, settings, found, silent, foreign)
         return found, {host: why for host, why in silent.items() if not (host in found or host in foreign)}, foreign
 
-    def _mined(self, hosts):
-        """Return what the mine has. Raises CommandExecutionError: one host can put in what Salt cannot read back."""
+    def _mined(self, hosts, silent):
+        """
+        Return what the mine has of some hosts; ``silent`` learns of whom Salt cannot read it back.
+
+        Raises CommandExecutionError where these are more than a few: then it is not the hosts.
+        """
         try:
             return self.mine(hosts, HOST, "list")
         except SaltDeserializationError as exc:
-            raise CommandExecutionError(
-                f"the mine cannot be read ({exc}); ask the hosts themselves: salt-run klp.report ask=all"
-            ) from exc
+            if len(hosts) > 1:
+                half = len(hosts) // 2
+                return {**self._mined(hosts[:half], silent), **self._mined(hosts[half:], silent)}
+            silent[hosts[0]] = f"{UNREAD} ({exc}); klp.report ask=missing asks for its document"
+            if sum(why.startswith(UNREAD) for why in silent.values()) > BROKEN:
+                raise CommandExecutionError(
+                    f"the mine cannot be read ({exc}); ask the hosts themselves: salt-run klp.report ask=all"
+                ) from exc
+            return {}
 
     def _ask(self, wanted, settings, found, silent, foreign):
         for part, got in self._asked("report", wanted, HOST, "document", settings, silent):

@@ -236,10 +236,15 @@ def test_editions_are_compared_as_rpm_compares_them(sles):
         assert newer(f"1-{one}", f"1-{two}") == (order == "1"), (one, two, order)
 
 
-def test_a_document_is_kept_readable_by_root_only(sles):
-    host = sles("converged", pillar=settings(product={"regcode": "secret-code"}))
-    document(host)
+def test_a_document_is_kept_readable_by_root_only_and_facts_by_all(sles):
+    host = sles("converged", pillar=settings(product={"regcode": "secret-code"}, facts="/var/lib/facts"))
+    host.path("/var/lib/facts").mkdir(mode=0o755)
+    assert document(host)["problems"] == []
     for folder in ("/var/lib/salt-klp", "/var/cache/salt-klp"):
         for path in host.path(folder).iterdir():
             assert path.stat().st_mode & 0o077 == 0, path
             assert "secret-code" not in path.read_text()
+    assert [path.stat().st_mode & 0o777 for path in host.path("/var/lib/facts").iterdir()] == [0o644] * 2
+    facts = json.loads(host.read("/var/lib/facts/salt-klp.json"))
+    assert (facts["verdict"], facts["cves"]["fixed_live"]) == ("ok", LIVE)
+    assert "secret-code" not in "".join(path.read_text() for path in host.path("/var/lib/facts").iterdir())

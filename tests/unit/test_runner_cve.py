@@ -123,6 +123,7 @@ def test_a_mine_that_cannot_be_read_is_named(hosts, monkeypatch):
         raise SaltDeserializationError("bad")
 
     monkeypatch.setattr(hosts, "mine", broken)
+    monkeypatch.setattr(survey, "BROKEN", 3)
     assert "the mine cannot be read (bad)" in hosts.refused("cve", CVE)
     assert totals(cve(hosts, ask="all")) == {"fixed_live": 4}
 

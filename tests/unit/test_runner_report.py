@@ -210,15 +210,31 @@ def test_a_mine_that_answers_nonsense_is_as_empty(hosts, monkeypatch):
 
 
 def test_a_mine_that_salt_cannot_read_is_said_with_the_way_around_it(hosts, monkeypatch):
-    """One host is enough for that: with a date of the year 1."""
-
     def unreadable(*args):
         raise SaltDeserializationError("Could not deserialize")
 
     monkeypatch.setattr(hosts, "mine", unreadable)
+    monkeypatch.setattr(survey, "BROKEN", 3)
     said = "the mine cannot be read (Could not deserialize); ask the hosts themselves: salt-run klp.report ask=all"
     assert hosts.refused("report") == said
     assert report(hosts, ask="all")["retcode"] == 0
+
+
+def test_a_host_whose_mine_salt_cannot_read_spoils_no_other(hosts, monkeypatch):
+    """One host can do that: with a date of the year 1."""
+    inner = hosts.mine
+
+    def unreadable(target, *more):
+        if "web2" in target:
+            raise SaltDeserializationError("Could not deserialize")
+        return inner(target, *more)
+
+    monkeypatch.setattr(hosts, "mine", unreadable)
+    hosts.there.update(hosts.made)
+    said = "its mine cannot be read (Could not deserialize); klp.report ask=missing asks for its document"
+    assert report(hosts, ask="none")["report"]["silent"] == {"web2": said} and asked(hosts) == []
+    assert report(hosts)["report"]["silent"] == {}
+    assert asked(hosts) == [("test.ping", ["web2"]), ("klp_audit.host", ["web2"])]
 
 
 def test_pillar_and_arguments_say_what_is_written_and_where(hosts, tmp_path):
