@@ -12,6 +12,8 @@ import collections
 import re
 from typing import NamedTuple
 
+import klp_cves
+
 from . import documents, kinds
 from .words import clean, count, day
 
@@ -45,6 +47,8 @@ NO_REPOSITORIES = "its repositories are not known, and its document does not nam
 FROZEN = "its document does not name the CVE, and repository {} has stood still since {}"
 UNDATED = "its document does not name the CVE, and the age of repository {} is not known"
 SAME_KERNEL = "its document does not name the CVE, but {} with the same kernel does: {}"
+OLDER_KERNEL = "its document does not name the CVE, but {} with a newer kernel does: {}"
+MISSING = "its document does not name the CVE, and it lacks repository {}, which all hosts have that name it"
 BEHIND = "its document does not name the CVE, and its repositories are older than those of all hosts that name it"
 DECLARED = "its pillar klp:kernel:target is none, or its document is of an older version"
 NO_KERNEL = "no kernel: {}"
@@ -129,15 +133,25 @@ class Naming:
     def __init__(self, briefs, index):
         self.kernels: dict = collections.defaultdict(dict)  # (system, kernel) -> {state: a host with it}
         self.systems: dict = collections.defaultdict(dict)  # system -> {repository: when the oldest was made}
+        self.common: dict = {}  # system -> repositories that all hosts have which name it
+        self.newest: dict = {}  # (system, flavour) -> (newest kernel without the fix, a host with it, its state)
         for item in briefs:
             state = item.states[index]
             if state is None:
                 continue
             self.kernels[item.system, item.kernel].setdefault(state, item.host)
-            oldest = self.systems[item.system]
+            if state in WORDS and state != FIXED_KERNEL:
+                self._vulnerable(item, state)
+            oldest, names = self.systems[item.system], {one["alias"] for one in item.repositories}
+            self.common[item.system] = self.common.get(item.system, names) & names
             for one in item.repositories:
                 if one["time"] is not None:
                     oldest[one["alias"]] = min(one["time"], oldest.get(one["alias"], one["time"]))
+
+    def _vulnerable(self, item, state):
+        key = (item.system, _flavour(item.kernel))
+        if key not in self.newest or klp_cves.newer(item.kernel, self.newest[key][0]):
+            self.newest[key] = (item.kernel, item.host, state)
 
     def fixed_kernel(self, item):
         """Return whether the running kernel of a host has the fix, as another host with the same kernel knows."""
@@ -156,7 +170,17 @@ class Naming:
             return SAME_KERNEL.format(clean(host), WORDS.get(state, "unknown"))
         if item.system not in self.systems:
             return NOBODY.format(clean(item.system))
+        missing = self.common[item.system] - {one["alias"] for one in item.repositories}
+        if missing:
+            return MISSING.format(clean(min(missing)))
+        kernel, host, state = self.newest.get((item.system, _flavour(item.kernel)), (None, None, None))
+        if kernel and klp_cves.newer(kernel, item.kernel):
+            return OLDER_KERNEL.format(clean(host), WORDS[state])
         return BEHIND if _behind(item.repositories, self.systems[item.system]) else None
+
+
+def _flavour(kernel):
+    return kernel.rpartition("-")[2]
 
 
 def _day(seconds):
@@ -165,11 +189,7 @@ def _day(seconds):
 
 def _behind(repositories, oldest):
     """Return whether one of the repositories is older than with each host that names the CVE."""
-    common = [one for one in repositories if one["time"] is not None and one["alias"] in oldest]
-    if common:
-        return any(one["time"] < oldest[one["alias"]] for one in common)
-    newest = max((one["time"] for one in repositories if one["time"] is not None), default=0)
-    return newest < max(oldest.values(), default=0)
+    return any((one["time"] or 0) < oldest.get(one["alias"], 0) for one in repositories)
 
 
 class Asked:

@@ -49,7 +49,7 @@ def why(host, *others, **more):
     return next((line["why"] for line in lines if host["host"] in line["hosts"]), None)
 
 
-NAMES = having("fixed_live", "named", group="other", kernel="6.4.0-1-default")
+NAMES = having("fixed_live", "named", group="other", kernel=fleet.KERNEL.format(50))  # older than that of the others
 TARGET = dict(fleet.COVERED["kernel_target"], cves={**fleet.NONE, "critical": 1})
 
 
@@ -99,6 +99,7 @@ def test_another_cve_of_the_same_hosts_gets_another_answer():
 ASK = f"ask for it: salt-run klp.cve {CVE} ask=missing"
 READ = "its CVEs are not known: zypper: exit code 6"
 NOT_NAMED = "its document does not name the CVE, and"
+OLDER = "its document does not name the CVE, but named with a newer kernel does: fixed live"
 UNKNOWN = [
     ("old", "fixed_live", {"time": NOW - DAY}, f"its document is older than 24 hours; {ASK}"),
     ("ahead", "fixed_live", {"time": NOW + 400}, emergency.AHEAD),
@@ -116,9 +117,10 @@ UNKNOWN = [
     ("undated", None, {"updates__repositories": [{**REPOSITORY, "frozen": None}]},
      f"{NOT_NAMED} the age of repository SLE-Product-SLES15-SP5-Updates is not known"),
     ("behind", None, {"updates__repositories": [{**REPOSITORY, "time": NOW - 2 * DAY}]}, emergency.BEHIND),
-    ("other names, behind", None, {"updates__repositories": [{**REPOSITORY, "alias": "x", "time": NOW - 2 * DAY}]},
-     emergency.BEHIND),
-    ("same kernel", None, {"kernel": "6.4.0-1-default"},
+    ("no such repository", None, {"updates__repositories": [{**REPOSITORY, "alias": "x"}]},
+     f"{NOT_NAMED} it lacks repository SLE-Product-SLES15-SP5-Updates, which all hosts have that name it"),
+    ("older kernel", None, {"kernel": fleet.KERNEL.format(49)}, OLDER),
+    ("same kernel", None, {"kernel": fleet.KERNEL.format(50)},
      "its document does not name the CVE, but named with the same kernel does: fixed live"),
     ("other system", None, {"os": "sles-15.4"},
      "no advisory for sles-15.4 names it: not affected, or no update is out yet"),
@@ -133,7 +135,10 @@ def test_what_is_not_known_is_unknown_with_its_reason(name, state, more, said):
 def test_the_same_hosts_are_known_where_nothing_speaks_against_it():
     for state in ("fixed_live", None, "pending", "reboot"):
         assert why(having(state), NAMES) is None, state
-    assert why(having(None, updates__repositories=[{**REPOSITORY, "alias": "x"}]), NAMES) is None
+    more = {**REPOSITORY, "alias": "x", "time": NOW - 9 * DAY}
+    assert why(having(None, updates__repositories=[REPOSITORY, more]), NAMES) is None
+    assert why(having(None, kernel="5.14.21-150500.55.9-rt"), NAMES) is None
+    assert why(having(None, kernel="5.14.21-150500.55.9-default"), NAMES) == OLDER
     assert why(having(None, updates__repositories=[{**REPOSITORY, "time": None}]), NAMES) == emergency.BEHIND
     assert why(having("fixed_live", updates__repositories=[fleet.FROZEN]), NAMES) is None
 
