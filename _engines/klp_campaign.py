@@ -34,7 +34,7 @@ def start(every=10, **unknown):
     Drive all campaigns that are not over, not paused and driven by nobody, for as long as the master runs.
 
     every
-        seconds between two looks at what waits to be driven, 1 to 300.
+        int, seconds: time between two looks at what waits to be driven, 1 to 300.
 
     What cannot be done is logged in one sentence, once, and tried again. Configuration Example:
 

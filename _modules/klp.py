@@ -46,7 +46,9 @@ def version():
     """
     Return the version of salt-klp on this host (str); modules and utils have the same.
 
-    CLI Example::
+    CLI Example:
+
+    .. code-block:: bash
 
         salt '*' klp.version
     """
@@ -61,7 +63,9 @@ def status():
     "transition"}]}``; while a transition runs, ``active`` is the live patch that comes. Raises CommandExecutionError
     where the kernel offers no live patching. Source: sysfs-kernel-livepatch.
 
-    CLI Example::
+    CLI Example:
+
+    .. code-block:: bash
 
         salt '*' klp.status
     """
@@ -75,7 +79,9 @@ def patches():
     A list of ``{"name", "active" (bool), "rpm" (name-edition or None), "cves" (list)}``. Raises CommandExecutionError
     for an answer that is not understood. Source: klp(8).
 
-    CLI Example::
+    CLI Example:
+
+    .. code-block:: bash
 
         salt '*' klp.patches
     """
@@ -89,7 +95,9 @@ def blockers():
     A list of ``{"pid", "command", "comm", "unit", "package", "state", "stack"}``, unknown ones ``None``;
     at most the first 20. Source: klp(8), proc(5).
 
-    CLI Example::
+    CLI Example:
+
+    .. code-block:: bash
 
         salt '*' klp.blockers
     """
@@ -101,12 +109,14 @@ def wait(timeout=None):
     Wait until no transition runs.
 
     timeout
-        seconds; default: pillar ``klp:transition:timeout``.
+        int, seconds; default: pillar ``klp:transition:timeout``.
 
     Returns ``{"transition": "ready", "seconds": S}``. Raises CommandExecutionError at the deadline, with the blockers.
     Nothing is forced, and nothing is sent to the tasks.
 
-    CLI Example::
+    CLI Example:
+
+    .. code-block:: bash
 
         salt '*' klp.wait timeout=120
     """
@@ -121,7 +131,9 @@ def package():
     end, as after a kill or a power cut; the initrd may lack it, or the one before is still there. ``klp.install``
     mends that.
 
-    CLI Example::
+    CLI Example:
+
+    .. code-block:: bash
 
         salt '*' klp.package
     """
@@ -136,7 +148,9 @@ def available():
     where that is not known)}``. Raises CommandExecutionError where no enabled repository has updates of live patches:
     then nothing is known of newer ones. Source: zypper(8) search; the status of advisories in updateinfo.xml.
 
-    CLI Example::
+    CLI Example:
+
+    .. code-block:: bash
 
         salt '*' klp.available
     """
@@ -152,7 +166,9 @@ def settings():
     there is nothing to lock. ``klp.preflight`` refuses both. The word ``auto`` of product and tools is shown as what it
     means on this host.
 
-    CLI Example::
+    CLI Example:
+
+    .. code-block:: bash
 
         salt '*' klp.settings
     """
@@ -174,7 +190,9 @@ def preflight(refresh=False):
     purge-kernels, and locks that would freeze the live patch; where a live patch has yet to come, LIVEPATCH_KERNEL and
     the room in /boot. Raises CommandExecutionError where one of these cannot be found out.
 
-    CLI Example::
+    CLI Example:
+
+    .. code-block:: bash
 
         salt '*' klp.preflight refresh=True
     """
@@ -191,7 +209,9 @@ def pending():
     Returns ``{"packages": {name: {"old", "new"}}, "locks": [kernel packages that are not locked yet], "unfinished":
     {name: edition that was cut off}, "skipped": [{"item", "kind", "reason"}]}``. Source: zypper(8).
 
-    CLI Example::
+    CLI Example:
+
+    .. code-block:: bash
 
         salt '*' klp.pending
     """
@@ -207,12 +227,14 @@ def enable(level="latest"):
     Make this host live patched: product, tools, and the live patch package of the running kernel by its own name.
 
     level
-        live patch level for a host that has none yet: ``latest``, a number or an edition.
+        str or int: live patch level for a host that has none yet: ``latest``, a number or an edition.
 
     Returns ``{"changed": {name: {"old", "new"}}, "notes": [sentences]}``. Raises CommandExecutionError if something
     speaks against it, or if the kernel is not locked: a pattern may bring a new kernel otherwise.
 
-    CLI Example::
+    CLI Example:
+
+    .. code-block:: bash
 
         salt '*' klp.enable
     """
@@ -226,13 +248,15 @@ def install(level="latest"):
     Bring in a live patch of the running kernel. Its transition starts; ``klp.wait`` waits for the end.
 
     level
-        ``latest``, a number or an edition, not lower than what is installed.
+        str or int: ``latest``, a number or an edition, not lower than what is installed.
 
     Returns ``{"changed": {name: {"old", "new"}}, "notes": [sentences]}``. Raises CommandExecutionError for what
     ``klp.preflight`` tells, while a transition runs, for a level that is nowhere, below what is installed or held back,
     and if the kernel has not taken the module.
 
-    CLI Example::
+    CLI Example:
+
+    .. code-block:: bash
 
         salt '*' klp.install latest
     """
@@ -246,8 +270,8 @@ def downgrade(level=None, force=None):
     Go back to an earlier live patch of the running kernel and hold it; ``klp.wait`` waits for its transition.
 
     level
-        ``previous``, a number or an edition; default: pillar ``klp:rollback:level``. On a host that is held already
-        ``previous`` is what it is held at: the same command again does not go further down.
+        str or int: ``previous``, a number or an edition; default: pillar ``klp:rollback:level``. On a host that is held
+        already ``previous`` is what it is held at: the same command again does not go further down.
     force
         bool: go back although kernel log or taint tell of earlier kernel errors; default: pillar
         ``klp:rollback:force``.
@@ -257,7 +281,9 @@ def downgrade(level=None, force=None):
     than this package; afterwards if the kernel has not taken the module. Interrupted anywhere, the same call finishes.
     Source: zypper(8) install --oldpackage, addlock; measured.
 
-    CLI Example::
+    CLI Example:
+
+    .. code-block:: bash
 
         salt '*' klp.downgrade
     """
@@ -273,7 +299,9 @@ def held():
     A dict: ``package``, ``edition`` (the newest that may come), ``from`` (edition before), ``since`` (seconds since
     1970), ``locks`` (what keeps newer ones away).
 
-    CLI Example::
+    CLI Example:
+
+    .. code-block:: bash
 
         salt '*' klp.held
     """
@@ -286,7 +314,9 @@ def hold():
 
     Returns the list of locks that were added; empty on a host that is not held.
 
-    CLI Example::
+    CLI Example:
+
+    .. code-block:: bash
 
         salt '*' klp.hold
     """
@@ -302,7 +332,9 @@ def unhold():
     Returns ``{"edition" (it was held at, or None), "locks": [taken away], "notes": [sentences]}``. Locks of others
     stay, and are told if they keep newer ones away.
 
-    CLI Example::
+    CLI Example:
+
+    .. code-block:: bash
 
         salt '*' klp.unhold
     """
@@ -322,7 +354,9 @@ def disable():
     of the packages. Raises CommandExecutionError before anything is changed while a transition runs, and if anything
     but these packages would go.
 
-    CLI Example::
+    CLI Example:
+
+    .. code-block:: bash
 
         salt '*' klp.disable
     """
@@ -340,7 +374,9 @@ def verify():
     with any but ``ok`` the return code of the job is not 0. Source: the checks of SUSE's kernel QA (openQA,
     lib/klp.pm).
 
-    CLI Example::
+    CLI Example:
+
+    .. code-block:: bash
 
         salt '*' klp.verify
     """

@@ -47,7 +47,9 @@ def host():
     changes. The document is written to ``/var/lib/salt-klp/host.json``, mode 0600, for the grain, and facts of it that
     every user may read to the folder of pillar ``klp:facts``.
 
-    CLI Example::
+    CLI Example:
+
+    .. code-block:: bash
 
         salt '*' klp_audit.host
     """
@@ -61,7 +63,7 @@ def cves(only=None):
     Return each CVE of kernel and live patch advisories that this host can see, with its state for the running kernel.
 
     only
-        list of CVEs, or their ids with commas between: no others are in the answer; default: all of them.
+        list of str, or str with commas: CVEs; no others are in the answer; default: all of them.
 
     Returns ``{"kernel", "live_patch" (active edition, "" for none, None for not known), "transition" (bool: one runs),
     "cves": {cve: {"state", "severity" (of the advisory, or None), "klp", "changelog" (bool or None), "advisories":
@@ -70,7 +72,9 @@ def cves(only=None):
     ``unknown``, which is also what sources that contradict each other give. Slow answers are kept until packages or
     repositories change. Sources: klp(8), rpm(8) --changelog, zypper(8) list-patches.
 
-    CLI Example::
+    CLI Example:
+
+    .. code-block:: bash
 
         salt '*' klp_audit.cves
     """
@@ -86,7 +90,9 @@ def window():
     "reason"}``; dates are ``YYYY-MM-DD``. Without a line for this kernel the state is ``unknown``, and the estimate is
     one year from the build. Source: the lifecycle data of the installed products, read as zypper-lifecycle does.
 
-    CLI Example::
+    CLI Example:
+
+    .. code-block:: bash
 
         salt '*' klp_audit.window
     """
@@ -105,7 +111,9 @@ def kernels():
     "problems": [why it does not qualify]}``. Nothing is asked of a repository that has not changed since the last time.
     Pillar ``klp:kernel:target`` chooses one of them. Sources: zypper(8) search, list-patches; primary.xml; rpm(8).
 
-    CLI Example::
+    CLI Example:
+
+    .. code-block:: bash
 
         salt '*' klp_audit.kernels
     """
@@ -122,7 +130,9 @@ def reboot_safety():
     ``verdict`` is ``ok`` (it comes up live patched), ``failed`` (without a live patch, or with an older one than is
     active now) or ``unknown``. Starts one rpm and one lsinitrd, no zypper.
 
-    CLI Example::
+    CLI Example:
+
+    .. code-block:: bash
 
         salt '*' klp_audit.reboot_safety
     """
@@ -134,7 +144,7 @@ def health(services=None, application=True):
     Return what tells whether this host is well, without a judgement: the one who asks compares two moments.
 
     services
-        list of services that have to run.
+        list of str: services that have to run.
     application
         bool: start the commands of pillar ``klp:health`` and look at its services.
 
@@ -143,7 +153,9 @@ def health(services=None, application=True):
     "application" (what is not well of pillar klp:health, a list of sentences; None: not asked), "patience" (seconds
     that its commands may take together)}``.
 
-    CLI Example::
+    CLI Example:
+
+    .. code-block:: bash
 
         salt '*' klp_audit.health
     """
@@ -159,7 +171,9 @@ def alarms():
     installed, none is active), ``level`` (another one than installed or declared), ``taint`` (errors of the kernel) and
     ``live_patch_retracted`` (the vendor has withdrawn the live patch that is installed).
 
-    CLI Example::
+    CLI Example:
+
+    .. code-block:: bash
 
         salt '*' klp_audit.alarms
     """
@@ -175,7 +189,9 @@ def alarm_events():
     again if pillar ``klp:alarms:repair_locks`` says so, without waiting for the zypp lock. What was reported is in
     ``/var/lib/salt-klp/alarms.json``.
 
-    CLI Example::
+    CLI Example:
+
+    .. code-block:: bash
 
         salt '*' klp_audit.alarm_events
     """
@@ -187,9 +203,9 @@ def state_summary(run="", services=None, application=False):
     Return how this host stands now; starts one rpm and no zypper.
 
     run
-        id of a run or campaign that is asked about (str); empty: of none.
+        str: id of the run or campaign that is asked about; empty: of none.
     services, application
-        as for ``klp_audit.health``.
+        list of str, and bool: as for ``klp_audit.health``.
 
     Returns ``{"version": 3, "host", "time" (seconds since 1970), "kernel", "transition", "package" (live patch package
     of the running kernel), "live_patch" (edition installed, or None), "active" (module, or None), "unfinished" (bool),
@@ -198,7 +214,9 @@ def state_summary(run="", services=None, application=False):
     went_back), "from", "to" (releases), "edition", "live_patch" (edition), "fallback" (bool), "why" (sentences), "at"
     (seconds since 1970), "boot_id"} or None}``.
 
-    CLI Example::
+    CLI Example:
+
+    .. code-block:: bash
 
         salt '*' klp_audit.state_summary
     """
@@ -210,11 +228,11 @@ def run_preview(kind="patch", level="previous", apart=""):
     Return how this host stands and what a run would change; refreshes the repositories, changes nothing else.
 
     kind
-        ``patch`` (SLS klp.patch), ``rollback`` (SLS klp.rollback) or ``kernel`` (SLS klp.kernel).
+        str: ``patch`` (SLS klp.patch), ``rollback`` (SLS klp.rollback) or ``kernel`` (SLS klp.kernel).
     level
-        for a rollback: ``previous``, a number or an edition.
+        str or int, for a rollback: ``previous``, a number or an edition.
     apart
-        name of a grain by which hosts are kept apart; empty: none.
+        str: name of a grain by which hosts are kept apart; empty: none.
 
     Returns what ``klp_audit.state_summary`` does, and ``"group"`` (pillar ``klp:group``, or None), ``"apart"`` (values
     of that grain), ``"changes"`` (``{package: new edition}``), ``"target"`` (edition of the live patch afterwards),
@@ -224,7 +242,9 @@ def run_preview(kind="patch", level="previous", apart=""):
     "window_last", "cves" (number)}``) and ``"code"`` (digest of salt-klp on this host). Where something would change,
     pillar ``klp:health`` is asked, too.
 
-    CLI Example::
+    CLI Example:
+
+    .. code-block:: bash
 
         salt '*' klp_audit.run_preview
     """

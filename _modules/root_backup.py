@@ -45,7 +45,9 @@ def backend():
     With pillar ``klp:backup:backend: auto`` it is looked up: snapper for btrfs with a configuration of ``/``, lvm for a
     logical volume. Raises CommandExecutionError where there is none, or where auto finds neither.
 
-    CLI Example::
+    CLI Example:
+
+    .. code-block:: bash
 
         salt '*' root_backup.backend
     """
@@ -62,7 +64,9 @@ def list_():
     has them); ``deleted`` is the id of a backup that is gone. ``when`` has the times once more, as people read them, in
     the time zone of the host: ``{"opened": "2026-11-29 14:03:12 +0100", ...}``.
 
-    CLI Example::
+    CLI Example:
+
+    .. code-block:: bash
 
         salt '*' root_backup.list
     """
@@ -78,7 +82,9 @@ def create():
     Returns ``{"run", "backend", "backup"}``. Raises CommandExecutionError if the backend fails, prints no id, or if the
     backup cannot be verified, and on a transactional host, which has snapshots of its own.
 
-    CLI Example::
+    CLI Example:
+
+    .. code-block:: bash
 
         salt '*' root_backup.create
     """
@@ -92,14 +98,16 @@ def verify(backup):
     Check that a backup of this host is there and good.
 
     backup
-        id as ``root_backup.list`` shows it (str).
+        str: id as ``root_backup.list`` shows it.
 
     Returns what was proved: ``{"run", "backend", "backup", "host", "created", "age" (hours), "packages", "files"}``.
     With snapper and lvm the backup was mounted read-only, is of this machine, its rpm database has the packages that
     this host had when it was made (``packages`` of them), and a sample of their files (``files``) is as installed; both
     are ``None`` for backend command, whose program alone knows. Raises CommandExecutionError otherwise.
 
-    CLI Example::
+    CLI Example:
+
+    .. code-block:: bash
 
         salt '*' root_backup.verify 42
     """
@@ -111,12 +119,14 @@ def delete(backup):
     Delete a backup that was made here; never that of an open run, and never the last good one.
 
     backup
-        id as ``root_backup.list`` shows it (str).
+        str: id as ``root_backup.list`` shows it.
 
     Returns ``{"backup", "deleted" (bool)}``; false: it was gone already, and is forgotten now. Raises
     CommandExecutionError for what was not made here, and with the reason if it has to stay.
 
-    CLI Example::
+    CLI Example:
+
+    .. code-block:: bash
 
         salt '*' root_backup.delete 42
     """
@@ -134,7 +144,9 @@ def prune():
     Returns ``{"deleted": [ids], "notes": [sentences]}``; what could not be deleted is a note, and is tried again the
     next time. Nothing is deleted where backend command has no program for it (pillar ``klp:backup:delete``).
 
-    CLI Example::
+    CLI Example:
+
+    .. code-block:: bash
 
         salt '*' root_backup.prune
     """
@@ -149,7 +161,9 @@ def pending_restore():
 
     One that was begun and not seen to end (a kill, a power cut) counts as well. No program is started.
 
-    CLI Example::
+    CLI Example:
+
+    .. code-block:: bash
 
         salt '*' root_backup.pending_restore
     """
@@ -161,12 +175,14 @@ def losses(backup):
     Return what would be lost if a backup were put back.
 
     backup
-        id of the backup or of its run, as ``root_backup.list`` shows it (str).
+        str: id of the backup or of its run, as ``root_backup.list`` shows it.
 
     Returns ``{"packages": {name: {"old" (now), "new" (in the backup)}}, "notes": [sentences]}``; ``packages`` is
     ``None`` for a backup that cannot be looked into.
 
-    CLI Example::
+    CLI Example:
+
+    .. code-block:: bash
 
         salt '*' root_backup.losses 42
     """
@@ -178,16 +194,18 @@ def restore(backup, confirm=""):
     Put a backup of the root volume in place for the next start of this host. It is not restarted here.
 
     backup
-        id of the backup or of its run, as ``root_backup.list`` shows it (str).
+        str: id of the backup or of its run, as ``root_backup.list`` shows it.
     confirm
-        the same id again, to confirm that all changes since this backup (``root_backup.losses``) will be lost.
+        str: the same id again, to confirm that all changes since this backup (``root_backup.losses``) will be lost.
 
     Returns ``{"restored": id, "reboot": reason or None, "lost": as root_backup.losses has it}``. A second call before
     the restart changes nothing, and after it proves that the packages are those of the backup. Raises
     CommandExecutionError without the confirmation, for a backup that is not good, on a transactional host, and while
     something else is going on.
 
-    CLI Example::
+    CLI Example:
+
+    .. code-block:: bash
 
         salt '*' root_backup.restore 42 confirm=42
     """

@@ -43,7 +43,9 @@ def packages():
     """
     Return all installed packages as ``{name: "edition,edition"}``. Source: rpm(8).
 
-    CLI Example::
+    CLI Example:
+
+    .. code-block:: bash
 
         salt '*' zypper.packages
     """
@@ -56,7 +58,9 @@ def needs_rebooting():
 
     The flag file of libzypp is what ``zypper needs-rebooting`` reads; no zypper is started. Source: zypper(8).
 
-    CLI Example::
+    CLI Example:
+
+    .. code-block:: bash
 
         salt '*' zypper.needs_rebooting
     """
@@ -69,7 +73,9 @@ def refresh():
 
     Returns the list of refreshed repositories. Source: zypper(8) refresh.
 
-    CLI Example::
+    CLI Example:
+
+    .. code-block:: bash
 
         salt '*' zypper.refresh
     """
@@ -84,7 +90,9 @@ def advisories():
     ``repository``, ``cves``. Raises CommandExecutionError where no enabled repository has updates of what is installed:
     then nothing is known of pending ones. Source: zypper(8) list-updates.
 
-    CLI Example::
+    CLI Example:
+
+    .. code-block:: bash
 
         salt '*' zypper.advisories
     """
@@ -96,12 +104,14 @@ def editions(name):
     Return the editions of a package in the repositories, newest first.
 
     name
-        name of the package (str).
+        str: name of the package.
 
     A list of dicts with ``edition``, ``installed`` (bool) and ``repository``; empty where no repository has it.
     Source: zypper(8) search.
 
-    CLI Example::
+    CLI Example:
+
+    .. code-block:: bash
 
         salt '*' zypper.editions kernel-livepatch-5_14_21-150500_55_7-default
     """
@@ -113,15 +123,17 @@ def dry_run(names, command="install"):
     Return what zypper would do, by a dry run.
 
     names
-        list of packages, ``NAME=EDITION`` allowed.
+        list of str: packages, ``NAME=EDITION`` allowed.
     command
-        ``install``, ``update`` or ``downgrade`` (``install --oldpackage``).
+        str: ``install``, ``update`` or ``downgrade`` (``install --oldpackage``).
 
     Returns ``install``, ``upgrade``, ``downgrade``, ``remove``, ``reinstall``, ``change-arch``, ``change-vendor``, each
     a list of ``{"name", "kind", "edition", "old"}``, and ``nothing`` (bool). Raises CommandExecutionError for a problem
     of the solver.
 
-    CLI Example::
+    CLI Example:
+
+    .. code-block:: bash
 
         salt '*' zypper.dry_run '[curl]' command=update
     """
@@ -133,12 +145,14 @@ def pending(update=None):
     Return what ``zypper.update`` would install now, and what it would leave out and why.
 
     update
-        dict of settings below pillar ``klp:update``; default: the pillar's.
+        dict: settings below pillar ``klp:update``; default: the pillar's.
 
     Returns ``{"advisories": [ids], "packages": {name: {"old", "new"}}, "unfinished": {name: edition that was cut off},
     "skipped": [{"item", "kind", "reason"}]}``.
 
-    CLI Example::
+    CLI Example:
+
+    .. code-block:: bash
 
         salt '*' zypper.pending
     """
@@ -151,14 +165,16 @@ def update(update=None):
     Install all pending updates but kernel and live patch, by the editions of one plan.
 
     update
-        dict of settings below pillar ``klp:update``; default: the pillar's.
+        dict: settings below pillar ``klp:update``; default: the pillar's.
 
     Returns ``{"changed": {name: {"old", "new"}}, "skipped": [...], "notes": [sentences]}``. Packages that drag in a
     kernel, or a reboot that is not allowed, are left out. Raises CommandExecutionError before anything is installed if
     something speaks against it (``klp.preflight``) or the kernel is not locked, and afterwards if something planned is
     not installed.
 
-    CLI Example::
+    CLI Example:
+
+    .. code-block:: bash
 
         salt '*' zypper.update
     """
@@ -175,7 +191,7 @@ def install(names, force=False, older=False):
     Install packages or patterns, after a dry run that holds no kernel and nothing that asks for a reboot.
 
     names
-        list of packages; ``NAME=EDITION`` and ``pattern:NAME`` allowed.
+        list of str: packages; ``NAME=EDITION`` and ``pattern:NAME`` allowed.
     force
         bool: install again what is there already (its scriptlets run again).
     older
@@ -184,7 +200,9 @@ def install(names, force=False, older=False):
     Returns ``{"changed": {name: {"old", "new"}}, "notes": [sentences]}``. Raises CommandExecutionError while a
     transition runs, and if a package is not installed afterwards: zypper's exit code alone proves nothing.
 
-    CLI Example::
+    CLI Example:
+
+    .. code-block:: bash
 
         salt '*' zypper.install '[kernel-livepatch-tools]'
     """
@@ -198,13 +216,15 @@ def remove(names):
     Remove packages, after a dry run that holds nothing but them and no kernel.
 
     names
-        list of package names; what is not installed is left out.
+        list of str: package names; what is not installed is left out.
 
     Returns ``{"changed": {name: {"old", "new"}}, "notes": [sentences]}``. Raises CommandExecutionError where a lock
     keeps one of them, if anything else would go, while a transition runs, and if a package is still installed
     afterwards: zypper's exit code alone proves nothing.
 
-    CLI Example::
+    CLI Example:
+
+    .. code-block:: bash
 
         salt '*' zypper.remove '[dkms-agent]'
     """
@@ -220,7 +240,9 @@ def locks():
     A list of dicts with ``package``, ``type``, ``match_type``, ``case_sensitive``, ``version``, ``repo``, ``comment``,
     ``other`` and ``line``. No file is no lock; a file that cannot be read is an error. Source: locks(5), measured.
 
-    CLI Example::
+    CLI Example:
+
+    .. code-block:: bash
 
         salt '*' zypper.locks
     """
@@ -232,13 +254,15 @@ def add_locks(names):
     Lock packages, and check that each lock bites.
 
     names
-        list of package names (no globs), to be kept in every version; ``NAME>EDITION`` keeps only what is newer from
-        coming, ``patch:ID`` an advisory.
+        list of str: package names (no globs), to be kept in every version; ``NAME>EDITION`` keeps only what is newer
+        from coming, ``patch:ID`` an advisory.
 
     Returns the list of those that were not locked before. Other locks stay. Raises CommandExecutionError where a lock
     does not bite afterwards. Source: zypper(8) addlock; its exit code says nothing (measured).
 
-    CLI Example::
+    CLI Example:
+
+    .. code-block:: bash
 
         salt '*' zypper.add_locks '[kernel-default, kernel-default-base]'
     """
@@ -252,11 +276,13 @@ def remove_locks(names):
     Take away locks that ``zypper.add_locks`` made; locks of others stay.
 
     names
-        list of what ``zypper.add_locks`` takes.
+        list of str: what ``zypper.add_locks`` takes.
 
     Returns the list of those that were taken away. Raises CommandExecutionError where a lock stays.
 
-    CLI Example::
+    CLI Example:
+
+    .. code-block:: bash
 
         salt '*' zypper.remove_locks '[kernel-default]'
     """

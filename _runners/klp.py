@@ -100,7 +100,9 @@ def version():
     Returns ``version``, ``runner`` (path), ``served`` (per environment and part the number of files) and ``problems``
     (sentences); exit code 1 if there is one. What a host has: ``salt '*' klp.version``.
 
-    CLI Example::
+    CLI Example:
+
+    .. code-block:: bash
 
         salt-run klp.version
     """
@@ -116,24 +118,26 @@ def plan(kind="patch", pillar=None, week=None, cve=None):
     Ask the hosts of a campaign what they would get, and write the plan down; nothing is changed on them.
 
     kind
-        ``patch`` (SLS klp.patch), ``rollback`` (SLS klp.rollback, to pillar ``klp_campaign:level``) or ``kernel`` (SLS
-        klp.kernel; hosts are restarted only with pillar ``klp_campaign:reboot``).
+        str: ``patch`` (SLS klp.patch), ``rollback`` (SLS klp.rollback, to pillar ``klp_campaign:level``) or ``kernel``
+        (SLS klp.kernel; hosts are restarted only with pillar ``klp_campaign:reboot``).
     pillar
-        mapping with the key ``klp_campaign``, merged over the pillar of the master.
+        dict with the key ``klp_campaign``, merged over the pillar of the master.
     week
-        ISO week such as ``2027-W03``, for kind ``kernel``: only those hosts of the target that the report proposes to
-        restart in it (pillar ``klp_report``, as for ``klp.report``). ``week`` of the answer has these hosts, and
+        str: ISO week such as ``2027-W03``, for kind ``kernel``: only those hosts of the target that the report proposes
+        to restart in it (pillar ``klp_report``, as for ``klp.report``). ``week`` of the answer has these hosts, and
         those whose week is unknown.
     cve
-        CVE such as ``CVE-2026-31431``: only those hosts of the target where this plan closes it, by a newer live patch
-        or by the next kernel (kind ``kernel``), as ``klp.cve`` knows them. ``cve`` of the answer has these hosts, and
-        those of which that is unknown.
+        str: CVE such as ``CVE-2026-31431``: only those hosts of the target where this plan closes it, by a newer live
+        patch or by the next kernel (kind ``kernel``), as ``klp.cve`` knows them. ``cve`` of the answer has these hosts,
+        and those of which that is unknown.
 
     Returns the plan as ``plan``: per wave the hosts and the seconds expected, per host what it would get, and who is
     left out and why; its ``id`` is what ``klp.run`` wants. Repositories of the hosts are refreshed, and the modules of
     the file root are sent to them (pillar ``klp_campaign:sync``).
 
-    CLI Example::
+    CLI Example:
+
+    .. code-block:: bash
 
         salt-run klp.plan
         salt-run --out=json klp.plan
@@ -149,17 +153,20 @@ def run(campaign=None, kind=None, pillar=None, wait=True):
     Run a plan that was shown, wave by wave, until it is over; the same command again goes on where it was interrupted.
 
     campaign
-        id of a plan. Without one a plan is made, and run only if pillar ``klp_campaign:approve`` is false.
+        str: id of a plan. Without one a plan is made, and run only if pillar ``klp_campaign:approve`` is false.
     kind, pillar
-        as for ``klp.plan``, for a plan that is made; a plan that was shown has its own, and another kind is refused.
+        str and dict: as for ``klp.plan``, for a plan that is made; a plan that was shown has its own, and another kind
+        is refused.
     wait
-        ``False``: begin the campaign, leave it to the engine ``klp_campaign`` of this master and return at once, with
-        exit code 6. Refused where no such engine runs.
+        bool. ``False``: begin the campaign, leave it to the engine ``klp_campaign`` of this master and return at once,
+        with exit code 6. Refused where no such engine runs.
 
     Returns how the campaign stands as ``campaign``. Refused while another campaign has one of its hosts, for a plan
     that is too old, or whose file is not what was shown.
 
-    CLI Example::
+    CLI Example:
+
+    .. code-block:: bash
 
         salt-run klp.run c3f2a9c01d4e
         salt-run klp.run c3f2a9c01d4e wait=False
@@ -173,11 +180,13 @@ def status(campaign=None, watch=0):
     Return how a campaign stands, by wave and by host, or all of them in a line each; also while it runs.
 
     campaign
-        id of a plan or campaign.
+        str: id of a plan or campaign.
     watch
-        seconds: show it again and again, until it is over.
+        int, seconds: show it again and again, until it is over.
 
-    CLI Example::
+    CLI Example:
+
+    .. code-block:: bash
 
         salt-run klp.status
         salt-run klp.status c3f2a9c01d4e watch=5
@@ -191,9 +200,11 @@ def pause(campaign):
     Start no further host of a campaign; what runs is finished. No host is started after this returns.
 
     campaign
-        id.
+        str: id of the campaign.
 
-    CLI Example::
+    CLI Example:
+
+    .. code-block:: bash
 
         salt-run klp.pause c3f2a9c01d4e
     """
@@ -206,14 +217,16 @@ def resume(campaign=None, wait=True):
     Go on with a campaign that was paused or interrupted, and drive it until it is over.
 
     campaign
-        id; without one all that are not over, not paused and driven by nobody, also those that become so meanwhile:
-        what the master's scheduler runs.
+        str: id; without one all that are not over, not paused and driven by nobody, also those that become so
+        meanwhile: what the master's scheduler runs.
     wait
-        ``False``: leave it to the engine ``klp_campaign`` of this master and return at once, with exit code 6.
+        bool. ``False``: leave it to the engine ``klp_campaign`` of this master and return at once, with exit code 6.
 
     Jobs that still run on hosts are waited for, answers that nobody heard are looked up; no step is done twice.
 
-    CLI Example::
+    CLI Example:
+
+    .. code-block:: bash
 
         salt-run klp.resume c3f2a9c01d4e
         salt-run klp.resume
@@ -227,9 +240,11 @@ def abort(campaign):
     End a campaign: no further host is started, what runs is finished, nothing goes back.
 
     campaign
-        id.
+        str: id of the campaign.
 
-    CLI Example::
+    CLI Example:
+
+    .. code-block:: bash
 
         salt-run klp.abort c3f2a9c01d4e
     """
@@ -242,11 +257,13 @@ def set_aside(campaign):
     Move a campaign whose files are damaged out of the way, into ``campaigns/aside``: its hosts are free then.
 
     campaign
-        id. Refused for one whose files are whole, and while a process drives it.
+        str: id. Refused for one whose files are whole, and while a process drives it.
 
     What was started on hosts goes on there; a new plan finds out what they have.
 
-    CLI Example::
+    CLI Example:
+
+    .. code-block:: bash
 
         salt-run klp.set_aside c3f2a9c01d4e
     """
@@ -259,18 +276,21 @@ def report(campaign=None, ask=None, folder=None, pillar=None):
     Write how the whole fleet stands: JSON, CSV, metrics for Prometheus, one HTML page, OpenVEX; or report a campaign.
 
     campaign
-        id: return what has become of each host of this campaign, and its history, as ``report``; nothing is written.
+        str: id; return what has become of each host of this campaign, and its history, as ``report``; nothing is
+        written.
     ask
-        which hosts are asked for their document (``klp_audit.host``): ``missing`` (in the mine, or older there than
-        pillar ``klp_report:max_age``), ``all`` or ``none``; default: pillar ``klp_report:ask``.
+        str: which hosts are asked for their document (``klp_audit.host``): ``missing`` (in the mine, or older there
+        than pillar ``klp_report:max_age``), ``all`` or ``none``; default: pillar ``klp_report:ask``.
     folder
-        absolute path; default: pillar ``klp_report:folder``.
+        str: absolute path; default: pillar ``klp_report:folder``.
     pillar
-        mapping with the key ``klp_report``, merged over the pillar of the master.
+        dict with the key ``klp_report``, merged over the pillar of the master.
 
     Returns the summary as ``report`` and the paths as ``files``. Exit code 0 if every host is covered, 2 if not.
 
-    CLI Example::
+    CLI Example:
+
+    .. code-block:: bash
 
         salt-run klp.report
         salt-run klp.report ask=all folder=/srv/www/klp
@@ -285,12 +305,12 @@ def cve(cve, ask=None, pillar=None):
     Return where the fleet stands with a CVE: who is fixed, who by which next step, and of whom it is not known.
 
     cve
-        id such as ``CVE-2026-31431``; up to 20 with commas between.
+        str: id such as ``CVE-2026-31431``; up to 20 with commas between.
     ask
-        which hosts are asked for their document first: ``missing`` or ``all``, as for ``klp.report``; default:
+        str: which hosts are asked for their document first: ``missing`` or ``all``, as for ``klp.report``; default:
         ``none``, the answer is made from the documents in the mine.
     pillar
-        mapping with the key ``klp_report``, merged over the pillar of the master: target, and the age of a document.
+        dict with the key ``klp_report``, merged over the pillar of the master: target, and the age of a document.
 
     Returns ``version`` (1), ``made``, ``hosts``, ``documents`` (how old they are, in seconds) and ``cves``. Each CVE
     has ``severity``, ``totals``, ``groups`` and ``commands``; a group names its hosts as ``fixed_live`` (the active
@@ -300,7 +320,9 @@ def cve(cve, ask=None, pillar=None):
     (with the reason). ``commands`` plan just those hosts where it helps. Exit code 0: each host is fixed or
     not affected; 2: on a host something is to do; 10: nothing is to do, but of a host it is not known.
 
-    CLI Example::
+    CLI Example:
+
+    .. code-block:: bash
 
         salt-run klp.cve CVE-2026-31431
         salt-run --out=json klp.cve CVE-2026-31431 ask=missing
@@ -314,14 +336,16 @@ def kernels(pillar=None):
     Return one kernel for each group of hosts (their pillar ``klp:group``): the next one that most of them can take.
 
     pillar
-        mapping with the key ``klp_report``, merged over the pillar of the master: target, and how hosts are asked.
+        dict with the key ``klp_report``, merged over the pillar of the master: target, and how hosts are asked.
 
     Asks each host ``klp_audit.kernels``; nothing is changed. Returns as ``groups`` for each group the kernel with its
     live patch, window and the CVEs that it closes, who can take it, who cannot and why, of whom it is not known, the
     packages to lock, and the values of the filters of SUSE Manager that leave out newer kernels; as ``silent`` of whom
     not even the group is known. Exit code 0 if all hosts of each group can take its kernel, 2 if not.
 
-    CLI Example::
+    CLI Example:
+
+    .. code-block:: bash
 
         salt-run klp.kernels
         salt-run --out=json klp.kernels
@@ -334,7 +358,9 @@ def quarantined():
     """
     Return the live patches that no campaign installs, because a gate failed with them: as ``quarantine``.
 
-    CLI Example::
+    CLI Example:
+
+    .. code-block:: bash
 
         salt-run klp.quarantined
     """
@@ -347,9 +373,11 @@ def release(package, edition):
     Take a live patch out of quarantine: campaigns may install it again.
 
     package, edition
-        as ``klp.quarantined`` shows them.
+        str: as ``klp.quarantined`` shows them.
 
-    CLI Example::
+    CLI Example:
+
+    .. code-block:: bash
 
         salt-run klp.release kernel-livepatch-5_14_21-150500_55_7-default 3-150500.2.1
     """
@@ -362,11 +390,13 @@ def audit(pillar=None):
     Ask the hosts of pillar ``klp_campaign:target`` for the verdict of ``klp.verify``: as ``hosts``, with the reasons.
 
     pillar
-        as for ``klp.plan``.
+        dict: as for ``klp.plan``.
 
     Exit code 0 only if every host is ok, or needs a reboot for something that is no live patch.
 
-    CLI Example::
+    CLI Example:
+
+    .. code-block:: bash
 
         salt-run klp.audit
     """

@@ -57,8 +57,8 @@ def ready(name, refresh=False):
     its end, a run of a minion during each change.
 
     refresh
-        also refresh the repositories and refuse if one of them cannot be read, or if they have what a campaign has not
-        shown in its plan, and if something is about to change while pillar ``klp:health`` finds this host ill.
+        bool: also refresh the repositories and refuse if one of them cannot be read, or if they have what a campaign
+        has not shown in its plan, and if something is about to change while pillar ``klp:health`` finds this host ill.
 
     .. code-block:: yaml
 
@@ -74,7 +74,7 @@ def enabled(name, level="latest"):
     Ensure the tools and a live patch package of the running kernel are installed, the product activated if need be.
 
     level
-        level for a host that has no live patch yet: ``latest``, a number or an edition.
+        str or int: level for a host that has no live patch yet: ``latest``, a number or an edition.
 
     .. code-block:: yaml
 
@@ -123,10 +123,10 @@ def patched(name, level="latest", search=False):
     Ensure the live patch of the running kernel is at a level: installed, and taken by the kernel.
 
     level
-        ``latest``, a number or an edition.
+        str or int: ``latest``, a number or an edition.
     search
-        for ``latest``: look for a newer one in the repositories. Without it any live patch will do, and no zypper is
-        started on a host that has one.
+        bool, for ``latest``: look for a newer one in the repositories. Without it any live patch will do, and no zypper
+        is started on a host that has one.
 
     .. code-block:: yaml
 
@@ -187,9 +187,10 @@ def rolled_back(name, level="previous", force=False):
     Ensure the live patch of the running kernel went back to an earlier one, and that newer ones are held back.
 
     level
-        ``previous``, a number or an edition; on a host that is held already ``previous`` is what it is held at.
+        str or int: ``previous``, a number or an edition; on a host that is held already ``previous`` is what it is held
+        at.
     force
-        go back although kernel log or taint tell of earlier kernel errors.
+        bool: go back although kernel log or taint tell of earlier kernel errors.
 
     .. code-block:: yaml
 
@@ -216,10 +217,10 @@ def hooked(name, hook, around="klp.patch"):
     Ensure the SLS of pillar ``klp:hooks`` have run where their time has come, as one state run of their own.
 
     hook
-        ``before``: only if something is about to change. ``after``: if ``before`` has begun, in this run or in one that
-        was killed. ``on_failure``: if a state of the formula failed in this run after ``before`` had begun.
+        str. ``before``: only if something is about to change. ``after``: if ``before`` has begun, in this run or in one
+        that was killed. ``on_failure``: if a state of the formula failed in this run after ``before`` had begun.
     around
-        ``klp.patch`` or ``klp.rollback``: the SLS that is run.
+        str: ``klp.patch`` or ``klp.rollback``: the SLS that is run.
 
     The comment has a line for each of their states, ``changes`` what they changed. No state module of Salt's can run
     an SLS only now and then, and once more after a kill.
@@ -263,7 +264,7 @@ def settled(name, timeout=300):
     Ensure no transition runs: wait for its end, and name the tasks that hold it up if it does not end.
 
     timeout
-        deadline in seconds.
+        int, seconds: deadline.
 
     .. code-block:: yaml
 
@@ -339,9 +340,9 @@ def kernel_changed(name, step="verify"):
     Ensure this host runs the kernel of pillar ``klp:kernel:target``, live patched; it is never restarted here.
 
     step
-        ``plan``: nothing speaks against it. ``install``: the kernel and its live patch are installed beside the running
-        one, and GRUB starts it once, with the running one as default. ``verify``: it is told that a restart is needed,
-        or, after it, whether the new kernel is well; it becomes the default then.
+        str. ``plan``: nothing speaks against it. ``install``: the kernel and its live patch are installed beside the
+        running one, and GRUB starts it once, with the running one as default. ``verify``: it is told that a restart is
+        needed, or, after it, whether the new kernel is well; it becomes the default then.
 
     .. code-block:: yaml
 

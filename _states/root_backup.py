@@ -35,7 +35,7 @@ def taken(name, before=None):
     Ensure the current run has a verified backup; an interrupted run keeps the one it made.
 
     before
-        ``klp`` or ``klp.patch``: the SLS that follows. No backup is made if it has nothing to change on this host.
+        str: ``klp`` or ``klp.patch``: the SLS that follows. No backup is made if it has nothing to change on this host.
 
     Backend and commands come from pillar ``klp:backup``.
 
@@ -118,10 +118,10 @@ def restored(name, backup, confirm=""):
     Ensure a backup of the root volume is put back: prepared here, in force after a reboot, which is left to you.
 
     backup
-        id of the backup or of its run, as ``root_backup.list`` shows it.
+        str: id of the backup or of its run, as ``root_backup.list`` shows it.
     confirm
-        the same id again, to confirm that all changes since this backup will be lost; without it the state fails and
-        lists them.
+        str: the same id again, to confirm that all changes since this backup will be lost; without it the state fails
+        and lists them.
 
     .. code-block:: yaml
 

@@ -51,7 +51,7 @@ def locked(name, packages):
     Ensure zypper locks packages in every version; other locks stay untouched.
 
     packages
-        list of package names.
+        list of str: package names.
 
     .. code-block:: yaml
 
@@ -77,7 +77,7 @@ def unlocked(name, packages):
     Ensure the locks that ``zypper.locked`` made on some packages are gone; locks of others stay.
 
     packages
-        list of package names.
+        list of str: package names.
 
     .. code-block:: yaml
 
@@ -108,13 +108,14 @@ def updated(name, update=None, locked=(), live_patch=None):
     Ensure everything pending but the kernel is installed, by one plan and one command.
 
     update
-        settings below pillar ``klp:update`` (categories, severities, exclude, others, reboot, licenses); default: the
-        pillar's. What is left out is listed in the comment with the reason.
+        dict: settings below pillar ``klp:update`` (categories, severities, exclude, others, reboot, licenses); default:
+        the pillar's. What is left out is listed in the comment with the reason.
     locked
-        packages without whose locks nothing is updated. Under ``test=True`` nothing can be predicted without them.
+        list of str: packages without whose locks nothing is updated. Under ``test=True`` nothing can be predicted
+        without them.
     live_patch
-        level of the live patch that the same command brings: ``latest``, a number or an edition; without it live patch
-        packages are left alone. If it cannot be installed here, ``klp.patched`` says why.
+        str or int: level of the live patch that the same command brings: ``latest``, a number or an edition; without it
+        live patch packages are left alone. If it cannot be installed here, ``klp.patched`` says why.
 
     .. code-block:: yaml
 

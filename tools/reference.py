@@ -34,7 +34,7 @@ PAGES = {
 NOTE = "This page is made from the docstrings by `python tools/reference.py`."
 # What Salt calls, and nobody writes down.
 HOOKS = {"_beacons": {"validate", "beacon"}, "_grains": {"klp"}}
-EXAMPLE = "CLI Example::"
+LANGUAGES = {"bash": "sh"}  # as all pages call it
 
 
 def literal(tree, name, default):
@@ -111,9 +111,10 @@ def markdown(block):
     """Return a block of a docstring as lines of Markdown."""
     head, rest = block[0], [line for line in block[1:] if line.strip()]
     if head.startswith(".. code-block::"):
-        return fenced(block[2:] if not block[1].strip() else block[1:], head.split("::")[1].strip())
+        language = head.split("::")[1].strip()
+        return fenced(block[2:] if not block[1].strip() else block[1:], LANGUAGES.get(language, language))
     if head.endswith("::"):
-        return [f"{inline(head[:-2])}:", "", *fenced(rest, "sh" if head == EXAMPLE else "text")]
+        return [f"{inline(head[:-2])}:", "", *fenced(rest, "text")]
     if head.startswith(":") or any(line.startswith(" ") for line in rest):
         return definitions(block)
     return [inline(line) for line in block]

@@ -22,7 +22,8 @@ def examples():
     for path in sorted((CHECKOUT / "_modules").glob("*.py")):
         for node in ast.parse(path.read_text()).body:
             if isinstance(node, ast.FunctionDef) and not node.name.startswith("_"):
-                (command,) = re.findall(r"CLI Example::\n\n\s+(salt .*)", ast.get_docstring(node) or "")
+                text = ast.get_docstring(node) or ""
+                (command,) = re.findall(r"CLI Example:\n\n\.\. code-block:: bash\n\n\s+(salt .*)", text)
                 found[f"{path.stem}.{node.name.rstrip('_')}"] = command
     return found
 

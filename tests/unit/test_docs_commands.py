@@ -156,7 +156,7 @@ def test_every_example_in_yaml_can_be_read(path):
         ("level\n    a number\n    or not", "* `level`:\n  a number\n  or not"),
         (":pillar: ``klp``", "* pillar: `klp`"),
         (
-            "CLI Example::\n\n    salt '*' a.b\n    salt '*' a.c",
+            "CLI Example:\n\n.. code-block:: bash\n\n    salt '*' a.b\n    salt '*' a.c",
             "CLI Example:\n\n```sh\nsalt '*' a.b\nsalt '*' a.c\n```",
         ),
         (".. code-block:: yaml\n\n    a:\n      b: []\n\nMore.", "```yaml\na:\n  b: []\n```\n\nMore."),

@@ -38,13 +38,13 @@ def public_functions(folder):
 
 @pytest.mark.parametrize(("name", "text"), list(public_functions("_modules")))
 def test_an_execution_function_has_an_example_for_the_command_line(name, text):
-    assert f"CLI Example::\n\n    salt '*' {name}" in text
+    assert f"CLI Example:\n\n.. code-block:: bash\n\n    salt '*' {name}" in text
     assert text.split("\n")[0].endswith((".", ":"))
 
 
 @pytest.mark.parametrize(("name", "text"), list(public_functions("_runners")))
 def test_a_runner_function_has_an_example_for_the_command_line(name, text):
-    assert f"CLI Example::\n\n    salt-run {name}" in text
+    assert f"CLI Example:\n\n.. code-block:: bash\n\n    salt-run {name}" in text
     assert text.split("\n")[0].endswith((".", ":"))
 
 
