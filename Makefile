@@ -203,7 +203,7 @@ fuzz: setup ## every parser and pillar with new texts, for MINUTES; SEED=... rep
 setup-browser: setup
 	@tools/packages.sh browser
 
-test-browser: setup-browser ## the page of the report in a real Chromium, over up to 10,000 simulated hosts
+test-browser: setup-browser ## the pages of report and campaign in a real Chromium, over up to 10,000 simulated hosts
 	$(PYTEST) tests/browser -s
 
 pictures: setup-browser ## make the pictures of the documentation anew

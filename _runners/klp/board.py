@@ -33,7 +33,7 @@ def html(campaign, entries, now, driven, wait=None):
     """Return the page of a campaign; arguments as for ``board_view.view``."""
     view = board_view.view(campaign, entries, now, driven, wait)
     view["refresh"] = None if campaign.over else REFRESH if driven and not campaign.paused else SLOW
-    return "".join(templates.texts("campaign.html.j2", view, STYLES))
+    return "".join(templates.texts("campaign.html.j2", view, STYLES, "campaign.js"))
 
 
 def stale(path, journal, begun, now):

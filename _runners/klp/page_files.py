@@ -9,6 +9,8 @@ FILES = {}
 
 FILES["campaign.css"] = r""".state { display: flex; flex-wrap: wrap; gap: .4rem 1rem; align-items: baseline; padding-bottom: 1.1rem; }
 .state .badge { font-size: 1rem; padding: .2rem .9rem; }
+.again { display: inline-flex; gap: .4rem; align-items: center; font-size: .87rem; color: #cfdde6; }
+.again input { width: auto; min-width: 0; min-height: 0; }
 .figures.campaign { grid-template-columns: repeat(auto-fit, minmax(8.5rem, 1fr)); }
 .figures.campaign li:nth-child(n) { border-left: 0; border-top: 3px solid var(--dim-fill); }
 .figures.campaign li:first-child { grid-column: auto; }
@@ -44,7 +46,7 @@ FILES["campaign.html.j2"] = r"""<!DOCTYPE html>
 <meta charset="utf-8">
 <meta http-equiv="Content-Security-Policy" content="{{ policy }}">
 {% if refresh %}
-<meta http-equiv="refresh" content="{{ refresh }}">
+<noscript><meta http-equiv="refresh" content="{{ refresh }}"></noscript>
 {% endif %}
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta name="color-scheme" content="light dark">
@@ -67,7 +69,7 @@ FILES["campaign.html.j2"] = r"""<!DOCTYPE html>
       {% endif %}
       <span>written <b>{{ written }}</b></span>
     </p>
-    <div class="state"><span class="badge {{ tone }}">{{ state }}</span>{% if why %}<span>{{ why }}</span>{% endif %}</div>
+    <div class="state"><span class="badge {{ tone }}">{{ state }}</span>{% if why %}<span>{{ why }}</span>{% endif %}{% if refresh %}<label class="again" hidden><input type="checkbox" id="again" data-seconds="{{ refresh }}" checked> read again every {{ refresh }} seconds</label>{% endif %}</div>
   </div>
 </header>
 <main class="wide">
@@ -118,7 +120,7 @@ FILES["campaign.html.j2"] = r"""<!DOCTYPE html>
 <section id="blocked" aria-labelledby="blocked-title">
   <h2 id="blocked-title">Blocked, and what to do</h2>
   {% if blocked %}
-  <div class="box" tabindex="0" role="region" aria-labelledby="blocked-title">
+  <div class="box" tabindex="0" role="group" aria-labelledby="blocked-title">
   <table class="stack">
     <caption class="hidden">Hosts that failed, do not answer or were not started, why, and the next command</caption>
     <thead><tr><th scope="col">State</th><th scope="col">Host</th><th scope="col">Why</th><th scope="col">Next command</th></tr></thead>
@@ -149,7 +151,7 @@ FILES["campaign.html.j2"] = r"""<!DOCTYPE html>
 {% if running or between %}
 <section aria-labelledby="running-title">
   <h2 id="running-title">Under way</h2>
-  <div class="box" tabindex="0" role="region" aria-labelledby="running-title">
+  <div class="box" tabindex="0" role="group" aria-labelledby="running-title">
   <table class="stack">
     <caption class="hidden">Hosts that run now, or are between two runs</caption>
     <thead><tr><th scope="col">Host</th><th scope="col">Since</th><th scope="col">Job</th></tr></thead>
@@ -183,9 +185,46 @@ FILES["campaign.html.j2"] = r"""<!DOCTYPE html>
   {% endif %}
 </section>
 </main>
-<footer class="wide"><p>Written {{ written }} by salt-klp, at each step of the campaign.{% if refresh %} This page reads itself again every {{ refresh }} seconds. If the time above stands still for more than ten minutes, run <code>salt-run klp.status {{ id }}</code>.{% endif %}</p></footer>
+<footer class="wide"><p>Written {{ written }} by salt-klp, at each step of the campaign.{% if refresh %} If the time above stands still for more than ten minutes, run <code>salt-run klp.status {{ id }}</code>.{% endif %}</p></footer>
+<script>{{ script|safe }}</script>
 </body>
 </html>
+"""
+
+FILES["campaign.js"] = r""""use strict";
+// Reads the page again while the campaign goes on; a reader can stop that, and what he has unfolded stays unfolded.
+(() => {
+  const box = document.getElementById("again");
+  const folds = [...document.querySelectorAll("details")];
+  const key = `klp ${document.title.split(":")[0]}`;
+
+  // A browser may forbid pages from files to keep anything.
+  function kept() {
+    try {
+      return JSON.parse(sessionStorage.getItem(key)) || {};
+    } catch {
+      return {};
+    }
+  }
+
+  function keep() {
+    const open = folds.map((fold) => fold.open);
+    try {
+      sessionStorage.setItem(key, JSON.stringify({ open, stopped: box ? !box.checked : false }));
+    } catch {
+      // Then it is forgotten with the next reading.
+    }
+  }
+
+  const { open, stopped } = kept();
+  if (open && open.length === folds.length) folds.forEach((fold, at) => { fold.open = open[at]; });
+  for (const fold of folds) fold.addEventListener("toggle", keep);
+  if (!box) return;
+  box.parentElement.hidden = false;
+  box.checked = !stopped;
+  box.addEventListener("change", keep);
+  setInterval(() => { if (box.checked) location.reload(); }, Number(box.dataset.seconds) * 1000);
+})();
 """
 
 FILES["report.css"] = r""":root {
@@ -492,7 +531,7 @@ FILES["report.html.j2"] = r"""<!DOCTYPE html>
   <h2 id="attention-title">Needs attention first</h2>
   {% if attention %}
   <p class="lead">The worst first, each with the command to run next on the Salt master. None of them restarts a host.</p>
-  <div class="box" tabindex="0" role="region" aria-labelledby="attention-title">
+  <div class="box" tabindex="0" role="group" aria-labelledby="attention-title">
   <table class="stack">
     <caption class="hidden">Hosts that need attention, why, and the next command</caption>
     <thead><tr><th scope="col">Kind</th><th scope="col">Host</th><th scope="col">Why</th><th scope="col">Next command</th></tr></thead>
@@ -559,7 +598,7 @@ FILES["report.html.j2"] = r"""<!DOCTYPE html>
   {{ plan.planned|amount }} {{ "restart" if plan.planned == 1 else "restarts" }} in the next {{ settings.weeks }} weeks{% if plan.late %}, <b class="late">{{ plan.late|amount }} too late</b>{% endif %};
   {{ plan.later|amount }} {{ "host has its" if plan.later == 1 else "hosts have their" }} deadline later, {{ plan.unknown|length|amount }} {{ "has" if plan.unknown|length == 1 else "have" }} none that is known.{% if plan.late %} Days late are counted to the end of the week.{% endif %}</p>
   {% if weeks %}
-  <div class="box" tabindex="0" role="region" aria-labelledby="restarts-title">
+  <div class="box" tabindex="0" role="group" aria-labelledby="restarts-title">
   <table class="stack plan">
     <caption class="hidden">Proposed restarts by week</caption>
     <thead><tr><th scope="col">Week</th><th scope="col">Restarts</th><th scope="col">Of each group</th><th scope="col">Hosts</th></tr></thead>
@@ -592,7 +631,7 @@ FILES["report.html.j2"] = r"""<!DOCTYPE html>
   {% if changes %}
   <h3 id="changes-title">What became of the last restarts</h3>
   <p class="lead">{{ changes_told|capitalize }}. Those that are over are shown for eight weeks.</p>
-  <div class="box" tabindex="0" role="region" aria-labelledby="changes-title">
+  <div class="box" tabindex="0" role="group" aria-labelledby="changes-title">
   <table class="stack">
     <caption class="hidden">Changes of kernels, how far they have come, and why</caption>
     <thead><tr><th scope="col">Host</th><th scope="col">State</th><th scope="col">Kernel</th><th scope="col">Since</th><th scope="col">Why</th></tr></thead>
@@ -629,7 +668,7 @@ FILES["report.html.j2"] = r"""<!DOCTYPE html>
     <output id="cve-count" aria-live="polite"></output>
   </form>
   <h3>Hosts in each state</h3>
-  <div class="box" tabindex="0" role="region" aria-label="CVEs and how many hosts are in which state">
+  <div class="box" tabindex="0" role="group" aria-label="CVEs and how many hosts are in which state">
   <table class="numbers" id="cve-table">
     <caption class="hidden">CVEs by severity, and how many hosts are in which state</caption>
     <thead><tr><th scope="col">CVE</th><th scope="col">Severity</th>{% for state in ("reboot", "pending", "unknown", "fixed_live") %}<th scope="col"><span class="mark {{ state }}">{{ marks[state][0] }}</span> <span class="long">{{ {"reboot": "needs a reboot", "pending": "pending", "unknown": "unknown", "fixed_live": "fixed live"}[state] }}</span></th>{% endfor %}</tr></thead>
@@ -644,7 +683,7 @@ FILES["report.html.j2"] = r"""<!DOCTYPE html>
   <div class="script" hidden>
     <h3 id="matrix-title">Which host is in which state</h3>
     <p class="lead" id="matrix-lead"></p>
-    <div class="box" tabindex="0" role="region" aria-labelledby="matrix-title">
+    <div class="box" tabindex="0" role="group" aria-labelledby="matrix-title">
       <table class="matrix" id="matrix"><caption class="hidden">State of each CVE on each host</caption><thead></thead><tbody></tbody></table>
     </div>
     <button type="button" id="matrix-more" hidden>Show more CVEs</button>
@@ -658,7 +697,7 @@ FILES["report.html.j2"] = r"""<!DOCTYPE html>
   <h2 id="left-out-title">Updates left out</h2>
   {% if left_out %}
   <p class="lead">Security advisories that hosts need and no run installs. Those of the kernel itself are not listed: their CVEs are above.</p>
-  <div class="box" tabindex="0" role="region" aria-labelledby="left-out-title">
+  <div class="box" tabindex="0" role="group" aria-labelledby="left-out-title">
   <table class="stack">
     <caption class="hidden">Security advisories that are left out, why, and on which hosts</caption>
     <thead><tr><th scope="col">Severity</th><th scope="col">Advisory</th><th scope="col">Why</th><th scope="col">Hosts</th></tr></thead>
@@ -689,7 +728,7 @@ FILES["report.html.j2"] = r"""<!DOCTYPE html>
     <output id="host-count" aria-live="polite"></output>
   </form>
   <p class="empty static">Searching and sorting all hosts needs JavaScript. What needs attention is listed above without it.</p>
-  <div class="box script" id="host-box" tabindex="0" role="region" aria-labelledby="hosts-title" hidden>
+  <div class="box script" id="host-box" tabindex="0" role="group" aria-labelledby="hosts-title" hidden>
     <table class="stack" id="host-table">
       <caption class="hidden">All hosts</caption>
       <thead><tr><th scope="col">Host</th><th scope="col">Why, and the next command</th><th scope="col">Kernel and live patch</th><th scope="col">Window</th><th scope="col">CVEs</th><th scope="col">Updates</th><th scope="col">Answer&rsquo;s age</th></tr></thead>
@@ -703,7 +742,7 @@ FILES["report.html.j2"] = r"""<!DOCTYPE html>
   <h2 id="silent-title">Hosts that did not answer</h2>
   {% if silent %}
   <p class="lead">Nothing is known about them; they count as neither covered nor open.</p>
-  <div class="box" tabindex="0" role="region" aria-labelledby="silent-title">
+  <div class="box" tabindex="0" role="group" aria-labelledby="silent-title">
   <table class="stack">
     <caption class="hidden">Hosts that did not answer, and why</caption>
     <thead><tr><th scope="col">Host</th><th scope="col">Why</th></tr></thead>
