@@ -73,66 +73,66 @@ SCHEMA = {
     "run": _str("id", "", "Id of the run or campaign that backups belong to; empty: each host makes its own."),
     "level": _level(
         "latest",
-        "Live patch level: latest, an edition (VERSION-RELEASE) or a number (1 is the empty initial patch), which "
-        "means another live patch for each kernel.",
+        "Live patch level: latest, an edition (VERSION-RELEASE) or a number. 1 is the empty initial patch. A number "
+        "means a different live patch for each kernel.",
     ),
     "levels": _own(
         "mapping of kernels",
         klp_levels.problem,
         klp_levels.SCHEMA,
         {},
-        "Level by kernel, as uname -r shows it; goes over klp:level on hosts that run it. The same mapping in "
-        "staging and in production lets one get what the other has tried.",
+        "Level by kernel, as uname -r shows it; overrides klp:level on hosts that run this kernel. With the same "
+        "mapping production gets what staging has tested.",
     ),
     "unsupported": _choice(
         ("refuse", "skip"),
-        "A host that is not live patched at all, of another vendor or with another kernel: refuse is an error, skip "
-        "changes nothing, and the SLS of the formula are true with the sentence that says why.",
+        "What happens on a host that cannot be live patched (other vendor, other kernel): refuse is an error; skip "
+        "changes nothing, and the states succeed with the reason in their comment.",
     ),
     "group": _str(
         "name",
         "",
-        "Group of this host: in reports, its hosts are not all restarted in the same week; each wave of a campaign has "
-        "some of them; empty: none.",
+        "Group of this host. Reports do not propose to restart a whole group in the same week; each wave of a campaign "
+        "has some hosts of each group. Empty: none.",
     ),
     "facts": _str("folder", "", "Folder of files with facts that every user of the host may read; empty: none."),
     "product": _keys(
-        "The product that holds the live patches, activated where the host is registered and lacks it.",
+        "The product with the live patches. It is activated on a registered host that does not have it.",
         {
             "name": _str(
                 "name",
                 "auto",
-                "Product identifier for SUSEConnect; auto: as the host's family has it; empty: never touch the "
+                "Product identifier for SUSEConnect; auto: the one for this SUSE release; empty: never change the "
                 "registration.",
             ),
             "regcode": _secret(
-                "Registration code of that product, if it needs one; given to SUSEConnect on standard input."
+                "Registration code of that product, if it needs one. SUSEConnect gets it on standard input."
             ),
         },
     ),
     "tools": _keys(
-        "What has to be installed besides the live patch itself.",
+        "Packages that are installed besides the live patch.",
         {
             "packages": _list(
                 "name",
                 ["auto"],
-                "Packages with the klp tool and the lifecycle data, which the support window is read from; auto: as "
-                "the host's family has it.",
+                "Packages with the klp tool and the lifecycle data (the source of the support window); auto: those "
+                "for this SUSE release.",
             ),
             "kernel": _bool(
                 False,
-                "Where kernel-default-base runs, put kernel-default of the same version in its place, which live "
-                "patches require.",
+                "If kernel-default-base is installed, replace it with kernel-default of the same version. Live "
+                "patches require that.",
             ),
             "pattern": _str(
                 "name",
                 "",
-                "Pattern to install as well, e.g. lp_sles; auto: as the host's family has it; empty: none.",
+                "Pattern to install as well, e.g. lp_sles; auto: the one for this SUSE release; empty: none.",
             ),
         },
     ),
     "locks": _keys(
-        "Package locks that keep ordinary patching from bringing a new kernel.",
+        "Package locks, so that ordinary patching installs no new kernel.",
         {
             "extra": _list(
                 "name", [], "Packages to lock besides the kernel packages of the running flavour (no globs)."
@@ -144,27 +144,24 @@ SCHEMA = {
         {
             "categories": _choices(CATEGORIES, "Categories of advisories to install."),
             "severities": _choices(SEVERITIES, "Severities of advisories to install."),
-            "exclude": _list("glob", [], "Ids of advisories, names of packages to leave out; * and ? are wildcards."),
-            "others": _bool(True, "Also update packages that no advisory speaks of."),
-            "reboot": _bool(
-                False, "Also install what asks for a reboot afterwards (never a kernel; this product never reboots)."
-            ),
-            "licenses": _bool(False, "Agree to licences that an update asks about."),
+            "exclude": _list("glob", [], "Advisories (by id) and packages to leave out; * and ? are wildcards."),
+            "others": _bool(True, "Also update packages that no advisory names."),
+            "reboot": _bool(False, "Also install updates that need a reboot, which is left to you; never a kernel."),
+            "licenses": _bool(False, "Accept licences of updates."),
             "scriptlets": _choice(
                 ("fail", "accept"),
-                "A package whose scriptlet failed: fail lets klp.verify and the run fail until it is cured, accept "
-                "only names it.",
+                "If the scriptlet of a package failed: fail makes klp.verify and the run fail until it is repaired; "
+                "accept only reports it.",
             ),
             "acknowledged": _list(
-                "release", [], "Packages whose failed scriptlet somebody has looked at, NAME=VERSION-RELEASE each."
+                "release", [], "Packages with a failed scriptlet that you have checked, as NAME=VERSION-RELEASE."
             ),
             "metadata_age": _int(
                 30,
                 0,
                 3650,
                 "days",
-                "A host whose update repositories have all stood still for longer is not certain in reports; 0: nobody "
-                "asks.",
+                "If all update repositories are older than this, the host counts as unknown in reports; 0: no check.",
             ),
         },
     ),
@@ -173,85 +170,83 @@ SCHEMA = {
         {
             "backend": _choice(
                 BACKENDS,
-                "How the root volume is backed up: auto (snapper or lvm, as the root file system is), snapper, lvm, "
+                "How the root volume is backed up: auto (snapper or lvm, by the root file system), snapper, lvm, "
                 "command, or none for hosts without a backup.",
             ),
             "create": _list(
                 "word",
                 [],
-                "Backend command: program (absolute path) and arguments that make a backup and print its id.",
+                "Backend command: program (absolute path) and arguments. They make a backup and print its id.",
             ),
             "verify": _list(
-                "word", [], "Backend command: program and arguments; exit 0 says the backup (last argument) is good."
+                "word", [], "Backend command: program and arguments; exit code 0: the backup (last argument) is good."
             ),
             "delete": _list(
                 "word",
                 [],
-                "Backend command: program and arguments that delete the backup named by the last argument; empty: "
-                "backups are never deleted here.",
+                "Backend command: program and arguments that delete the backup (last argument); empty: salt-klp "
+                "deletes no backup.",
             ),
             "restore": _list(
                 "word",
                 [],
-                "Backend command: program and arguments that put the backup named by the last argument in place for "
-                "the next start; empty: it is put in place by hand.",
+                "Backend command: program and arguments that restore the backup (last argument) at the next start; "
+                "empty: you restore it by hand.",
             ),
             "config": _str("name", "root", "Backend snapper: configuration of the root volume."),
-            "size": _int(
-                20, 1, 100, "percent", "Backend lvm: room for changes in a classic snapshot, of the size of its origin."
-            ),
+            "size": _int(20, 1, 100, "percent", "Backend lvm: size of a classic snapshot, as a share of its origin."),
             "keep": _int(
                 5,
                 1,
                 1000,
                 "backups",
-                "How many good backups are kept, whether their runs have ended or not; older ones that were made here "
-                "are deleted.",
+                "How many good backups are kept. Older ones that salt-klp made are deleted, also those of runs that "
+                "have not ended.",
             ),
             "max_age": _int(
                 24,
                 1,
                 8760,
                 "hours",
-                "How old the backup of an interrupted run may be when the run goes on; older: a new one.",
+                "A run that continues uses its backup up to this age; after that it makes a new one.",
             ),
-            "timeout": _int(1800, 1, 86400, "seconds", "Deadline of one command of the backup."),
+            "timeout": _int(1800, 1, 86400, "seconds", "Timeout of each command of the backend."),
         },
     ),
     "rollback": _keys(
-        "Going back to an earlier live patch (SLS klp.rollback).",
+        "Rollback to an earlier live patch (SLS klp.rollback).",
         {
             "level": _level(
                 "previous",
-                "Where to go back to: previous, an edition or a number from 1, another live patch for each kernel.",
+                "Target of the rollback: previous, an edition or a number from 1 (a different one for each kernel).",
             ),
-            "force": _bool(False, "Go back although kernel log or taint tell of earlier kernel errors."),
+            "force": _bool(False, "Roll back although kernel log or taint flags show earlier kernel errors."),
         },
     ),
     "restore": _keys(
-        "Putting a backup of the root volume back (SLS klp.restore).",
+        "Restoring a backup of the root volume (SLS klp.restore).",
         {
-            "backup": _str("backup", "", "The backup, or the run whose backup is meant, as root_backup.list shows it."),
+            "backup": _str("backup", "", "Id of the backup or of its run, as root_backup.list shows it."),
             "confirm": _str("backup", "", "Repeat the id to confirm that all changes since this backup will be lost."),
         },
     ),
     "disable": _keys(
-        "What the end of live patching takes away (SLS klp.disable).",
+        "What SLS klp.disable removes.",
         {
             "tools": _bool(True, "Remove the packages of klp:tools and the pattern."),
             "live_patches": _bool(True, "Remove the live patch packages of all kernels."),
-            "locks": _bool(True, "Take away the package locks that were made here, never those of others."),
+            "locks": _bool(True, "Remove the package locks that salt-klp set, never those of others."),
         },
     ),
     "transition": _keys(
-        "The time that tasks have to move to a new live patch.",
+        "The transition: the time in which tasks move to a new live patch.",
         {
             "timeout": _int(
                 300,
                 1,
                 86400,
                 "seconds",
-                "How long to wait for the end of a transition; the kernel's own reminders need about 60.",
+                "How long to wait until a transition ends; the kernel itself may need about 60.",
             ),
         },
     ),
@@ -259,18 +254,18 @@ SCHEMA = {
         "The time in which SUSE makes live patches for the running kernel.",
         {
             "refuse": dict(
-                _choices(WINDOWS, "States of the window in which a maintenance run is refused; empty: it never is."),
+                _choices(WINDOWS, "A maintenance run is refused in these states of the window; empty: never."),
                 default=[],
             ),
-            "warn": _int(30, 0, 365, "days", "An open window that ends within so many days is reported."),
+            "warn": _int(30, 0, 365, "days", "A window that ends within so many days is reported."),
             "max_level": _int(
                 0, 0, 999, "levels", "A host at this live patch level counts as expired; 0: levels have no limit."
             ),
         },
     ),
     "health": _keys(
-        "What tells whether the application on this host is well: asked before the first change, at the end of a run, "
-        "and at each look of a campaign.",
+        "Checks of the application on this host. They run before the first change, at the end of a run, and at each "
+        "check of a campaign.",
         {
             "commands": {
                 "type": "own",
@@ -288,50 +283,52 @@ SCHEMA = {
                 klp_commands.services_problem,
                 klp_commands.SERVICES_SCHEMA,
                 [],
-                "Services that have to run, by their units; one whose state is unknown is not well.",
+                "Units of services that have to run; an unknown state counts as not running.",
             ),
             "before": _choice(
                 ("refuse", "ignore"),
-                "A host that is ill before a run: refuse is an error before anything is changed, ignore patches it "
-                "all the same.",
+                "If a check fails before a run: refuse is an error before anything is changed; ignore patches the "
+                "host nevertheless.",
             ),
             "wait": _int(
                 60,
                 0,
                 3600,
                 "seconds",
-                "At the end of a run what is not well is asked again for so long: services that were restarted need "
-                "their time.",
+                "At the end of a run failed checks are retried for so long, since restarted services need time to "
+                "start.",
             ),
         },
     ),
     "alarms": _keys(
-        "What the beacon klp reports, and does.",
+        "Alarms of the beacon klp, and repairs.",
         {
             "stalled": _int(600, 1, 86400, "seconds", "A transition that runs for longer is stalled."),
-            "repair_locks": _bool(False, "Lock kernel packages again whose lock somebody else took away."),
+            "repair_locks": _bool(False, "Lock kernel packages again if their locks were removed."),
         },
     ),
     "hooks": _keys(
-        "SLS of your own around a run of klp.patch or klp.rollback that changes something; one or a list of them.",
+        "Your own SLS around a run of klp.patch or klp.rollback that changes something; one or a list.",
         {
             "before": _hook("Before the backup and the first change; if it fails, nothing is changed."),
-            "after": _hook("At the end whenever before has begun, also after a failure; after a kill by the next run."),
-            "on_failure": _hook("Last of all, where the run failed after before had begun."),
+            "after": _hook(
+                "At the end if before has begun, also after a failure. After an interruption the next run does it."
+            ),
+            "on_failure": _hook("At the very end, if the run failed after before had begun."),
         },
     ),
     "zypper": _keys(
-        "Patience with zypper.",
+        "Timeouts of zypper.",
         {
             "lock_timeout": _int(
-                300, 1, 86400, "seconds", "How long to wait for another zypper or rpm that holds its lock."
+                300, 1, 86400, "seconds", "How long to wait while another zypper or rpm holds its lock."
             ),
             "timeout": _int(
                 7200,
                 60,
                 86400,
                 "seconds",
-                "Deadline of one call of zypper; generous, since a package run must not be cut off.",
+                "Timeout of one zypper call; keep it long: an installation must not be interrupted.",
             ),
         },
     ),
@@ -348,8 +345,8 @@ SCHEMA = {
             ),
             "without_fallback": _bool(
                 False,
-                "Where the boot loader cannot start a kernel once only, make the new one the default at once: a host "
-                "that does not come up with it then waits for somebody.",
+                "If the boot loader cannot start a kernel just once, make the new one the default at once. A host that "
+                "does not come up then needs a person at its console.",
             ),
             "reboot": dict(
                 _own(
@@ -367,23 +364,23 @@ SCHEMA = {
                 klp_kernel_forms.keep_problem,
                 klp_kernel_forms.KEEP_SCHEMA,
                 klp_kernel_forms.ALL,
-                "How many kernels stay when a new one was verified; 2: that one and the one to fall back to.",
+                "How many kernels are kept after a new one was verified; 2: the new one and the fallback.",
             ),
             "retry": _bool(
-                False, "Try a change again that has failed on this host; meant for the command line of one run."
+                False, "Retry a change that has failed on this host; give it on the command line of one run."
             ),
         },
     ),
     "campaign": _keys(
-        "What a campaign of the master tells one run; nothing for a pillar file.",
+        "Values that a campaign gives to one run; never set them in a pillar file.",
         {
             "start_by": _int(0, 0, 2**40, "seconds since 1970", "Refuse to begin after this moment; 0: at any time."),
             "shown": _map(
                 "word",
                 "SHA-256 of what the plan has shown, by id of the host: nothing else may be pending; empty: no check.",
             ),
-            "level": _map("word", "The level of klp.patch, by the id of the host; goes over klp:level."),
-            "rollback": _map("word", "The level of klp.rollback, by the id of the host; goes over klp:rollback:level."),
+            "level": _map("word", "The level of klp.patch, by the id of the host; overrides klp:level."),
+            "rollback": _map("word", "The level of klp.rollback, by the id of the host; overrides klp:rollback:level."),
             "boot_id": _map("word", "The start that klp.restart ends, by the id of the host; empty: it restarts none."),
         },
     ),

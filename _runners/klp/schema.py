@@ -143,46 +143,50 @@ SCHEMA: dict[str, dict] = {
     "target": own("*", _expression_problem, "target expression", "The hosts of the campaign, as Salt targets them."),
     "target_type": choice(
         ("compound", "glob", "list", "pcre", "grain", "grain_pcre"),
-        "How the target is meant, also that of a wave.",
+        "The type of the target, also of a wave's.",
     ),
     "exclude": listing("glob", [], "Minion ids that are never touched; * and ? are wildcards."),
     "plan": {
         "type": "str",
         "form": "id",
         "default": "",
-        "about": "Id of the plan to run, one that was shown; empty: a new one is made.",
+        "about": "Id of the plan to run; empty: a new plan is made.",
     },
-    "sync": flag(True, "Send the modules of the file root to the hosts that have other ones, before the plan."),
-    "approve": flag(True, "A plan runs only when its id is given, after somebody has seen it; false: at once."),
+    "sync": flag(True, "Before the plan, sync the modules of the file root to hosts that have a different version."),
+    "approve": flag(True, "A plan runs only when its id is given, after it was read; false: at once."),
     "max_age": integer(24, 1, 8760, "hours", "How old a plan may be when it begins."),
-    "keep": integer(400, 1, 36500, "days", "How long campaigns are kept that are over; a new plan deletes older ones."),
+    "keep": integer(400, 1, 36500, "days", "How long finished campaigns are kept; a new plan deletes older ones."),
     "drift": choice(
         ("refuse", "follow"),
-        "What a host does that would get something else than the plan has shown: refuse, or get it all the same.",
+        "If a host would now get something that its plan did not show: refuse, or follow and install it.",
     ),
     "level": {
         "type": "level",
         "word": "previous",
         "default": "previous",
-        "about": "For a rollback: the live patch level to go back to; a number means another live patch for each "
-        "kernel.",
+        "about": "For a rollback: the target level. A number means a different live patch for each kernel.",
     },
     "presence": {
         "about": "Hosts that do not answer.",
         "keys": {
             "absent": choice(
-                ("leave_out", "refuse"), "Hosts that do not answer the plan: left out and named, or no plan."
+                ("leave_out", "refuse"),
+                "Hosts that do not answer the plan: leave them out and list them, or refuse the plan.",
             ),
             "timeout": integer(30, 1, 3600, "seconds", "How long to wait for the answers to one question."),
             "outlook": integer(
-                300, 1, 86400, "seconds", "How long hosts may take to say what they would get; they refresh for that."
+                300,
+                1,
+                86400,
+                "seconds",
+                "How long hosts may take for their preview; they refresh their repositories first.",
             ),
             "late": integer(
                 0,
                 0,
                 2592000,
                 "seconds",
-                "How long after the last wave hosts are tried again that did not answer at their turn; at least once.",
+                "How long hosts that were absent at their turn are retried after the last wave; at least once.",
             ),
         },
     },
@@ -203,8 +207,8 @@ SCHEMA: dict[str, dict] = {
         "",
         _apart_problem,
         "grain or klp:group",
-        "Name of a grain, or klp:group: of hosts with the same value one is changed at a time, and the next one only "
-        "after it was found well; if it was not, none. Empty: no such grain.",
+        "Name of a grain, or klp:group. Hosts with the same value are changed one at a time, the next one only after "
+        "the previous one was found healthy. Empty: no such grain.",
     ),
     "batch": own("10%", share_problem, "number or percentage", "How many hosts of a wave are patched at once."),
     "soak": {
@@ -214,15 +218,15 @@ SCHEMA: dict[str, dict] = {
                 [1, 5, 15],
                 _minutes_problem,
                 "list of minutes",
-                "When each host is looked at, after its own run: kernel log, taint, boot, services, application "
-                "(its own pillar klp:health); all of them once more at the end of their wave (transition, too) and of "
-                "the campaign. Empty: never.",
+                "When each host is checked after its own run: kernel log, taint, boot, services, application (its own "
+                "pillar klp:health). All hosts are checked again at the end of their wave (also the transition) and "
+                "of the campaign. Empty: never.",
             ),
-            "services": listing("service", [], "Services that have to run on every host then."),
+            "services": listing("service", [], "Services that have to run on every host at each check."),
         },
     },
     "limits": {
-        "about": "What is too much. Of number and percentage of a wave the larger one counts.",
+        "about": "The limits of a wave. Of number and percentage the larger one counts.",
         "keys": {
             "failed": integer(0, 0, 1000000, "hosts", "Hosts of a wave that may fail."),
             "failed_percent": integer(0, 0, 100, "percent", "The same as a share of the wave."),
@@ -231,7 +235,7 @@ SCHEMA: dict[str, dict] = {
                 0,
                 1000000,
                 "hosts",
-                "Hosts of a wave that may be unreachable; one that was started and fell silent counts as failed, too.",
+                "Hosts of a wave that may be unreachable; one that went silent after its start also counts as failed.",
             ),
             "unreachable_percent": integer(10, 0, 100, "percent", "The same as a share of the wave."),
             "host_timeout": integer(
@@ -239,46 +243,46 @@ SCHEMA: dict[str, dict] = {
                 10,
                 604800,
                 "seconds",
-                "How long a host may take; it counts as failed then, and if it is silent as unreachable, too.",
+                "How long a host may take. After that it counts as failed; a silent one also as unreachable.",
             ),
-            "attempts": integer(3, 1, 100, "runs", "How often a run is begun that is cut off on its host."),
-            "start_within": integer(300, 10, 86400, "seconds", "A host refuses a run that reaches it later than that."),
+            "attempts": integer(3, 1, 100, "runs", "How often a run is started on a host where it is interrupted."),
+            "start_within": integer(300, 10, 86400, "seconds", "A host refuses a run that reaches it later."),
             "silent": integer(
                 10,
                 1,
                 10080,
                 "minutes",
-                "A host that runs and does not answer for so long counts as failed until it does: nothing further is "
+                "A running host that is silent for so long counts as failed until it answers; no further host is "
                 "started then.",
             ),
-            "look": integer(30, 1, 3600, "seconds", "How often a host that runs is asked whether it still does."),
+            "look": integer(30, 1, 3600, "seconds", "How often a running host is asked whether it still runs."),
             "restart": integer(
                 30,
                 1,
                 1440,
                 "minutes",
-                "For kind kernel: how long a host may take from the order to restart until it answers with the next "
-                "start; nobody is restarted in a maintenance window that ends earlier.",
+                "For kind kernel: how long a restart may take, until the host answers again. No host is restarted in "
+                "a maintenance window that ends earlier.",
             ),
-            "duration": integer(336, 1, 8760, "hours", "After that long the campaign starts no further host and ends."),
+            "duration": integer(336, 1, 8760, "hours", "After this time the campaign starts no further host and ends."),
         },
     },
     "windows": {
-        "about": "Maintenance windows: no host is started outside of them, what runs is finished.",
+        "about": "Maintenance windows. No host is started outside of them; running hosts finish.",
         "keys": {
             "zone": own("UTC", maintenance.zone_problem, "time zone", "Their time zone, e.g. Europe/Berlin."),
             "open": own(
                 [],
                 maintenance.problem,
                 "list of maintenance windows",
-                "When they are open: days (list of mon to sun; all if left out) or rrule (and since), from and to "
-                "(HH:MM, to may be on the next day); none, and no calendar: always.",
+                "When they are open: days (list of mon to sun; default: all) or rrule (and since), from and to (HH:MM; "
+                "to may be on the next day). Without windows and calendar: always.",
             ),
             "calendar": own(
                 "",
                 _path_problem,
                 "absolute path",
-                "An iCalendar file on the master: hosts are started during its events, too. Read when a plan is made.",
+                "An iCalendar file on the master; hosts are also started during its events. Read for each plan.",
             ),
             "event": own(
                 "",
@@ -290,29 +294,29 @@ SCHEMA: dict[str, dict] = {
                 [],
                 maintenance.freeze_problem,
                 "list of days",
-                "Days on which no host is started, whatever is open: '2027-12-24', or from and to with such days.",
+                "Days on which no host is started, even in a window: '2027-12-24', or from and to with such days.",
             ),
         },
     },
     "reboot": flag(
         False,
-        "For kind kernel only: the campaign restarts its hosts, each once. False: it restarts nobody, and verifies "
-        "each host when others have restarted it.",
+        "For kind kernel only: the campaign restarts each of its hosts once. False: it restarts none, and verifies "
+        "each host after others have restarted it.",
     ),
     "on_restart": choice(
         ("fail", "again"),
-        "A host that restarts in the middle of its run has failed; again: its run is begun again, for hosts that "
+        "If a host restarts during its run: fail counts it as failed; again starts its run again, for hosts that "
         "restart for other reasons.",
     ),
     "on_failure": choice(
         ("stop", "rollback"),
-        "When a gate fails no further host is started; with rollback the hosts of the wave also go back to the live "
-        "patch they had; for kind kernel to the kernel they had.",
+        "When a gate fails, no further host is started. With rollback the hosts of the wave also go back to their "
+        "previous live patch, for kind kernel to their previous kernel.",
     ),
     "quarantine": flag(
         True,
-        "When a gate fails with a host that was started, keep the live patch of its wave from all further hosts until "
-        "salt-run klp.release.",
+        "When a gate fails after a host was started, the live patch of its wave goes into quarantine: no further host "
+        "gets it until salt-run klp.release.",
     ),
 }
 
