@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from _runners.klp import board, board_view, files, standing, steering
+from _runners.klp import board, board_view, engine, files, standing, steering
 from tests.simulation.book import Book
 from tests.unit.test_fleet_page import TAGS, Reader
 
@@ -220,3 +220,16 @@ def test_status_looks_at_the_page_while_the_campaign_is_driven(master, monkeypat
     assert "out of date" not in found.answer(name)["text"]
     monkeypatch.setattr(found.store, "driven", lambda name: True)
     assert found.answer(name)["text"].endswith("\nThe page is out of date")
+
+
+def test_the_engine_logs_what_keeps_a_page_from_being_written(master, caplog):
+    found = engine.Engine(master.opts, 1, lambda: False, engine.Problems())
+    for _ in range(2):
+        found.complain("the page cannot be written")
+    assert [row.levelname for row in caplog.records if "klp_campaign: the page cannot" in row.message] == ["ERROR"]
+
+
+def test_a_driver_tells_what_keeps_a_page_from_being_written(master):
+    said: list = []
+    steering.Steering(master.opts, said.append).complain("the page cannot be written")
+    assert said == ["the page cannot be written"]
