@@ -185,7 +185,7 @@ def services(host):
     Return, sorted, the services that run now and are started with the host; none where systemd does not run.
 
     Started with the host: a target wants them, and no socket, path or timer starts them. What D-Bus starts on demand
-    (``snapperd``, ``NetworkManager-dispatcher``) is enabled by an alias only, and ends by itself when it is idle.
+    (``NetworkManager-dispatcher``) is enabled by an alias only, and ends by itself when it is idle.
 
     Raises CommandExecutionError where it does not tell: what runs would be unknown after the restart. Source:
     systemd.unit(5), systemctl(1).
@@ -204,10 +204,18 @@ def stopped(host, names):
     """
     Return, sorted, which of these services do not run now; raises CommandExecutionError where systemd does not tell.
 
-    It asks for these alone: a list of all unit files takes longer than D-Bus waits on a host that has just started.
+    It asks for these alone: a list of all unit files takes longer than D-Bus waits on a host that has just started. A
+    service on D-Bus that was started with the host and has ended well is idle (``snapperd`` after a minute), and runs
+    when it is asked. Source: systemctl(1), org.freedesktop.systemd1(5).
     """
-    units = _shown(host, names, "SubState")
-    return sorted(name for name in names if units.get(name, {}).get("SubState") != "running")
+    units = _shown(host, names, "SubState,Type,Result,ExecMainStartTimestampMonotonic")
+    return sorted(name for name in names if not _runs(units.get(name, {})))
+
+
+def _runs(unit):
+    begun = unit.get("ExecMainStartTimestampMonotonic", "0") != "0"
+    idle = unit.get("SubState") == "dead" and unit.get("Type") == "dbus" and unit.get("Result") == "success" and begun
+    return unit.get("SubState") == "running" or idle
 
 
 def _shown(host, names, properties):

@@ -126,16 +126,36 @@ def test_services_that_systemd_starts_and_that_run(host, monkeypatch, paths):
     assert klp_change_plan.services(host.minion.host) == []
 
 
-def test_services_that_do_not_run_any_more(host, paths):
+IDLE = "SubState=dead\nType=dbus\nResult=success\nExecMainStartTimestampMonotonic=8000000"  # snapperd, after a minute
+
+
+@pytest.mark.parametrize(
+    ("said", "runs"),
+    [
+        ("SubState=running\nType=dbus\nResult=success\nExecMainStartTimestampMonotonic=8000000", True),
+        (IDLE, True),
+        (IDLE.replace("=8000000", "=0"), False),  # it was never started
+        (IDLE.replace("Result=success", "Result=exit-code").replace("dead", "failed"), False),
+        (IDLE.replace("Type=dbus", "Type=simple"), False),  # nothing starts it when it is asked
+        ("SubState=auto-restart\nType=simple\nResult=exit-code\nExecMainStartTimestampMonotonic=8000000", False),
+        ("", False),
+    ],
+)
+def test_services_that_do_not_run_any_more(host, paths, said, runs):
     paths.add("systemctl")
-    names = ["a.service", "b.service", "c.service"]
-    said = "Id=a.service\nSubState=running\n\nId=b.service\nSubState=dead\n"
-    host.minion.programs.on(["systemctl", "show", "--property=Id,SubState", *names], said)
-    assert klp_change_plan.stopped(host.minion.host, names) == ["b.service", "c.service"]
+    names = ["a.service", "b.service"]
+    asked = "--property=Id,SubState,Type,Result,ExecMainStartTimestampMonotonic"
+    text = f"Id=a.service\nSubState=running\n\nId=b.service\n{said}\n"
+    host.minion.programs.on(["systemctl", "show", asked, *names], text)
+    assert klp_change_plan.stopped(host.minion.host, names) == ([] if runs else ["b.service"])
+
+
+def test_services_of_which_systemd_does_not_tell(host, paths):
+    paths.add("systemctl")
     late = {"retcode": 1, "stderr": "Failed to get properties: Connection timed out"}
     host.minion.programs.on(["systemctl", "show", ...], late)
     with pytest.raises(CommandExecutionError, match="Connection timed out"):
-        klp_change_plan.stopped(host.minion.host, names)
+        klp_change_plan.stopped(host.minion.host, ["a.service"])
 
 
 # -- the installation --------------------------------------------------------------------------------------------------
