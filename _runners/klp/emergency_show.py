@@ -72,7 +72,7 @@ def _said(row):
 def _groups(rows):
     names = [row["group"] for row, _ in rows]
     if len(names) > 1:
-        name = f"{len(names)} groups ({show.names(name or 'no group' for name in names)})"
+        name = f"{count(len(names), 'group')} ({show.names(name or 'no group' for name in names)})"
     else:
         name = "without a document" if names[0] is None else f"group {names[0]}" if names[0] else "no group"
     lines = [f"{name}: {count(sum(row['hosts'] for row, _ in rows), 'host')}"]
