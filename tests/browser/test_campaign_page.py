@@ -5,7 +5,7 @@ import time
 import pytest
 
 from tests.browser.test_page import CONTRAST, WIDTH
-from tests.unit.test_campaign_board import HOSTILE, JOB, Written, under_way
+from tests.unit.campaigns import HOSTILE, JOB, Written, under_way
 
 
 @pytest.fixture(scope="module")

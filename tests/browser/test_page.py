@@ -7,7 +7,7 @@ import pytest
 
 from _runners.klp import fleet, kinds, page
 from tests.fleet import GLIBC, NOW, SETTINGS, documents, summary_of_each
-from tests.unit.test_fleet import HOSTILE, hostile
+from tests.unit.report import HOSTILE, hostile
 
 SHOWN = {
     "old1": "No live patching",

@@ -7,8 +7,7 @@ import pytest
 
 from tests.functional.conftest import BACKUP, LOCKS, LP, VERIFY, apply, settings, snapshot, volumes
 from tests.functional.refusal import refused
-from tests.unit import test_formula as form
-from tests.unit import uyuni
+from tests.unit import form, uyuni
 from tests.unit.hostile import HOSTILE, keys, pillar_with, values
 from tests.unit.loader import load
 

@@ -10,9 +10,8 @@ import klp_verify
 import zypp_solver
 from tests.unit.conftest import KERNEL, LP
 from tests.unit.hosts import FIRST, KERNEL_PACKAGE, ONE, TOOLS, dry, reads, record, remembers, rpm, writes, wrote
+from tests.unit.kernels import CHANGE, NEW, TITLE, Grub
 from tests.unit.states import apply, functions  # noqa: F401 - a fixture
-from tests.unit.test_klp_change import CHANGE
-from tests.unit.test_klp_change_boot import NEW, TITLE, Grub
 
 EDITION, NEW_LP, LEVEL = "5.14.21-150500.55.12.1", "kernel-livepatch-5_14_21-150500_55_12-default", "1-150500.11.3.2"
 COMING = {

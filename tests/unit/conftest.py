@@ -256,7 +256,7 @@ def util():
 @pytest.fixture
 def master(tmp_path, monkeypatch):
     """A master with the runner klp, over simulated hosts."""
-    from tests.unit.test_runner_klp import Master
+    from tests.unit.master import Master
 
     return Master(tmp_path, monkeypatch)
 

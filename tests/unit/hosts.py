@@ -213,3 +213,17 @@ WELL: dict = {
     "application": [],
     "patience": 0,
 }
+
+
+def lock_path():
+    return f"{klp_paths.RUN}/{klp_runlock.NAME}"
+
+
+def is_free():
+    """Return whether another process could take the lock: a second open file is what flock would see of it."""
+    with open(lock_path(), encoding="utf-8") as handle:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+    return True

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from _runners.klp import answers, shape
 from tests.simulation.world import KERNEL, NEW, OLD, PACKAGE, SimHost, World, run_preview, state, state_summary
+from tests.unit.wire import JSON, damaged
 
 WORLD = World([SimHost("h1")])
 GOOD = state_summary(WORLD, WORLD.hosts["h1"], services=["sshd"], application=True)
@@ -17,14 +18,6 @@ unclear = "its answer is not understood: {}".format
 DEEP: list = []
 for _ in range(100000):
     DEEP = [DEEP]
-SCALAR = st.one_of(
-    st.none(), st.booleans(), st.integers(), st.floats(), st.text(max_size=8), st.binary(max_size=4), st.just("h1")
-)
-JSON = st.recursive(
-    SCALAR,
-    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=6), inner, max_size=4),
-    max_leaves=20,
-)
 HUGE = [
     DEEP,
     {"a": DEEP},
@@ -38,20 +31,6 @@ HUGE = [
     [[[["x" * 100] * 50] * 50] * 50],
     {str(n) * 80: n for n in range(5000)},
 ]
-
-
-@st.composite
-def damaged(draw, document):
-    """Return a document of which one part is missing, or is anything at all."""
-    found = dict(document)
-    key = draw(st.sampled_from(sorted(found)))
-    if isinstance(found[key], dict) and draw(st.booleans()) and found[key]:
-        found[key] = draw(damaged(found[key]))
-    elif draw(st.booleans()):
-        del found[key]
-    else:
-        found[key] = draw(JSON)
-    return found
 
 
 SKIPPED = {"reason": "asks for a reboot", "advisories": ["SUSE-1"], "packages": ["glibc"], "more": 0}

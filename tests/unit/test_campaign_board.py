@@ -1,48 +1,13 @@
 """The page of a campaign that is driven: what it shows, when it is written, and that it never stops a campaign."""
 
 import os
-import re
 import stat
 import time
 
 import pytest
 
 from _runners.klp import board, board_view, engine, files, standing, steering
-from tests.simulation.book import Book
-from tests.unit.test_fleet_page import TAGS, Reader
-
-JOB = "20270115080000000000"
-HOSTILE = '<script>alert("x")</script>\u202e\n'
-
-
-class Written(Book):
-    """A campaign that keeps its entries."""
-
-    def __init__(self, *args, **kwargs):
-        self.entries: list = []
-        super().__init__(*args, **kwargs)
-
-    def add(self, what, **fields):
-        self.entries.append({"what": what, "at": int(self.now), "n": len(self.entries) + 1, **fields})
-        return super().add(what, **fields)
-
-    def html(self, driven=True, wait=None):
-        text = board.html(self.found, self.entries[::-1], self.now, driven, wait)
-        found = Reader(text)
-        assert set(found.tags) <= TAGS | {"time", "noscript"} and found.tags.count("script") == 1
-        assert not [name for _, name, _ in found.attributes if name.startswith("on") or name == "style"]
-        assert (
-            not re.search(r"https?:|url\(|@import|src=", text)
-            and "default-src &#39;none&#39;; style-src &#39;sha256" in text
-        )
-        return text
-
-
-def under_way():
-    """Return a campaign in its first wave: a runs, b failed, c refused, d did not answer."""
-    found = Written(limits={"failed": 2, "unreachable_percent": 50}).begin().start("ab", JOB)
-    found.end("b", JOB, "zypper: exit code 104")
-    return found.add("refused", hosts={"c": "no room"}).add("absent", hosts={"d": "it did not answer"})
+from tests.unit.campaigns import HOSTILE, JOB, Written, under_way
 
 
 def section(text, name):

@@ -4,34 +4,9 @@ import pytest
 from salt.exceptions import CommandExecutionError
 
 from _runners.klp import turning
-from tests.simulation import campaign
-from tests.simulation.game import ONE, Driven
-from tests.simulation.kernel_world import NOT_WELL, TARGET, TRIED, KernelHost, KernelWorld
+from tests.simulation.kernel_world import NOT_WELL, TARGET, TRIED
 from tests.simulation.world import KERNEL, START
-
-
-class Year(Driven):
-    """A campaign of kind kernel in one wave, none of whose hosts is watched afterwards unless that is asked for."""
-
-    def __init__(self, folder, hosts, **klp_campaign):
-        super().__init__()
-        named = {f"h{number}": {} for number in range(1, hosts + 1)} if isinstance(hosts, int) else hosts
-        self.world = KernelWorld([KernelHost(name, **faults) for name, faults in named.items()])
-        given = {"waves": ONE, "batch": "100%", "soak": {"minutes": []}, "reboot": True, **klp_campaign}
-        self.plan = campaign.plan(self.world, "kernel", **given)
-        self.store = campaign.saved(folder, self.plan)
-        self.on: dict = {}  # what happens when an entry is written
-
-    def said(self, entry):
-        super().said(entry)
-        self.on.pop(entry["what"], lambda: None)()
-
-    def restarts(self):
-        """Return who has restarted each host."""
-        return {name: [why for _, why in host.starts] for name, host in self.world.hosts.items()}
-
-    def kernels(self):
-        return {name: (host.kernel, host.default) for name, host in self.world.hosts.items()}
+from tests.unit.campaigns import Year
 
 
 @pytest.fixture

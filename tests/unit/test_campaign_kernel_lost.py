@@ -5,7 +5,7 @@ import pytest
 from _runners.klp import show, turning
 from tests.simulation.kernel_world import TARGET, KernelHost
 from tests.simulation.world import KERNEL
-from tests.unit.test_campaign_kernel import Year
+from tests.unit.campaigns import Year
 
 
 @pytest.fixture

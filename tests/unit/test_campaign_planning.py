@@ -11,33 +11,10 @@ import klp_campaign
 import klp_pillar
 from _runners.klp import planning, show
 from _runners.klp.planning import digest
-from tests.simulation import campaign
-from tests.simulation.world import KERNEL, NEW, OLD, PACKAGE, START, SimHost, World, run_preview
+from tests.simulation.world import KERNEL, NEW, OLD, PACKAGE, START
+from tests.unit.campaigns import JSON, answer, make
 
 HELD = {"package": PACKAGE, "edition": NEW, "campaign": "f" * 12}
-
-
-def answer(name="h1", **more):
-    """Return what a host says that it would get."""
-    world = World([SimHost(name)])
-    return dict(run_preview(world, world.hosts[name]), **more)
-
-
-def make(said, kind="patch", names=None, banned=(), now=START, members=None, **given):
-    """Return the plan over hosts that said this."""
-    own = {key: given.pop(key, None) or {} for key in ("busy", "known", "strange")}
-    settings = campaign.settings(**{"waves": [{"name": "all"}], "order": "name", **given})
-    facts = {
-        "kind": kind,
-        "master": "master",
-        "hosts": sorted(names or said),
-        "answers": said,
-        "asked": START,
-        "members": members or [None] * len(settings["waves"]),
-        **own,
-        "quarantine": list(banned),
-    }
-    return planning.make(facts, settings, now)
 
 
 def test_a_plan_says_what_each_host_gets():
@@ -300,12 +277,6 @@ def test_the_text_of_a_plan_says_of_which_groups_its_waves_are():
     found = show.plan_text(mixed(FLEET, waves=[{"name": "canary", "take": 3}, {"name": "rest"}]))
     assert "\ncanary (no group 1, db 1, web 1):\n" in found and "\nrest (db 1, web 19):\n" in found
     assert "\nall:\n" in show.plan_text(mixed({"a": None, "b": None})), "no word of groups where there are none"
-
-
-JSON = st.recursive(
-    st.one_of(st.none(), st.booleans(), st.integers(), st.text(max_size=5)),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=4),
-)
 
 
 @given(st.dictionaries(st.text(), JSON))

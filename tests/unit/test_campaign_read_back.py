@@ -10,7 +10,7 @@ from salt.exceptions import CommandExecutionError
 from _runners.klp import decide, files, planning, show
 from _runners.klp.campaign import Campaign
 from tests.simulation.world import START
-from tests.unit.test_campaign_planning import JSON, answer, make
+from tests.unit.campaigns import JSON, answer, make
 
 
 def leaves(value, path=()):

@@ -1,23 +1,12 @@
 """How plans, campaigns and reports look."""
 
-import textwrap
-
 import pytest
 
 from _runners.klp import show
 from tests.simulation import campaign
 from tests.simulation.book import Book
-from tests.simulation.world import NEW, OLD, PACKAGE, START, SimHost, World
-
-WAVES = [{"name": "canary", "take": 1}, {"name": "rest"}]
-
-
-def text(block):
-    return textwrap.dedent(block).strip("\n")
-
-
-def world(count=4, **faults):
-    return World([SimHost(f"h{number:02}", **faults.get(f"h{number:02}", {})) for number in range(count)])
+from tests.simulation.world import NEW, OLD, PACKAGE, START
+from tests.unit.campaigns import WAVES, text, world
 
 
 def test_a_plan():

@@ -4,8 +4,7 @@ from _runners.klp import answers, show
 from tests.simulation import campaign
 from tests.simulation.book import Book
 from tests.simulation.world import START, state
-from tests.unit.test_campaign_planning import answer, make
-from tests.unit.test_campaign_show import WAVES, text, world
+from tests.unit.campaigns import WAVES, answer, make, text, world
 
 ROWS = [
     {

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from _runners.klp import answers
-from tests.unit.test_campaign_answers import JSON, damaged
+from tests.unit.wire import JSON, damaged
 
 unclear = "its answer is not understood: {}".format
 CHECKS = [

@@ -7,19 +7,11 @@ import pytest
 from _runners.klp import emergency, emergency_show
 from tests import fleet
 from tests.fleet import NOW
-from tests.unit.test_fleet import HOSTILE
+from tests.unit.emergencies import CVE, DAY, OTHER, TARGET, having
+from tests.unit.report import HOSTILE
 
-CVE, OTHER = "CVE-2026-31431", "CVE-2026-99999"
-DAY = 86400
 LIMITS = {"max_age": 24, "asked": False, "quarantine": set()}
 REPOSITORY = {"alias": "SLE-Product-SLES15-SP5-Updates", "time": NOW - DAY, "frozen": False}
-
-
-def having(state, host="web1", **more):
-    """Return the document of a host that has the CVE in a state, ``None``: it does not name it."""
-    lists: dict = {f"cves__{key}": [] for key in ("fixed_live", "pending", "reboot", "unknown")}
-    lists.update({f"cves__{state}": [CVE]} if state else {}, cves__severity={CVE: "critical"} if state else {})
-    return fleet.document(host, **{**lists, **more})
 
 
 def asked(*found, cves=(CVE,), silent=None, **limits):
@@ -50,7 +42,6 @@ def why(host, *others, **more):
 
 
 NAMES = having("fixed_live", "named", group="other", kernel=fleet.KERNEL.format(50))  # older than that of the others
-TARGET = dict(fleet.COVERED["kernel_target"], cves={**fleet.NONE, "critical": 1})
 
 
 def test_each_category_has_its_hosts():

@@ -2,9 +2,7 @@
 
 import json
 import shlex
-from pathlib import Path
 
-import jsonschema
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -14,7 +12,6 @@ from tests.fleet import (
     NO_LIVE_PATCH,
     NOW,
     SETTINGS,
-    changed,
     check,
     day,
     document,
@@ -22,31 +19,7 @@ from tests.fleet import (
     one_of_each,
     summary_of_each,
 )
-
-SCHEMA = json.loads((Path(__file__).resolve().parents[2] / "docs/reference/host.schema.json").read_text("utf-8"))
-VALIDATOR = jsonschema.Draft202012Validator(SCHEMA)
-HOSTILE = [
-    "<script>alert(1)</script>",
-    '"><img src=x onerror=alert(1)>',
-    "</script>",
-    "$(reboot)",
-    "'; reboot; '",
-    "`reboot`",
-    "=cmd|'/c calc'!A1",
-    "a\x00b\x1b[2Jc\nd\re\u202ef\u2028g\ud800h",
-    "x" * 5000,
-]
-
-
-def summary(*found, silent=None, **settings):
-    return fleet.summary({item["host"]: item for item in found}, silent or {}, {**SETTINGS, **settings}, NOW)
-
-
-def only(**changes):
-    """Return the row of the only host of a fleet."""
-    found = document(**changes)
-    VALIDATOR.validate(found)
-    return summary(found)["hosts"][0]
+from tests.unit.report import HOSTILE, VALIDATOR, hostile, only, summary
 
 
 def test_simulated_documents_are_valid():
@@ -279,27 +252,6 @@ def test_expired_hosts_and_debt_are_due_and_estimates_are_not():
     assert due["db1"] == day(30) and due["web1"] == day(175)
 
 
-def leaves(found, path=()):
-    """Yield the path of every string in a document."""
-    for key, value in found.items() if isinstance(found, dict) else enumerate(found):
-        if isinstance(value, (dict, list)):
-            yield from leaves(value, (*path, key))
-        elif isinstance(value, str):
-            yield (*path, key)
-
-
-def poisoned(text, found):
-    """Return a document with a text in every string that the schema leaves free."""
-    for path in list(leaves(found)):
-        place = found
-        for key in path[:-1]:
-            place = place[key]
-        before, place[path[-1]] = place[path[-1]], text
-        if not VALIDATOR.is_valid(found):
-            place[path[-1]] = before
-    return found
-
-
 def strings(found):
     """Yield every string of a summary, keys too."""
     if isinstance(found, dict):
@@ -311,15 +263,6 @@ def strings(found):
             yield from strings(value)
     elif isinstance(found, str):
         yield found
-
-
-def hostile(text):
-    """Return a fleet whose every host has a text in every string, even as its name."""
-    found = {
-        f"{text}{name}": poisoned(text, changed(item, checks=[check("c", "failed", "r")], problems=["p"]))
-        for name, item in one_of_each()[0].items()
-    }
-    return fleet.summary(found, {f"{text}lost": text}, SETTINGS, NOW)
 
 
 @pytest.mark.parametrize("text", HOSTILE, ids=range(len(HOSTILE)))

@@ -11,20 +11,10 @@ from hypothesis import strategies as st
 
 from _runners.klp import agenda, due, fleet, isoweeks, reboots
 from tests.fleet import NOW, SETTINGS, TODAY, day, document
-from tests.unit.test_fleet import HOSTILE
-from tests.unit.test_fleet_reboots import HOSTS, SHARE, WEEKS
+from tests.unit.report import HOSTILE, HOSTS, SHARE, WEEKS
+from tests.unit.targets import TARGET
 
 DATES = st.dates(datetime.date(2026, 1, 1), datetime.date(2032, 12, 31))  # W53, and years that begin in any week
-TARGET = {
-    "release": "5.14.21-150500.55.99-default",
-    "edition": "5.14.21-150500.55.99.1",
-    "live_patch": "1-150500.2.1",
-    "package": "kernel-default",
-    "window_last": day(400),
-    "estimated": False,
-    "cves": {"critical": 1, "low": 2},
-    "problem": None,
-}
 
 
 def proposed(pairs, share, weeks, today):

@@ -2,7 +2,7 @@
 
 from _runners.klp import sheet
 from tests.fleet import NEVER, check, document
-from tests.unit.test_fleet import only, summary
+from tests.unit.report import only, summary
 
 LEAD = "live patching was never enabled: the live patch package lp is not installed"
 

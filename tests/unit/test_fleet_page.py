@@ -3,8 +3,6 @@
 import base64
 import datetime
 import hashlib
-import html.parser
-import json
 import re
 from pathlib import Path
 
@@ -12,56 +10,7 @@ import pytest
 
 from _runners.klp import fleet, kinds, page
 from tests.fleet import GLIBC, KERNEL_ITSELF, NEVER, NOW, SETTINGS, TODAY, day, document, documents, summary_of_each
-from tests.unit.test_fleet import HOSTILE, hostile, summary
-
-VOID = {"meta", "input", "br", "link", "img"}
-TAGS = {
-    *("html", "head", "meta", "title", "style", "body", "header", "main", "footer", "section", "nav", "div", "span"),
-    *("p", "a", "h1", "h2", "h3", "b", "strong", "em", "small", "code", "ul", "ol", "li", "table", "caption", "thead"),
-    *("tbody", "tr", "th", "td", "svg", "rect", "line", "text", "form", "label", "input", "select", "option", "output"),
-    *("button", "script", "details", "summary"),
-}
-
-
-class Reader(html.parser.HTMLParser):
-    """Read a page, and fail where it is not well-formed."""
-
-    def __init__(self, text):
-        super().__init__()
-        self.open: list[str] = []
-        self.tags: list[str] = []
-        self.attributes: list[tuple] = []
-        self.ids: list[str] = []
-        self.feed(text)
-        self.close()
-        assert self.open == []
-
-    def handle_starttag(self, tag, attrs):
-        self.tags.append(tag)
-        self.attributes += [(tag, name, value) for name, value in attrs]
-        self.ids += [value for name, value in attrs if name == "id"]
-        if tag not in VOID:
-            self.open.append(tag)
-
-    def handle_startendtag(self, tag, attrs):
-        self.handle_starttag(tag, attrs)
-        self.open.pop()
-
-    def handle_endtag(self, tag):
-        assert self.open.pop() == tag
-
-
-def section(text, name):
-    """Return the HTML of one section."""
-    return text.partition(f'<section id="{name}"')[2].partition("</section>")[0]
-
-
-def embedded(text):
-    """Return the embedded data, each table as mappings, as the script reads it."""
-    found = json.loads(re.findall(r'<script type="application/json" id="data">(.*?)</script>', text, re.DOTALL)[0])
-    for name in ("hosts", "cves"):
-        found[name] = [dict(zip(found[name]["keys"], row, strict=True)) for row in found[name]["rows"]]
-    return found
+from tests.unit.report import HOSTILE, TAGS, Reader, embedded, hostile, section, summary
 
 
 def test_the_page_needs_nothing_else():

@@ -8,12 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from _runners.klp import reboots
+from tests.unit.report import GROUPS, HOSTS, SHARE, WEEKS
 
 TODAY = datetime.date(2026, 11, 27)
-GROUPS = ("", "web", "db")
-DUE = st.one_of(st.none(), st.integers(-40, 120))
-HOSTS = st.lists(st.tuples(st.sampled_from(GROUPS), DUE), max_size=60)
-SHARE, WEEKS = st.integers(1, 100), st.integers(1, 12)
 
 
 def after(days):

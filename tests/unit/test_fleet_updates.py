@@ -4,7 +4,7 @@ import pytest
 
 from _runners.klp import kinds
 from tests.fleet import FROZEN, GLIBC, KERNEL_ITSELF, NONE, NOW, day, document
-from tests.unit.test_fleet import only, summary
+from tests.unit.report import only, summary
 
 ITEM = {"id": "a", "severity": "critical", "kernel": False, "reason": "excluded", "since": None}
 CASES: list = [

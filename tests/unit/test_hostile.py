@@ -2,36 +2,12 @@
 
 import pytest
 
-from _runners.klp import answers, documents, planning, schema
+from _runners.klp import answers, documents, planning
 from tests import fleet
-from tests.simulation.world import SimHost, World, run_preview, state_summary
 from tests.unit import foreign
-from tests.unit.loader import utils
+from tests.unit.wire import PREVIEW, SUMMARY, planned
 
-COMPARE = utils()["klp_pillar"].compare
-WORLD = World([SimHost("h1")])
-SUMMARY = state_summary(WORLD, WORLD.hosts["h1"])
-PREVIEW = run_preview(WORLD, WORLD.hosts["h1"])
 NOT_UNDERSTOOD = "its answer is not understood: "
-
-
-def planned(answer):
-    """Return the plan for two hosts of which one, h1, answers this."""
-    settings, problems = schema.settings({"waves": [{"name": "all"}]}, COMPARE)
-    assert not problems
-    facts = {
-        "kind": "patch",
-        "master": "m",
-        "hosts": ["h1", "h2"],
-        "answers": {"h1": answer, "h2": dict(PREVIEW, host="h2")},
-        "asked": WORLD.time,
-        "members": [None],
-        "busy": {},
-        "strange": {},
-        "known": {},
-        "quarantine": [],
-    }
-    return planning.make(facts, settings, WORLD.time + 1)
 
 
 def unhealthy(**more):

@@ -5,7 +5,7 @@ from salt.exceptions import CommandExecutionError
 
 import klp_paths
 import klp_runs
-from tests.unit.test_klp_runs import COMMAND, CONFIGS, host, mount, runs
+from tests.unit.backups import COMMAND, CONFIGS, host, mount, runs
 
 __all__ = ["host"]
 

@@ -11,16 +11,8 @@ import klp_paths
 from _runners.klp import answers
 from tests.unit.conftest import LP
 from tests.unit.hosts import LIFECYCLE
+from tests.unit.kernels import CHANGE
 
-OLD, NEW = "5.14.21-150500.55.7-default", "5.14.21-150500.55.19-default"
-CHANGE = {
-    "from": OLD,
-    "to": NEW,
-    "edition": "5.14.21-150500.55.19.1",
-    "live_patch": "1-150500.11.3.1",
-    "fallback": True,
-    "run": "c1",
-}
 READ = dict(CHANGE, stage="installed", why=[], at=1_700_000_000, boot_id="b1")
 
 

@@ -13,8 +13,8 @@ import zypp_running
 from tests.unit.changing import COMING, EDITION, LEVEL, NEW_LP
 from tests.unit.conftest import KERNEL
 from tests.unit.hosts import ONE, record, remembers
+from tests.unit.kernels import NEW, OLD_ENTRY, TITLE
 from tests.unit.states import apply, functions  # noqa: F401 - a fixture
-from tests.unit.test_klp_change_boot import NEW, OLD_ENTRY, TITLE
 
 
 @pytest.fixture

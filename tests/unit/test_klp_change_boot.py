@@ -7,50 +7,13 @@ import pytest
 from salt.exceptions import CommandExecutionError
 
 import klp_change_boot
-import klp_grub
 import klp_menu
 import klp_paths
 from tests.unit.conftest import KERNEL
-from tests.unit.hosts import answer
-from tests.unit.loader import recorded
+from tests.unit.kernels import NEW, NEW_ENTRY, OLD_ENTRY, TITLE, Grub
 
-NEW = "5.14.21-150500.55.12-default"
-TITLE = "SLES 15-SP5"
-OLD_ENTRY, NEW_ENTRY = (f"gnulinux-advanced-0b1c>gnulinux-{release}-advanced-0b1c" for release in (KERNEL, NEW))
 MKCONFIG = "run: grub2-mkconfig -o /boot/grub2/grub.cfg"
 ONCE = "GRUB cannot start a kernel once on this host: "
-
-
-class Grub:
-    """A host with the menu of SLES, whose grub2-editenv does what it is told, unless it is ``deaf``."""
-
-    def __init__(self, minion, **variables):
-        self.minion, self.variables, self.deaf = minion, dict(variables), False
-        minion.write("boot/grub2/grub.cfg", recorded("boot/grub.cfg"))
-        for release in (KERNEL, NEW):
-            minion.write(f"boot/vmlinuz-{release}", "")
-        self.save()
-        answer(minion, ["grub2-editenv", "-", "set", ...], lambda argv: self.change(argv[3:]))
-        answer(minion, ["grub2-editenv", "-", "unset", ...], lambda argv: self.change(argv[3:]))
-        self.probe("ext2")
-
-    def probe(self, kind, below=""):
-        self.minion.programs.on(["grub2-probe", "--target=fs", klp_paths.GRUB], kind)
-        self.minion.programs.on(["grub2-probe", "--target=abstraction", klp_paths.GRUB], below)
-
-    def save(self):
-        lines = "".join(f"{name}={value}\n" for name, value in self.variables.items())
-        self.minion.write("boot/grub2/grubenv", klp_grub.SIGNATURE + lines)
-
-    def change(self, words):
-        for name, sign, value in [word.partition("=") for word in words] * (not self.deaf):
-            self.variables.pop(name, None)
-            self.variables.update({name: value} if sign else {})
-        self.save()
-        return {"stdout": ""}
-
-    def rewrite(self, old, new):
-        self.minion.write("boot/grub2/grub.cfg", re.sub(old, lambda match: new, recorded("boot/grub.cfg")))
 
 
 @pytest.fixture

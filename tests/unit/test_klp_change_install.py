@@ -18,8 +18,8 @@ import zypp_solver
 from tests.unit.changing import BESIDE, CHANGED, COMING, EDITION, LEVEL, NEW_LP, OLD, WANTED, refused
 from tests.unit.conftest import KERNEL
 from tests.unit.hosts import KERNEL_PACKAGE, dry, reads, record, remembers, writes, wrote
+from tests.unit.kernels import NEW, NEW_ENTRY, OLD_ENTRY, TITLE
 from tests.unit.states import apply, functions  # noqa: F401 - a fixture
-from tests.unit.test_klp_change_boot import NEW, NEW_ENTRY, OLD_ENTRY, TITLE
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ import pytest
 import klp_change_keep
 from tests.unit.changing import EDITION, LEVEL, NEW_LP, OLD
 from tests.unit.hosts import KERNEL_PACKAGE, dry, reads, record, remembers, writes, wrote
-from tests.unit.test_klp_change_boot import NEW
+from tests.unit.kernels import NEW
 
 AGE = ["5.14.21-150500.55.12.1", "5.14.21-150500.55.7.1", "5.14.21-150500.55.3.1", "5.14.21-150500.53.2.1"]
 RUNNING = "5.14.21-150500.55.12"

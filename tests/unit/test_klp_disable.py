@@ -9,93 +9,23 @@ import klp_disable
 import klp_paths
 from tests.unit.conftest import KERNEL, LP
 from tests.unit.hosts import (
-    BASE,
-    LATER,
     LIFECYCLE,
     THREE,
     TOOLS,
     another_run,
-    answer,
-    dry,
     lock_file,
     lock_records,
-    locking,
     record,
-    remembers,
-    rpm,
     wrote,
 )
+from tests.unit.patched import LOCKS, MODULE, Host
 
-MODULE = "livepatch_3_150500_2_1"
 OTHER_LP, META = LP.replace("55_7", "55_12"), "kernel-default-livepatch"
 OTHER = KERNEL.replace("55.7", "55.12")
-LOCKS = ["kernel-default", "kernel-macros"]
 CLEAN = f"a reboot into {KERNEL} comes up without a live patch: its initrd holds none"
 FREE = "ordinary patching (zypper patch) may bring a new kernel from now on; it runs after a reboot"
 STAYS = f"{MODULE} stays in the kernel until the next reboot; "
 GONE = f"{STAYS}what it fixes is not known: its package is gone"
-KLP = f"{MODULE}\n    active: 1\n    RPM: {LP}-{THREE}.x86_64\n    CVE: CVE-2023-3090 CVE-2023-2002\n"
-HELD = {"package": LP, "edition": "2-1", "from": THREE, "since": 1, "locks": [f"{LP}>2-1"]}
-SCRIPTLET = "warning: %postun(tools-1.4-1.x86_64) scriptlet failed, exit status 1"
-
-
-class Host:
-    """A host with live patching whose zypper removes packages and locks."""
-
-    def __init__(self, minion):
-        self.minion, self.packages = minion, {"bash": "1-1", LP: THREE, LIFECYCLE: "", **BASE}
-        self.disable: dict = {}
-        minion.pillar["klp"] = {"disable": self.disable}
-        self.lock(*LOCKS)
-        rpm(minion, self.packages)
-        locking(minion)
-        minion.programs.on(["rpm", "-q", "--whatprovides", ...], {"retcode": 1, "stdout": "no package provides it"})
-        zypper = ["zypper", "--non-interactive"]
-        for later in ([], [LATER]):
-            answer(minion, [*zypper, "--xmlout", *later, "remove", "--dry-run", ...], self.would_remove)
-            answer(minion, [*zypper, *later, "remove", ...], self.remove)
-        minion.live_patch(MODULE)
-        minion.programs.on(["klp", "-v", "patches"], KLP)
-        self.initrd(KERNEL)
-
-    def would_remove(self, argv):
-        names = argv[argv.index("--dry-run") + 1 :]
-        return {"stdout": dry("remove", *[f"{name}={self.packages[name]}" for name in names])}
-
-    def remove(self, argv):
-        for name in argv[argv.index("remove") + 1 :]:
-            del self.packages[name]
-        self.minion.changed()
-        return {"retcode": 107, "stdout": SCRIPTLET}
-
-    def lock(self, *names, ours=None):
-        """Write the lock file, and which of the locks were made here."""
-        self.minion.file(klp_paths.LOCKS, lock_records(*names))
-        remembers(self.minion, "locks", sorted(names if ours is None else ours))
-
-    def hold(self):
-        remembers(self.minion, "hold", HELD)
-
-    def initrd(self, kernel, *modules):
-        """Write an initrd that lsinitrd lists so."""
-        path = f"{klp_paths.BOOT}/initrd-{kernel}"
-        self.minion.file(path, " ".join(modules))
-        files = [f"-rw-r--r-- 1 root root 9 lib/modules/{kernel}/livepatch/{name}.ko\n" for name in modules]
-        text = "dracut modules:\nbash\n" + "".join(files)
-        self.minion.programs.on(["lsinitrd", path], text)
-        return path
-
-    def leftovers(self, **kwargs):
-        return klp_disable.leftovers(self.minion.host, **kwargs)
-
-    def end(self):
-        return self.minion.salt["klp.disable"]()
-
-    def still_loaded(self):
-        return klp_disable.still_loaded(self.minion.host)
-
-    def dry_runs(self):
-        return [argv[-1] for argv in self.minion.programs.calls if "--dry-run" in argv]
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ from salt.exceptions import CommandExecutionError
 
 import klp_enable
 import klp_paths
-from tests.unit import test_klp_preflight as preflight
+from tests.unit import patched
 from tests.unit.conftest import LP
 from tests.unit.hosts import (
     BASE,
@@ -31,9 +31,9 @@ from tests.unit.loader import recorded
 
 PRODUCT = "sle-module-live-patching/15.5/x86_64"
 STATUS = ["SUSEConnect", "--status"]
-CODE = preflight.CODE
+CODE = patched.CODE
 
-host = preflight.host  # the fixture
+host = patched.ready  # the fixture
 
 
 @pytest.fixture

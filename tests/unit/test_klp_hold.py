@@ -9,7 +9,7 @@ import klp_level
 import klp_paths
 import klp_rollback
 import klp_verify
-from tests.unit import test_klp_rollback as rollback
+from tests.unit import patched
 from tests.unit.conftest import LP
 from tests.unit.hosts import (
     ONE,
@@ -21,9 +21,9 @@ from tests.unit.hosts import (
     record,
     remembers,
 )
-from tests.unit.test_klp_rollback import ADVISORY, LOCK, held_at
+from tests.unit.patched import ADVISORY, LOCK, held_at
 
-host = rollback.host  # the fixture
+host = patched.third  # the fixture
 
 
 def test_an_unheld_host_has_neither_our_locks_nor_the_record(host):

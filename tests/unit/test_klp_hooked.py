@@ -13,7 +13,7 @@ import klp_runs
 import klp_uptodate
 import klp_verify
 from tests.unit.hosts import ONE, THREE, another_run, has, record, remembers
-from tests.unit.test_klp_change import CHANGE
+from tests.unit.kernels import CHANGE
 
 HOOKS = {"before": "site.drain", "after": ["site.undrain", "site.check"], "on_failure": ["site.alarm"]}
 LATE = {"around": "klp.patch", "run": "c1", "since": 1_600_000_000, "stage": "changing", "after": ["old.undrain"]}

@@ -1,7 +1,6 @@
 """Snapshots of a logical volume: named, tagged, big enough, never full, and only of ours."""
 
 import hashlib
-import json
 import re
 
 import pytest
@@ -10,34 +9,13 @@ from hypothesis import strategies as st
 from salt.exceptions import CommandExecutionError
 
 import klp_lvm
+from tests.unit.backups import BACKUP, CLASSIC, HOST, NAME, OTHER, RUN, TAGS, report
 from tests.unit.loader import recorded
 
-HOST, OTHER, RUN = "0123456789abcdef0123456789abcdef", "f" * 32, "20231114T221320Z-0000ab"
-NAME = f"klp_{RUN}"
-BACKUP = f"system/{NAME}"
-CLASSIC = {"device": "254:0", "type": "xfs", "source": "/dev/mapper/system-root"}
 THIN = {"device": "254:5", "type": "ext4", "source": "/dev/mapper/system-root"}
 TOKEN = {"klp_restore": BACKUP, "klp_since": 77, "klp_boot": "b1"}
-TAGS = [f"klp_boot=b1,klp_restore={BACKUP},klp_since=77"]
 SNAPSHOT = {"lv_name": NAME, "lv_attr": "Vwi---tz--", "origin": "root", "pool_lv": "pool"}
 SNAPSHOT.update(lv_tags=f"klp_host={HOST},klp_run={RUN}", data_percent="55.01", lv_kernel_minor="6")
-
-
-def report(name, **changes):
-    """Return a recorded report with fields of some volumes changed; ``None`` takes one away, a new name adds one."""
-    document = json.loads(recorded(f"lvm/{name}.json"))
-    rows = document["report"][0]["lv"]
-    for volume, fields in changes.items():
-        row = next(
-            (row for row in rows if row["lv_name"] == volume or (volume == "klp" and "klp_" in row["lv_name"])), None
-        )
-        if row is None:
-            row = dict(rows[-1])
-            rows.append(row)
-        row.update(fields or {})
-        if fields is None:
-            rows.remove(row)
-    return json.dumps(document)
 
 
 class Lvm:

@@ -12,6 +12,7 @@ import klp_restoring
 import klp_runs
 import klp_sys
 import zypp_solver
+from tests.unit import patched
 from tests.unit.conftest import LP
 from tests.unit.hosts import (
     FIRST,
@@ -22,25 +23,13 @@ from tests.unit.hosts import (
     TOOLS,
     has,
     remembers,
-    repository,
     rpm,
-    tool,
     writes,
 )
 from tests.unit.loader import recorded
+from tests.unit.patched import CODE
 
-CODE = "SECRET-0001"
-
-
-@pytest.fixture
-def host(minion):
-    """A host that nothing speaks against: kernel installed and locked, a live patch active, a repository."""
-    has(minion, ONE)
-    minion.locked(*klp_preflight.lock_list(minion.host))
-    minion.live_patch(FIRST)
-    repository(minion)
-    tool(minion)
-    return minion
+host = patched.ready  # the fixture
 
 
 def test_a_restoration_that_waits_for_the_reboot_stops_everything(host, programs):

@@ -9,11 +9,9 @@ import klp_backup_look
 import klp_paths
 import klp_restore
 import klp_runs
+from tests.unit.backups import BACKUP, CLASSIC, COMMAND, CONFIGS, HEADER, HOST, LIST, TAGS, equip, mount, report, row
 from tests.unit.hosts import record, remembers
 from tests.unit.states import apply
-from tests.unit.test_klp_lvm import BACKUP, CLASSIC, TAGS, report
-from tests.unit.test_klp_runs import COMMAND, HOST, equip, mount
-from tests.unit.test_klp_snapper import CONFIGS, HEADER, LIST, row
 
 REBOOT = "takes the place of the root volume when the host is started again: restart it"
 MADE = "Everything that has been changed or made on the root volume since T1700000000 is lost"

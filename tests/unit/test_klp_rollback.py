@@ -11,11 +11,11 @@ import klp_hold
 import klp_level
 import klp_paths
 import klp_rollback
+from tests.unit import patched
 from tests.unit.conftest import LP
 from tests.unit.hosts import (
     FIRST,
     ONE,
-    PENDING,
     SEARCH,
     SECOND,
     THIRD,
@@ -26,40 +26,16 @@ from tests.unit.hosts import (
     has,
     lock_file,
     lock_records,
-    locking,
     reads,
     record,
     remembers,
-    repository,
     writes,
     wrote,
 )
 from tests.unit.loader import recorded
+from tests.unit.patched import ADVISORY, DOWN, DRY, LOCK, NAME, held_at
 
-BRINGS_3 = "SUSE-SLE-Module-Live-Patching-15-SP5-2023-3179"
-LOCK, ADVISORY = f"{LP}>{TWO}", f"patch:{BRINGS_3}"
-DOWN = ["install", "--oldpackage"]
-DRY = [*DOWN, "--dry-run"]
-NAME = f"{LP}={TWO}"
-
-
-def held_at(minion, edition=TWO, locks=(), **fields):
-    hold = {"package": LP, "edition": edition, "from": THREE, "since": 1, "locks": list(locks), **fields}
-    remembers(minion, "hold", hold)
-
-
-@pytest.fixture
-def host(minion):
-    """A host at level 3 that can go back to 2."""
-    has(minion, THREE, TWO)
-    minion.live_patch(THIRD)
-    repository(minion)
-    reads(minion, [*DRY, NAME], recorded("zypper/downgrade-live-patch.xml"))
-    writes(minion, [*DOWN, NAME], then=lambda: becomes(SECOND), changes=True)
-    reads(minion, PENDING, recorded("zypper/list-patches-went-back.xml"))
-    reads(minion, ["info", "--type", "patch", ...], recorded("zypper/info-patches-went-back.txt"), xml=False)
-    locking(minion)
-    return minion
+host = patched.third  # the fixture
 
 
 def again(host, edition=TWO, name=SECOND):

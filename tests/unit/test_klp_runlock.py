@@ -1,6 +1,5 @@
 """Two runs exclude each other: the second one is told which process has the lock, and it is free with its end."""
 
-import fcntl
 import gc
 import json
 import os
@@ -11,7 +10,7 @@ from salt.exceptions import CommandExecutionError
 
 import klp_paths
 import klp_runlock
-from tests.unit.hosts import ONE, another_run, has, repository, wrote
+from tests.unit.hosts import ONE, another_run, has, is_free, lock_path, repository, wrote
 
 
 @pytest.fixture(autouse=True)
@@ -21,20 +20,6 @@ def own_job(minion):
     klp_runlock.release()
 
 
-def path():
-    return f"{klp_paths.RUN}/{klp_runlock.NAME}"
-
-
-def is_free():
-    """Return whether another process could take the lock: a second open file is what flock would see of it."""
-    with open(path(), encoding="utf-8") as handle:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return False
-    return True
-
-
 def said(handle):
     with open(handle, encoding="utf-8") as file:
         return json.load(file)
@@ -42,9 +27,9 @@ def said(handle):
 
 def test_the_lock_says_who_has_it_and_is_private():
     assert klp_runlock.take("klp.install") is True
-    found = said(path())
+    found = said(lock_path())
     assert (found["pid"], found["what"], found["since"]) == (os.getpid(), "klp.install", 1_700_000_000)
-    assert os.stat(path()).st_mode & 0o777 == 0o600 and not is_free()
+    assert os.stat(lock_path()).st_mode & 0o777 == 0o600 and not is_free()
     klp_runlock.release()
     assert is_free()
 
@@ -65,7 +50,7 @@ def test_the_second_run_is_told_which_process_has_the_lock(minion, programs):
 @pytest.mark.parametrize("text", ["", "[", "[]", "7", '{"pid": 1}', '{"pid": "x", "what": 1, "since": 2}', "\udcff"])
 def test_a_lock_file_of_another_form_names_nobody_and_counts_all_the_same(minion, text):
     with another_run("x"):
-        with open(path(), "wb") as handle:
+        with open(lock_path(), "wb") as handle:
             handle.write(text.encode("utf-8", "surrogateescape"))
         with pytest.raises(CommandExecutionError, match="^another run of salt-klp is changing this host; wait for its"):
             klp_runlock.take("klp.install")
@@ -80,7 +65,7 @@ def test_what_another_one_does_is_quoted_shortly():
 def test_the_same_job_may_take_it_again_and_keeps_it_to_its_end(minion):
     with minion.host.exclusive("outer"):
         with minion.host.exclusive("inner"):
-            assert said(path())["what"] == "outer"
+            assert said(lock_path())["what"] == "outer"
         assert not is_free()
     assert is_free()
 
@@ -147,7 +132,7 @@ def test_a_sync_in_the_middle_of_a_run_does_not_lock_it_out(monkeypatch):
 @pytest.mark.parametrize("kind", ["folder", "link"])
 def test_a_lock_file_that_cannot_be_opened_is_an_error(minion, kind):
     os.makedirs(klp_paths.RUN)
-    os.makedirs(path()) if kind == "folder" else os.symlink("/etc/passwd", path())
+    os.makedirs(lock_path()) if kind == "folder" else os.symlink("/etc/passwd", lock_path())
     with pytest.raises(CommandExecutionError, match="run.lock: (Is a directory|Too many levels of symbolic links)"):
         klp_runlock.take("x")
 
@@ -155,4 +140,4 @@ def test_a_lock_file_that_cannot_be_opened_is_an_error(minion, kind):
 def test_a_full_disk_takes_the_message_away_and_not_the_lock(monkeypatch):
     monkeypatch.setattr(os, "pwrite", lambda *args: (_ for _ in ()).throw(OSError(28, "No space left on device")))
     assert klp_runlock.take("x") is True
-    assert not is_free() and os.path.getsize(path()) == 0
+    assert not is_free() and os.path.getsize(lock_path()) == 0

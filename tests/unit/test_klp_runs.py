@@ -3,76 +3,19 @@
 import hashlib
 import json
 import os
-import random
 from pathlib import Path
 
 import pytest
 from salt.exceptions import CommandExecutionError
 
-import klp_backup_look
 import klp_paths
-import klp_restore
 import klp_runs
 import klp_sys
+from tests.unit import backups
+from tests.unit.backups import COMMAND, CREATE, DAY, FIRST_RUN, HOST, VERIFY, runs
 from tests.unit.hosts import another_run, remembers
 
-COMMAND = {"backend": "command", "create": ["/usr/bin/backup", "new"], "verify": ["/usr/bin/backup", "check"]}
-CREATE, VERIFY = ["backup", "new"], ["backup", "check"]
-CONFIGS = ["snapper", "--machine-readable", "csv", "list-configs"]
-HOST = "0123456789abcdef0123456789abcdef"
-DAY = 24 * 3600
-
-
-@pytest.fixture
-def host(minion, paths, monkeypatch):
-    """A host with a backup program, and run ids that can be foretold."""
-    paths.update(["/usr/bin/backup", "snapper"])
-    monkeypatch.setattr("salt.utils.path.which", lambda name: f"/usr/bin/{name.rsplit('/', 1)[-1]}")
-    monkeypatch.setattr(random.SystemRandom, "getrandbits", lambda self, bits: 0xAB)
-    minion.pillar["klp"] = {"backup": dict(COMMAND)}
-    minion.programs.on(CREATE, "making it\nvol-1\n", "vol-2\n", "vol-3\n")
-    minion.programs.on(VERIFY + [...])
-    minion.programs.on(["snapper", "--version"], "snapper 0.8.15\nflags btrfs\n")
-    equip(minion, monkeypatch)
-    return minion
-
-
-class Calendar:
-    """The clock of a minion, asked for other moments than the present one."""
-
-    def __init__(self, clock):
-        self.time, self.strftime = clock.time, clock.strftime
-
-    def gmtime(self, moment):
-        return moment
-
-
-def equip(minion, monkeypatch):
-    """Give a host a machine id, packages, mounts and an answer to who looks into a backup."""
-    minion.file(klp_paths.MACHINE_ID, HOST + "\n")
-    minion.file(klp_paths.MOUNTS, mount("btrfs"))
-    minion.rpm_qa({"glibc": "2-1", "curl": "1-1"})
-    monkeypatch.setattr(klp_restore, "time", Calendar(minion.clock))
-    minion.proof = {"packages": {"curl": ["1-1"], "glibc": ["2-1"]}, "files": 7, "altered": {}}
-
-    def prove(call, argv, expected):
-        minion.looked = (argv, expected)
-        if isinstance(minion.proof, Exception):
-            raise minion.proof
-        return minion.proof
-
-    monkeypatch.setattr(klp_backup_look, "prove", prove)
-
-
-def mount(kind, source="/dev/sda2", device="0:30"):
-    return f"1 0 {device} / / rw,relatime - {kind} {source} rw\n"
-
-
-def runs(host):
-    return [(item["run"], item["backup"], item["finished"] is not None) for item in host.salt["root_backup.list"]()]
-
-
-FIRST_RUN = "T1700000000-0000ab"
+host = backups.host  # the fixture
 
 
 def test_the_command_makes_and_verifies_a_backup_for_a_run(host, programs):

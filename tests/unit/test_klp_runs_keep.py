@@ -7,10 +7,23 @@ from salt.exceptions import CommandExecutionError
 
 import klp_paths
 import klp_runs
+from tests.unit.backups import (
+    CLASSIC,
+    CONFIGS,
+    CREATE,
+    DAY,
+    FIRST_RUN,
+    HEADER,
+    HOST,
+    LIST,
+    VERIFY,
+    host,
+    mount,
+    report,
+    row,
+    runs,
+)
 from tests.unit.hosts import remembers
-from tests.unit.test_klp_lvm import CLASSIC, report
-from tests.unit.test_klp_runs import CREATE, DAY, FIRST_RUN, HOST, VERIFY, host, mount, runs
-from tests.unit.test_klp_snapper import CONFIGS, HEADER, LIST, row
 
 __all__ = ["host"]
 

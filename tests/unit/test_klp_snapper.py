@@ -4,17 +4,10 @@ import pytest
 from salt.exceptions import CommandExecutionError
 
 import klp_snapper
+from tests.unit.backups import CONFIGS, HEADER, LIST, row
 
 HOST, OTHER = "a" * 32, "b" * 32
-HEADER = "number,default,active,date,description,userdata\n0,no,no,,current,\n"
-LIST = ["snapper", "--machine-readable", "csv", "-c", "root", "list", "--disable-used-space"]
-CONFIGS = ["snapper", "--machine-readable", "csv", "list-configs"]
 TOKEN = {"klp_restore": "5", "klp_since": 77, "klp_boot": "b1"}
-
-
-def row(number, default="no", active="no", **userdata):
-    text = ",".join(f"{key}={value}" for key, value in userdata.items())
-    return f'{number},{default},{active},2023-01-01,text,"{text}"\n'
 
 
 def ours(number, run="r1", host=HOST):

@@ -16,7 +16,8 @@ import klp_summary
 import klp_updates
 import zypp_solver
 from _runners.klp import answers
-from tests.unit.conftest import KERNEL, LP
+from tests.unit import previews
+from tests.unit.conftest import LP
 from tests.unit.hosts import (
     FIRST,
     KERNEL_PACKAGE,
@@ -27,14 +28,15 @@ from tests.unit.hosts import (
     THREE,
     TOOLS,
     TWO,
-    WELL,
     becomes,
     has,
     remembers,
     rpm,
 )
+from tests.unit.previews import NOTHING, STATE, preview, refusal
 
-NOW = 1_700_000_000
+host = previews.host  # the fixture
+
 CURL = {"curl": {"old": "1-1", "new": "2-1"}}
 
 
@@ -46,60 +48,12 @@ def raising(error):
 
 
 @pytest.fixture
-def host(minion, monkeypatch):
-    """An enabled and locked host; nothing is pending."""
-    has(minion, ONE)
-    minion.live_patch(FIRST)
-    minion.pillar["klp"] = {"backup": {"backend": "none"}}
-    minion.locked(*minion.salt["klp.settings"]()["locks"])
-    minion.pending, minion.skipped, minion.jobs = {}, [], []
-    minion.salt["saltutil.running"] = lambda: minion.jobs
-
-    def plan(host, update=None, level=None):
-        assert (update, level) == (None, "latest")
-        found = {"packages": minion.pending, "live_patch": {}, "reload": {}, "unfinished": {}}
-        return dict(found, skipped=minion.skipped)
-
-    def sources(host):
-        patches = [{"name": FIRST, "active": True}]
-        return {
-            "sysfs": klp_live.status(host)["patches"],
-            "transition": {"value": "ready"},
-            "patches": {"value": patches},
-        }
-
-    monkeypatch.setattr(klp_updates, "plan", plan)
-    monkeypatch.setattr(zypp_solver, "refresh", lambda host: ["a"])
-    monkeypatch.setattr(klp_live, "sources", sources)
-    return minion
-
-
-@pytest.fixture
 def systemd(monkeypatch):
     """The host was started by systemd, as every SLES is."""
     monkeypatch.setattr(salt.utils.systemd, "booted", lambda *args: True)
 
 
 # -- state_summary -----------------------------------------------------------------------------------------------------
-
-STATE: dict = {
-    "version": 3,
-    "host": "sles1",
-    "time": NOW,
-    "kernel": KERNEL,
-    "transition": "ready",
-    "package": LP,
-    "live_patch": ONE,
-    "active": FIRST,
-    "unfinished": False,
-    "held": None,
-    "restoring": False,
-    "run": None,
-    "busy": [],
-    "health": dict(WELL, application=None),  # nobody has asked for it
-    "hooks": {"before": [], "after": [], "on_failure": [], "due": None},
-    "kernel_change": None,
-}
 
 
 def test_a_host_says_how_it_stands_with_one_rpm(host, programs):
@@ -163,27 +117,7 @@ def test_a_damaged_record_is_an_error_and_not_a_guess(host):
 # -- run_preview -------------------------------------------------------------------------------------------------------
 
 
-def preview(host, *args):
-    """Return what is added to how the host stands; the master understands the whole."""
-    found = host.salt["klp_audit.run_preview"](*args)
-    assert found.pop("code") is None, "the files of these tests are not in folders as Salt syncs them"
-    assert answers.run_preview("sles1", found) == found
-    assert {key: found[key] for key in STATE} == dict(STATE, **host.more)
-    return {key: found[key] for key in found if key not in STATE}
-
-
-@pytest.fixture(autouse=True)
-def _more(minion):
-    minion.more = {}  # what of STATE is another in a test
-
-
 DISABLED = "live patching is not enabled on this host (missing or not locked: {}); run state.apply klp there first"
-NOTHING: dict = {"changes": {}, "target": ONE, "skipped": [], "refusals": [], "seconds": None, "kernel_target": None}
-NOTHING.update(group=None, apart=[])
-
-
-def refusal(*sentences):
-    return dict(NOTHING, target=None, refusals=list(sentences))
 
 
 def test_a_host_with_nothing_to_do(host):

@@ -9,7 +9,7 @@ import klp_target_facts
 import zypp_solver
 from tests.unit.conftest import LP
 from tests.unit.hosts import KERNEL_PACKAGE, has, reads
-from tests.unit.test_zypp_primary import entry, text
+from tests.unit.primary import entry, text
 
 NEW, OLD = "5.14.21-150500.55.12.1", "5.14.21-150500.55.3.1"
 NEW_LP = "kernel-livepatch-5_14_21-150500_55_12-default"

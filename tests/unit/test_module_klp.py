@@ -28,6 +28,7 @@ from tests.unit.hosts import (
     wrote,
 )
 from tests.unit.loader import recorded
+from tests.unit.updates import updates
 
 WRITES = ["enable", "install", "downgrade", "hold", "unhold", "disable"]
 
@@ -123,15 +124,6 @@ def test_every_entry_point_is_either_a_reading_or_takes_the_lock(minion):
 
 
 # -- what is pending ---------------------------------------------------------------------------------------------------
-
-
-def updates(*packages):
-    """Return what zypper says about pending packages, ``NAME OLD NEW``."""
-    nodes = [package.split() for package in packages]
-    text = "".join(
-        f'<update kind="package" name="{name}" edition="{new}" edition-old="{old}"/>' for name, old, new in nodes
-    )
-    return f"<stream><update-status><update-list>{text}</update-list></update-status></stream>"
 
 
 @pytest.fixture

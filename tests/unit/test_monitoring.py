@@ -10,8 +10,8 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from _runners.klp import changes, kinds, metrics, updates
 from tests.fleet import document, one_of_each, summary_of_each
-from tests.unit.test_fleet import summary
-from tests.unit.test_fleet_kernels import changed
+from tests.unit.report import summary
+from tests.unit.targets import changed
 
 ROOT = Path(__file__).resolve().parents[2]
 RULES = [

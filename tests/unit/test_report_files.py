@@ -11,7 +11,6 @@ import time
 import jsonschema
 import packageurl
 import pytest
-from prometheus_client.parser import text_string_to_metric_families
 from salt.exceptions import CommandExecutionError
 
 import klp_pillar
@@ -19,6 +18,7 @@ from _runners.klp import collected, evidence, metrics, publish, reporting, sheet
 from _runners.klp import fleet as fleets
 from tests import fleet
 from tests.unit.loader import recorded
+from tests.unit.report import samples
 
 VEX = json.loads(recorded("openvex/schema-0.2.0.json"))
 LIMITS = {"share": 25, "weeks": 26, "warn": 30, "debt": 28, "old": 24}
@@ -44,18 +44,6 @@ def vex(documents):
 def valid(document):
     jsonschema.validate(document, VEX, format_checker=jsonschema.FormatChecker())
     return document
-
-
-def samples(text):
-    """Return ``{metric: {labels: value}}`` as the Python client of Prometheus reads it."""
-    found: dict = {}
-    for family in text_string_to_metric_families(text):
-        assert family.type == "gauge" and family.documentation.endswith(".")
-        for sample in family.samples:
-            labels = tuple(sorted(sample.labels.items()))
-            assert labels not in found.setdefault(sample.name, {})
-            found[sample.name][labels] = sample.value
-    return found
 
 
 def test_metrics_are_read_by_prometheus_own_client():

@@ -5,7 +5,7 @@ from unittest.mock import Mock
 import pytest
 
 from _runners.klp import commands
-from tests.unit.test_runner_klp import PREVIEW
+from tests.unit.master import PREVIEW
 
 
 @pytest.fixture

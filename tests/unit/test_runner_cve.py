@@ -9,8 +9,8 @@ from salt.exceptions import SaltDeserializationError
 
 from _runners.klp import emergency, emergency_ask, mined, survey
 from tests import fleet
-from tests.unit.test_emergency import CVE, DAY, OTHER, TARGET, having
-from tests.unit.test_runner_kernels import kernel
+from tests.unit.emergencies import CVE, DAY, OTHER, TARGET, having
+from tests.unit.kernels import kernel
 
 HOST = "klp_audit.host"
 

@@ -8,31 +8,12 @@ import klp_cves
 from _runners.klp import retarget, retarget_show, survey
 from tests import fleet
 from tests.fleet import day
-from tests.unit.test_fleet import HOSTILE
+from tests.unit.kernels import kernel
+from tests.unit.report import HOSTILE
 
-RELEASE = "5.14.21-150500.55.{}-default"
 NONE_FITS = (
     "pillar klp:kernel:target: no kernel qualifies: 5.14.21-150500.55.99.1: there is no build of nvidia-kmp for it"
 )
-
-
-def kernel(number, last=None, **more):
-    """Return a kernel as ``klp_audit.kernels`` has it."""
-    found = {
-        "package": "kernel-default",
-        "edition": f"5.14.21-150500.55.{number}.1",
-        "release": RELEASE.format(number),
-        "running": False,
-        "installed": False,
-        "retracted": False,
-        "live_patch": {"package": f"kernel-livepatch-5_14_21-150500_55_{number}-default", "edition": "2-150500.2.1"},
-        "window": {"state": "open", "first": day(-9), "last": day(last or number), "estimated": False, "source": "f:1"},
-        "cves": {"CVE-2026-1000": "important"},
-        "kmps": {"good": [], "missing": [], "unknown": [], "install": {}},
-        "boot": {"needed": 1, "free": 2},
-        "problems": [],
-    }
-    return {**found, **more}
 
 
 def runs(number, **more):

@@ -11,7 +11,7 @@ from salt.exceptions import CommandExecutionError
 
 from _runners.klp import folders, publish, store
 from tests.unit import damage
-from tests.unit.test_runner_klp import Master
+from tests.unit.master import Master
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
 

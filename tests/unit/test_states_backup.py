@@ -4,10 +4,10 @@ import pytest
 from salt.exceptions import CommandExecutionError
 
 import klp_paths
+from tests.unit.backups import equip
 from tests.unit.conftest import LP
 from tests.unit.hosts import FIRST, KERNEL_PACKAGE, LIFECYCLE, ONE, THREE, TOOLS, another_run, record, remembers
 from tests.unit.states import apply, functions
-from tests.unit.test_klp_runs import equip
 
 __all__ = ["functions"]
 

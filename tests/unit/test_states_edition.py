@@ -7,8 +7,7 @@ import pytest
 import klp_paths
 import klp_preflight
 import klp_runlock
-from tests.unit import test_klp_disable as disable
-from tests.unit import test_klp_rollback as rollback
+from tests.unit import patched
 from tests.unit.conftest import LP
 from tests.unit.hosts import (
     PENDING,
@@ -28,10 +27,10 @@ from tests.unit.hosts import (
     writes,
     wrote,
 )
+from tests.unit.hosts import is_free as lock_is_free
 from tests.unit.loader import recorded
-from tests.unit.test_klp_rollback import ADVISORY, DOWN, LOCK
-from tests.unit.test_klp_runlock import is_free as lock_is_free
-from tests.unit.test_module_klp import updates
+from tests.unit.patched import ADVISORY, DOWN, LOCK
+from tests.unit.updates import updates
 
 NINE, SEVENTEEN = "9-150500.2.1", "17-150500.2.1"
 NINTH, SEVENTEENTH = "livepatch_9_150500_2_1", "livepatch_17_150500_2_1"
@@ -120,7 +119,7 @@ def test_no_live_patch_is_brought_twice_while_zypper_waits(behind):
 
 # -- locks of a hold ---------------------------------------------------------------------------------------------------
 
-host = rollback.host  # the fixture
+host = patched.third  # the fixture
 
 
 @pytest.mark.parametrize("missing", [[LOCK], [ADVISORY], [LOCK, ADVISORY]])
@@ -153,7 +152,7 @@ def test_a_lock_that_is_not_needed_any_more_is_no_endless_failure(host):
 
 @pytest.mark.parametrize(("test", "left"), [(True, ["kernel-default"]), (False, [])])
 def test_the_state_mends_the_record_after_a_kill(minion, test, left):
-    host = disable.Host(minion)
+    host = patched.Host(minion)
     host.end()
     remembers(minion, "locks", ["kernel-default"])  # zypper had taken it away, the record was not reached
     found = apply(minion, "disabled", test=test)

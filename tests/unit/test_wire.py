@@ -15,7 +15,7 @@ from _runners.klp import answers, decide, documents, planning, shape, show
 from _runners.klp.campaign import Campaign
 from tests import fleet
 from tests.unit import foreign, wire
-from tests.unit.test_hostile import PREVIEW, SUMMARY, WORLD, planned
+from tests.unit.wire import PREVIEW, SUMMARY, WORLD, planned
 
 DUE = {"around": "klp.patch", "since": 1, "stage": "changing"}
 HEALTH = dict(

@@ -11,14 +11,9 @@ from hypothesis import strategies as st
 import klp_paths
 import zypp_primary
 import zypp_repositories
+from tests.unit.primary import entry, text
 
-SPACES = 'xmlns="http://linux.duke.edu/metadata/common" xmlns:rpm="http://linux.duke.edu/metadata/rpm"'
 ALL = {"wanted": lambda name, edition: True, "capability": lambda name: True}
-
-
-def entry(name, flags="", ver="", rel=""):
-    more = f' flags="{flags}" epoch="0" ver="{ver}"' + (f' rel="{rel}"' if rel else "") if flags else ""
-    return f'<rpm:entry name="{name}"{more}/>'
 
 
 def package(name, rel="1.1", arch="x86_64", provides="", requires="", built='<time file="9" build="1689588000"/>'):
@@ -27,10 +22,6 @@ def package(name, rel="1.1", arch="x86_64", provides="", requires="", built='<ti
         f'<package type="rpm"><name>{name}</name><arch>{arch}</arch><version epoch="0" ver="1.0" rel="{rel}"/>'
         f"<description>of &lt;it&gt;</description>{built}<format>{listed}</format></package>\n"
     )
-
-
-def text(*packages):
-    return f'<?xml version="1.0"?>\n<metadata {SPACES} packages="9">\n{"".join(packages)}</metadata>'
 
 
 def read(folder, content, **more):

@@ -108,3 +108,12 @@ def planned(minion, **update):
     """Return the plan for a host whose pillar has these settings below ``klp:update``."""
     minion.pillar["klp"] = {"update": update}
     return klp_updates.plan(minion.host)
+
+
+def updates(*packages):
+    """Return what zypper says about pending packages, ``NAME OLD NEW``."""
+    nodes = [package.split() for package in packages]
+    text = "".join(
+        f'<update kind="package" name="{name}" edition="{new}" edition-old="{old}"/>' for name, old, new in nodes
+    )
+    return f"<stream><update-status><update-list>{text}</update-list></update-status></stream>"

@@ -7,6 +7,10 @@ import msgpack
 import salt.payload
 from hypothesis import strategies as st
 
+from _runners.klp import planning, schema
+from tests.simulation.world import SimHost, World, run_preview, state_summary
+from tests.unit.loader import utils
+
 TEXTS = [
     "",
     "\x00",
@@ -125,3 +129,52 @@ def texts(value):
         yield value
     for inner in [*value, *value.values()] if isinstance(value, dict) else value if isinstance(value, list) else ():
         yield from texts(inner)
+
+
+SCALAR = st.one_of(
+    st.none(), st.booleans(), st.integers(), st.floats(), st.text(max_size=8), st.binary(max_size=4), st.just("h1")
+)
+JSON = st.recursive(
+    SCALAR,
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=6), inner, max_size=4),
+    max_leaves=20,
+)
+
+
+@st.composite
+def damaged(draw, document):
+    """Return a document of which one part is missing, or is anything at all."""
+    found = dict(document)
+    key = draw(st.sampled_from(sorted(found)))
+    if isinstance(found[key], dict) and draw(st.booleans()) and found[key]:
+        found[key] = draw(damaged(found[key]))
+    elif draw(st.booleans()):
+        del found[key]
+    else:
+        found[key] = draw(JSON)
+    return found
+
+
+COMPARE = utils()["klp_pillar"].compare
+WORLD = World([SimHost("h1")])
+SUMMARY = state_summary(WORLD, WORLD.hosts["h1"])
+PREVIEW = run_preview(WORLD, WORLD.hosts["h1"])
+
+
+def planned(answer):
+    """Return the plan for two hosts of which one, h1, answers this."""
+    settings, problems = schema.settings({"waves": [{"name": "all"}]}, COMPARE)
+    assert not problems
+    facts = {
+        "kind": "patch",
+        "master": "m",
+        "hosts": ["h1", "h2"],
+        "answers": {"h1": answer, "h2": dict(PREVIEW, host="h2")},
+        "asked": WORLD.time,
+        "members": [None],
+        "busy": {},
+        "strange": {},
+        "known": {},
+        "quarantine": [],
+    }
+    return planning.make(facts, settings, WORLD.time + 1)
