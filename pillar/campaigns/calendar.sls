@@ -1,5 +1,5 @@
-# Maintenance windows from the calendar of the house, as SUSE Manager and calendar servers export it: the events called SAP
-# are windows. So is each third Sunday. Nothing is started over Christmas, whatever the calendar says.
+# Maintenance windows from your own calendar, as SUSE Manager and calendar servers export it: the events called SAP
+# are windows, and so is each third Sunday. No host is started over Christmas, whatever the calendar says.
 klp_campaign:
   windows:
     zone: Europe/Berlin

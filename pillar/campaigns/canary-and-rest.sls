@@ -1,5 +1,5 @@
-# Three canaries, watched for an hour, then all others. When a gate fails, the hosts of its wave go back to the live
-# patch they had, and nobody gets the new one until: salt-run klp.release
+# Three canaries, watched for an hour, then all others. When a gate fails, the hosts of its wave are rolled back to
+# their previous live patch, and no host gets the new one until: salt-run klp.release
 klp_campaign:
   target: 'web*'
   target_type: glob

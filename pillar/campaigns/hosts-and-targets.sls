@@ -1,6 +1,6 @@
-# Waves by name and by grain: two hosts that were chosen, then the test systems, then a quarter of all, then the rest,
-# but never the build farm, and of the nodes of a cluster (grain cluster) one at a time. A wave may do without a soak, and
-# may accept more failures than others.
+# Waves by name and by grain: two selected hosts, then the test systems, then a quarter of all, then the rest. The
+# build farm is never included, and the nodes of a cluster (grain cluster) are patched one at a time. A wave may do
+# without a soak, and may accept more failures than others.
 klp_campaign:
   target: 'G@os_family:Suse and not G@roles:hypervisor'
   exclude: ['farm-*']

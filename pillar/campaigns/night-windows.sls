@@ -1,5 +1,5 @@
 # Nights in Germany, longer ones at the weekend. A host that is down at its turn is tried again for two days after the
-# last wave. No host starts outside of a maintenance window, and what runs is finished.
+# last wave. No host starts outside of a maintenance window; running hosts are finished.
 klp_campaign:
   windows:
     zone: Europe/Berlin

@@ -1,6 +1,7 @@
-# A fleet with btrfs roots and roots on logical volumes. backend: auto takes on each host what fits (snapper or lvm) and
-# says which. size: a classic LVM snapshot gets room for changes of 30 percent of the root volume; it is lost if it runs
-# full. keep: the newest two good backups stay, older ones that were made here are deleted.
+# A fleet with btrfs roots and roots on logical volumes.
+# backend: auto selects snapper or lvm on each host, and says which.
+# size: a classic LVM snapshot gets room for changes of 30 percent of the root volume. It is lost if it runs full.
+# keep: the newest two good backups stay. Older ones that salt-klp made are deleted.
 klp:
   backup:
     backend: auto

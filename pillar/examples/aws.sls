@@ -1,8 +1,9 @@
 # Amazon EC2: a snapshot of the EBS root volume. Install aws-root-snapshot (beside this file) as
-# /usr/local/sbin/aws-root-snapshot, mode 0755, and say there what it needs to know in /etc/sysconfig/root-snapshot.
-# Rights come from the instance profile: no key is kept here. A backup is put back by hand: stop the host, make a volume
-# of the snapshot and attach it in place of the root volume. backend: command has the program create a snapshot, verify
-# it, and delete what is older than the newest three (keep).
+# /usr/local/sbin/aws-root-snapshot, mode 0755. Its first lines name the settings for /etc/sysconfig/root-snapshot.
+# The rights come from the instance profile: no key is kept here.
+# A restore is by hand: stop the host, make a volume of the snapshot, and attach it in place of the root volume.
+# backend: command. salt-klp lets the program create a snapshot, verify it, and delete all but the newest three
+# (keep).
 klp:
   backup:
     backend: command

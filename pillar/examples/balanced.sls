@@ -1,6 +1,8 @@
-# A host behind a load balancer. hooks: SLS of your own around a run that changes something. before takes the host out, and
-# if it fails nothing is changed; after brings it back, whatever has happened, also after a kill by the next run; on_failure
-# tells somebody. docs/how-to/hooks.md has the three SLS. backend: auto, as the root file system is.
+# A host behind a load balancer.
+# hooks: SLS of your own around a run that changes packages. before drains the host; if it fails, nothing is changed.
+# after undrains the host, also after a failure; after a kill the next run does it. on_failure notifies somebody.
+# docs/how-to/hooks.md has the three SLS.
+# backend: auto, so the root file system decides.
 klp:
   backup:
     backend: auto

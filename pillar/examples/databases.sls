@@ -1,8 +1,12 @@
-# Database hosts, which are busy and have drivers of third parties. backend: auto, as the root file system is.
-# transition:timeout: tasks get half an hour to move to the new live patch. lock_timeout: so does another zypper, 15
-# minutes. unsigned_modules: a kernel that is tainted by unsigned modules passes the last check; set it only if you know
-# which. locks:extra: the database itself is updated by its administrators, never here. exclude: one advisory and the
-# packages of one product stay out, until you take them from the list; each run names them.
+# Database hosts, which are busy and have drivers of third parties.
+# backend: auto, so the root file system decides.
+# transition:timeout: tasks have half an hour to move to the new live patch.
+# lock_timeout: the run waits 15 minutes for another zypper.
+# unsigned_modules: a kernel that is tainted by unsigned modules passes the last check. Set it only if you know the
+# modules.
+# locks:extra: salt-klp never updates the database itself; its administrators do.
+# exclude: one advisory and the packages of one product are left out until you remove them from the list. Each run
+# lists them.
 klp:
   backup:
     backend: auto

@@ -1,8 +1,9 @@
 # Google Cloud: a snapshot of the boot disk. Install google-root-snapshot (beside this file) as
-# /usr/local/sbin/google-root-snapshot, mode 0755, and say there what it needs to know in /etc/sysconfig/root-snapshot.
-# Rights come from the service account of the instance. A backup is put back by hand: stop the host, make a disk of the
-# snapshot and attach it as boot disk. backend: command has the program create a snapshot, verify it, and delete what is
-# older than the newest three (keep).
+# /usr/local/sbin/google-root-snapshot, mode 0755. Its first lines name the settings for /etc/sysconfig/root-snapshot.
+# The rights come from the service account of the instance.
+# A restore is by hand: stop the host, make a disk of the snapshot, and attach it as boot disk.
+# backend: command. salt-klp lets the program create a snapshot, verify it, and delete all but the newest three
+# (keep).
 klp:
   backup:
     backend: command

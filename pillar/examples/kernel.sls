@@ -1,7 +1,9 @@
-# The yearly change of the kernel. target: not the best one that SUSE has, but the one that was tested here. keep: after
-# it was verified, only it and the kernel to fall back to stay in /boot. reboot: in a campaign of kind kernel the
-# cluster moves its resources away first and then restarts the host itself. backend: auto, as the root file system is.
-# Nothing of this is done by state.apply klp or klp.patch: only klp.kernel and a campaign of kind kernel read it.
+# The yearly change of the kernel.
+# target: the kernel that was tested here, not the best one of SUSE.
+# keep: after its verification only the new kernel and the fallback stay in /boot.
+# reboot: in a campaign of kind kernel the cluster first moves its resources away and then restarts the host itself.
+# backend: auto, so the root file system decides.
+# Only klp.kernel and a campaign of kind kernel read these keys; state.apply klp and klp.patch do not.
 klp:
   backup:
     backend: auto

@@ -1,6 +1,7 @@
-# Security only, nothing else moves: for hosts with a strict change process. Advisories of other categories and of lower
-# severities than important stay out, and packages that no advisory speaks of (others: false). They stay pending.
-# categories and severities name what comes. backend: auto, as the root file system is.
+# Security updates only, for hosts with a strict change process.
+# categories and severities select what is installed. Advisories of other categories, and of lower severities than
+# important, are left out. others: false leaves out packages that no advisory contains. All of these stay pending.
+# backend: auto, so the root file system decides.
 klp:
   backup:
     backend: auto

@@ -1,7 +1,10 @@
-# A host with an application of its own. health: what tells that it is well. commands have to end with exit code 0: run is
-# the program with its arguments, no shell reads it; timeout is its deadline in seconds, name stands in messages. services
-# have to run. wait: after a run they get two minutes to become well. A host that is ill before is not patched; one that
-# is ill afterwards has failed, and stops its campaign. backend: auto, as the root file system is.
+# A host with an application of its own.
+# health: how to check it. commands must end with exit code 0: run is the program with its arguments, without a shell;
+# timeout is its deadline in seconds; name is its name in messages. services must run.
+# wait: after a run the application has two minutes to become healthy.
+# A host that is unhealthy before its run is not patched. A host that is unhealthy afterwards has failed, and stops
+# its campaign.
+# backend: auto, so the root file system decides.
 klp:
   backup:
     backend: auto

@@ -1,4 +1,4 @@
-# Hosts whose root is btrfs with a snapper configuration: backend snapper, and all else as it is by default.
+# Hosts whose root is btrfs with a snapper configuration: backend snapper. The remaining keys have their defaults.
 klp:
   backup:
     backend: snapper

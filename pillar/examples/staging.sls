@@ -1,7 +1,8 @@
-# One tested live patch for each kernel (`levels`, by uname -r), the same in staging and in production: what staging has
-# tried is written here, and promoted by giving production the same file. A kernel that is not named has the `level`
-# below. 5.14.21-150500.55.7-default and 5.14.21-150500.55.19-default are two kernels of SLES 15 SP5. backend: auto, as
-# the root file system is.
+# levels: one tested live patch for each kernel (by uname -r), the same in staging and in production. Write here what
+# staging has tested. To promote it, give production the same file. 5.14.21-150500.55.7-default and
+# 5.14.21-150500.55.19-default are two kernels of SLES 15 SP5.
+# level: for kernels that are not in levels.
+# backend: auto, so the root file system decides.
 klp:
   level: latest
   levels:
