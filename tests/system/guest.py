@@ -111,13 +111,18 @@ class Guest:
 
     def rebooted(self) -> None:
         """Reboot the host as its administrator does, and wait for its minion."""
-        begun = len(self.machine.console())
+        self.restarted_by(lambda: self.salt("system.reboot"))
 
-        def reboot() -> None:
-            self.salt("system.reboot")
+    def restarted_by(self, ask: Callable[[], Answer]) -> Answer:
+        """Have the host restart by what ``ask()`` asks of it, wait for its minion and return the answer."""
+        begun, answers = len(self.machine.console()), []
+
+        def restart() -> None:
+            answers.append(ask())
             self.machine.wait_for_boot(begun)
 
-        self.switched_on(reboot)
+        self.switched_on(restart)
+        return answers[0]
 
     def offer(self, repository: str, option: str = "--enable") -> None:
         """Let the host see a repository."""

@@ -97,9 +97,30 @@ def test_a_kernel_on_which_the_application_is_ill_does_not_become_the_default(gu
     assert locks(guest) == guest.locks
 
 
-def test_once_it_is_well_it_becomes_the_default(guest, step, redeclare):
+def test_the_next_start_is_the_old_kernel(guest, step):
+    console = restarted(guest, step, "restart, as it was failed")
+    assert IN_INITRD.format("3_150500_2_1") in console
+    assert (guest.kernel()["uname"], guest.version()) == (KERNEL, "lp-3")
+    assert next_start(guest) == {"saved_entry": KERNEL}
+    assert locks(guest) == guest.locks
+
+
+def test_a_campaign_restarts_it_once(guest, step, redeclare):
     redeclare(guest, **PILLAR)
-    answer = change(guest, step, "verifies", RETRY)
+    answer = change(guest, step, "tries again, well", RETRY)
+    assert answer.failed == {} and next_start(guest) == {"saved_entry": KERNEL, "next_entry": NEW_KERNEL}
+    first = guest.machine.read("/proc/sys/kernel/random/boot_id").strip()
+    redeclare(guest, **PILLAR, campaign={"boot_id": {guest.name: first}})
+    answer = guest.restarted_by(lambda: change(guest, step, "of the campaign", sls="klp.restart"))
+    assert answer.failed == {}
+    assert (guest.kernel()["uname"], guest.version(), stage(guest)) == (NEW_KERNEL, "lp-2", "restarting")
+    again = change(guest, step, "of the campaign, again", sls="klp.restart")
+    assert "not restarted" in causes(again)["klp-restart"]
+    redeclare(guest, **PILLAR)
+
+
+def test_once_it_is_well_it_becomes_the_default(guest, step):
+    answer = change(guest, step, "verifies")
     assert answer.failed == {} and answer.rc == 0
     assert "was verified and is the default" in answer.comments["klp-kernel"]
     assert stage(guest) == "verified"
@@ -111,3 +132,17 @@ def test_it_stays_the_default(guest, step):
     console = restarted(guest, step, "restart again")
     assert IN_INITRD.format("2_150500_2_1") in console
     assert (guest.kernel()["uname"], guest.version()) == (NEW_KERNEL, "lp-2")
+
+
+def test_the_way_back_is_one_restart(guest, step):
+    answer = change(guest, step, "goes back", sls="klp.kernel_back")
+    assert answer.failed == {} and answer.rc == 0
+    assert (stage(guest), next_start(guest)) == ("back", {"saved_entry": KERNEL})
+    assert locks(guest) == guest.locks
+    console = restarted(guest, step, "restart to the old kernel")
+    assert IN_INITRD.format("3_150500_2_1") in console
+    assert (guest.kernel()["uname"], guest.version()) == (KERNEL, "lp-3")
+    answer = change(guest, step, "went back", sls="klp.kernel_back")
+    assert answer.failed == {} and answer.rc == 0
+    assert (stage(guest), locks(guest)) == ("went_back", guest.locks)
+    assert guest.salt("klp.verify").data["verdict"] == "ok"
