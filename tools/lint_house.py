@@ -4,7 +4,7 @@ Check the rules of this repository that no linter on the market knows.
 Usage: ``python tools/lint_house.py [FOLDER]``. Prints ``path:line: what is wrong``, exits 1 if something is.
 
 * Code: length of files and functions, an example in the docstring of everything that a user can call, no
-  catch-all ``except``, no shell.
+  catch-all ``except``, no shell, no test file that another file imports.
 * The whole of it: one version, one file for each module, imports without a cycle (``tools/imports.py``), every path of
   a host in ``klp_paths``, at most so many functions that a user can call.
 * All text: no words that mean "not finished", no paths of one machine; no riddles (``tools/voice.py``).
@@ -101,9 +101,18 @@ def _caught(handler):
     return [kind.id for kind in kinds if isinstance(kind, ast.Name)]
 
 
+def _imported(node):
+    """Return what an import statement imports, as dotted names."""
+    before = f"{node.module or ''}." if isinstance(node, ast.ImportFrom) else ""
+    return [before + alias.name for alias in node.names]
+
+
 def check_python(tree):
     """Yield what is wrong in the syntax tree of a Python file."""
     for node in ast.walk(tree):
+        if isinstance(node, (ast.Import, ast.ImportFrom)):
+            for name in [name for name in _imported(node) if re.search(r"\btest_", name)]:
+                yield node.lineno, f"imports {name}: move what several files use to a module that is no test file"
         if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)) and _body_length(node) > MAX_FUNCTION:
             yield node.lineno, f"{node.name}: {_body_length(node)} lines, at most {MAX_FUNCTION} are allowed"
         if isinstance(node, ast.ExceptHandler):

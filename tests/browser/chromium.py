@@ -114,3 +114,27 @@ class Browser:
         found = self.command("Page.captureScreenshot", captureBeyondViewport=True, clip=clip)
         path.write_bytes(base64.b64decode(found["data"]))
         return path
+
+
+WIDTH = "return [document.documentElement.scrollWidth, innerWidth]"
+# The contrast of each text with what lies behind it, for all elements that hold text: the worst ones.
+CONTRAST = """
+const light = (text) => {
+  const [r, g, b] = text.match(/[\\d.]+/g).map(Number).map((v) => v / 255)
+    .map((v) => (v <= 0.03928 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4));
+  return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+};
+const clear = (text) => text === "transparent" || /, 0\\)$/.test(text);
+const behind = (item) => {
+  while (item && clear(getComputedStyle(item).backgroundColor)) item = item.parentElement;
+  return item ? getComputedStyle(item).backgroundColor : "rgb(255, 255, 255)";
+};
+return [...document.body.querySelectorAll("*")].filter((item) => item.checkVisibility()
+  && !["SCRIPT", "TITLE"].includes(item.tagName.toUpperCase())
+  && [...item.childNodes].some((node) => node.nodeType === 3 && node.data.trim())).map((item) => {
+  const style = getComputedStyle(item);
+  const front = light(item.ownerSVGElement ? style.fill : style.color), back = light(behind(item));
+  const found = (Math.max(front, back) + 0.05) / (Math.min(front, back) + 0.05);
+  return [found, item.textContent.slice(0, 30), item.className.baseVal ?? item.className];
+}).filter(([found]) => found < 4.5);
+"""

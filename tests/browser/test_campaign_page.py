@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from tests.browser.test_page import CONTRAST, WIDTH
+from tests.browser.chromium import CONTRAST, WIDTH
 from tests.unit.campaigns import HOSTILE, JOB, Written, under_way
 
 

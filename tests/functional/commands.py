@@ -1,9 +1,12 @@
 """Commands as a page or a docstring has them, run by salt-call in a host, one after the other."""
 
+import ast
 import json
+import re
 import shlex
 import sys
 
+from tests import pages
 from tests.lab.build import CHECKOUT
 
 CALLS = CHECKOUT / "tests" / "functional" / "calls.py"
@@ -36,3 +39,56 @@ def run(host, commands, codes=None):
     answers = zip(commands, texts, json.loads(done.stdout), strict=True)
     wrong = [f"{one}: exit {code}\n{told}" for one, text, (code, told) in answers if code != (codes or {}).get(text, 0)]
     assert not wrong, "\n".join(wrong)
+
+
+def command(reason):
+    """Return the command at the end of a refusal, as a shell takes it."""
+    return reason.rsplit(" with: ", 1)[1]
+
+
+def shell(one, text):
+    """Run a command as a person would."""
+    done = one.run(["sh", "-c", text])
+    assert done.returncode == 0, f"{text}\n{done.stdout}\n{done.stderr}"
+
+
+SNAPPER = {"klp": {"backup": {"backend": "snapper"}, "update": {"scriptlets": "accept"}}}
+
+
+def examples():
+    """Return the CLI Examples of the modules: ``{function: command}``."""
+    found = {}
+    for path in sorted((CHECKOUT / "_modules").glob("*.py")):
+        for node in ast.parse(path.read_text()).body:
+            if isinstance(node, ast.FunctionDef) and not node.name.startswith("_"):
+                text = ast.get_docstring(node) or ""
+                (command,) = re.findall(r"CLI Example:\n\n\.\. code-block:: bash\n\n\s+(salt .*)", text)
+                found[f"{path.stem}.{node.name.rstrip('_')}"] = command
+    return found
+
+
+TROUBLE = CHECKOUT / "docs" / "how-to" / "something-went-wrong.md"
+NOT_HERE = ("system.reboot",)  # in tests/system
+
+
+def sections():
+    """Return the commands of each section, without the name of the host."""
+    found = {}
+    for part in TROUBLE.read_text().split("\n## ")[1:]:
+        lines = [line.strip() for line in part.splitlines() if line.startswith("    ")]
+        assert all(line.startswith("salt sles1 ") for line in lines), lines
+        found[part.splitlines()[0]] = [shlex.split(line)[2:] for line in lines]
+    return found
+
+
+SERVER_PAGE = "docs/how-to/suse-manager.md"
+SERVER_SECTION = "Bring it in"
+
+
+def server_scripts():
+    """Return the scripts of the page."""
+    return [
+        command
+        for command in pages.commands(SERVER_PAGE, SERVER_SECTION)
+        if "mgrctl" in command.text or "make" in command.text
+    ]

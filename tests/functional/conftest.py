@@ -66,6 +66,14 @@ def mirror(tmp_path_factory):
     return offer
 
 
+@pytest.fixture(scope="session")
+def yearly(tmp_path_factory):
+    """A repository with five newer kernels."""
+    from tests.functional.kernels import ADVISORIES, specs
+
+    return mirrors.build(tmp_path_factory.mktemp("yearly"), specs(), ADVISORIES)
+
+
 @pytest.fixture
 def sles(host):
     """

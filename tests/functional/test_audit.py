@@ -4,26 +4,14 @@ import datetime
 import json
 import time
 
-import jsonschema
 import pytest
 
 from tests.functional.conftest import ADVISORY, KERNEL_EDITION, LP, SECOND, THIRD, apply, settings
-from tests.lab.build import CHECKOUT
+from tests.functional.documents import LIVE, REBOOT, document
 from tests.unit.loader import load
 
-SCHEMA = json.loads((CHECKOUT / "docs" / "reference" / "host.schema.json").read_text())
-LIVE = ["CVE-2023-3090", "CVE-2023-2002", "CVE-2023-1281", "CVE-2023-1077"]
-REBOOT = "CVE-2023-2156"
 LIFECYCLE = "/usr/share/lifecycle/data/sle-module-live-patching.lifecycle"
 MODULE = "livepatch_3_150500_2_1"
-
-
-def document(host):
-    """Return the document; the exit code of the call is its verdict."""
-    answer = host.salt_call("klp_audit.host")
-    assert answer.rc == (0 if answer.data["verdict"] == "ok" else 1), answer.stderr
-    jsonschema.validate(answer.data, SCHEMA)
-    return answer.data
 
 
 def states(host):

@@ -6,7 +6,7 @@ import sys
 
 import jsonschema
 
-from tests.functional.test_audit import LIVE, REBOOT, SCHEMA
+from tests.functional.documents import LIVE, REBOOT, SCHEMA
 from tests.lab.large import enlarge
 
 TIMES = 7

@@ -5,6 +5,7 @@ import stat
 
 import pytest
 
+from tests.functional.backups import RUNS, SNAPPER, installed, runs, snapshots
 from tests.functional.conftest import (
     BACKUP,
     COMMAND_BACKEND,
@@ -19,16 +20,9 @@ from tests.functional.conftest import (
 )
 from tests.functional.refusal import causes
 
-RUNS = "/var/lib/salt-klp/runs.json"
-SNAPPER = {"backend": "snapper"}
 ACCEPT = {"scriptlets": "accept"}  # the lab has a package whose script fails
 # Writes down the packages that are there when it is called.
 WITNESS = "#!/bin/sh\nrpm -qa --qf '%{NAME}-%{VERSION}-%{RELEASE}\\n' >/var/lib/witness\n"
-
-
-def runs(host):
-    """Return the runs that a host remembers."""
-    return json.loads(host.read(RUNS))
 
 
 def remember(host, **fields):
@@ -36,17 +30,6 @@ def remember(host, **fields):
     found = runs(host)
     found[-1].update(fields)
     host.write(RUNS, json.dumps(found), mode=0o600)
-
-
-def installed(host):
-    """Return all packages, one string each."""
-    return {f"{name}-{edition}" for name, editions in host.packages().items() for edition in editions}
-
-
-def snapshots(host):
-    """Return the snapshots of the snapper of the lab."""
-    path = "/var/lib/lab/snapper.json"
-    return json.loads(host.read(path)) if host.exists(path) else []
 
 
 def interrupted(sles, **klp):

@@ -1,31 +1,15 @@
 """Every CLI Example of the modules, run as it stands in its docstring, in a host that it fits."""
 
-import ast
 import json
-import re
 
 import pytest
 
-from tests.functional.commands import run
+from tests.functional.commands import SNAPPER, examples, run
 from tests.functional.conftest import LOCKS
-from tests.lab.build import CHECKOUT
 
-SNAPPER = {"klp": {"backup": {"backend": "snapper"}, "update": {"scriptlets": "accept"}}}
 # A snapshot of somebody else, so that the first one of ours is 42, as the examples of root_backup call it.
 FOREIGN = {"number": 41, "type": "single", "date": "2026-11-01 00:00:00", "description": "x", "cleanup": "number"}
 FOREIGN["userdata"] = {}
-
-
-def examples():
-    """Return the CLI Examples of the modules: ``{function: command}``."""
-    found = {}
-    for path in sorted((CHECKOUT / "_modules").glob("*.py")):
-        for node in ast.parse(path.read_text()).body:
-            if isinstance(node, ast.FunctionDef) and not node.name.startswith("_"):
-                text = ast.get_docstring(node) or ""
-                (command,) = re.findall(r"CLI Example:\n\n\.\. code-block:: bash\n\n\s+(salt .*)", text)
-                found[f"{path.stem}.{node.name.rstrip('_')}"] = command
-    return found
 
 
 def fresh(sles):

@@ -23,8 +23,8 @@ from tests.functional.conftest import (
     volumes,
     writes,
 )
+from tests.functional.gate import HOOK, close_gate, kill, open_gate, pid_of, start, stop_in, wait_at_gate
 from tests.functional.refusal import causes, refused
-from tests.functional.test_resume import HOOK, close_gate, kill, open_gate, pid_of, start, stop_in, wait_at_gate
 from tests.lab import packages, specs
 from tests.lab.host import wait_until
 

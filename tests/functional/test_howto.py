@@ -2,27 +2,14 @@
 
 import json
 import re
-import shlex
 
 import pytest
 
+from tests.functional.commands import NOT_HERE, TROUBLE, sections
 from tests.functional.conftest import LP, SECOND, THIRD, VERIFY, apply
-from tests.lab.build import CHECKOUT
 
-PAGE = CHECKOUT / "docs" / "how-to" / "something-went-wrong.md"
 HOLD = {"package": LP, "edition": SECOND, "from": THIRD, "since": 1, "locks": []}
 ASKS_FOR_A_REBOOT = {"zypper --non-interactive patch --with-interactive": 102}
-NOT_HERE = ("system.reboot",)  # in tests/system
-
-
-def sections():
-    """Return the commands of each section, without the name of the host."""
-    found = {}
-    for part in PAGE.read_text().split("\n## ")[1:]:
-        lines = [line.strip() for line in part.splitlines() if line.startswith("    ")]
-        assert all(line.startswith("salt sles1 ") for line in lines), lines
-        found[part.splitlines()[0]] = [shlex.split(line)[2:] for line in lines]
-    return found
 
 
 def harm(sles):
@@ -94,7 +81,7 @@ SCENES = {
 
 def test_every_section_has_a_host_in_trouble():
     assert list(sections()) == list(SCENES)
-    links = re.findall(r"\]\(#([a-z-]+)\)", PAGE.read_text())
+    links = re.findall(r"\]\(#([a-z-]+)\)", TROUBLE.read_text())
     assert set(links) == {name.lower().replace(" ", "-") for name in SCENES}
 
 

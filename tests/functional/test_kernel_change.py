@@ -1,7 +1,5 @@
 """SLS klp.kernel on hosts with a real zypper and GRUB: up, not up, back, and what is refused."""
 
-import json
-
 import pytest
 
 from tests.functional.conftest import (
@@ -15,14 +13,12 @@ from tests.functional.conftest import (
     volumes,
     writes,
 )
+from tests.functional.kernels import NEW_ENTRY, OLD_ENTRY, RECORD, TITLE, equipped, stage
 from tests.functional.refusal import causes
 from tests.lab import grub
 from tests.lab.packages import NEW_LIVE_PATCH
 
 NEW_LEVEL = "1-150500.11.3.2"
-OLD_ENTRY, NEW_ENTRY = (f"gnulinux-advanced-0b1c>gnulinux-{release}-advanced-0b1c" for release in (KERNEL, NEW_KERNEL))
-RECORD = "/var/lib/salt-klp/kernel.json"
-TITLE = "SLES 15-SP5"
 CHANGES = {"kernel-default": NEW_KERNEL_EDITION, NEW_LIVE_PATCH: NEW_LEVEL}
 TARGET: dict = {
     "release": NEW_KERNEL,
@@ -44,17 +40,6 @@ RETRY = "pillar='" + '{"klp": {"kernel": {"retry": true}}}' + "'"
 def one(sles):
     """A live patched host with GRUB, whose default is the newest kernel."""
     return equipped(sles)
-
-
-def equipped(sles, **klp):
-    host = sles("enabled", **klp)
-    grub.install(host, saved_entry=TITLE)
-    assert apply(host, "klp").failed == {}  # our locks are recorded as ours
-    return host
-
-
-def stage(host):
-    return json.loads(host.read(RECORD))["stage"] if host.exists(RECORD) else None
 
 
 def kernels(host):

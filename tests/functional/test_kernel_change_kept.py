@@ -13,8 +13,7 @@ from tests.functional.conftest import (
     volumes,
 )
 from tests.functional.gate import close_gate, kill, open_gate, start, stop_in, wait_at_gate
-from tests.functional.test_kernel_change import NEW_ENTRY, OLD_ENTRY, equipped, stage
-from tests.functional.test_kernels import GOOD, yearly  # noqa: F401 - a fixture
+from tests.functional.kernels import GOOD, NEW_ENTRY, OLD_ENTRY, equipped, stage
 from tests.lab import grub, mirror
 
 OWN = "/var/lib/salt-klp/own_kernels.json"
@@ -58,7 +57,7 @@ def test_a_power_cut_in_the_middle_of_the_installation(sles):
     assert (one.kernel, apply(one, "klp.kernel").failed, stage(one)) == (NEW_KERNEL, {}, "verified")
 
 
-def test_an_old_kernel_of_ours_goes_after_the_next_one(sles, yearly):  # noqa: F811 - the fixture
+def test_an_old_kernel_of_ours_goes_after_the_next_one(sles, yearly):
     one = equipped(sles)
     one.salt.pillar(settings(kernel={"target": NEW_KERNEL_EDITION}))
     mirror.offer(one, yearly)

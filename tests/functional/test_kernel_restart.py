@@ -1,10 +1,13 @@
 """The restart that a campaign asks for: once, with hooks before and after it, on a host with a real zypper and GRUB."""
 
+from tests.functional import hooks
 from tests.functional.conftest import NEW_KERNEL, apply, settings
+from tests.functional.hooks import HOOKS, hook, log
+from tests.functional.kernels import stage
 from tests.functional.refusal import causes
-from tests.functional.test_hooks import HOOKS, hook, hooked, log  # noqa: F401 - a fixture
-from tests.functional.test_kernel_change import stage
 from tests.lab import grub
+
+hooked = hooks.hooked  # the fixture
 
 REQUESTS = "/var/lib/lab/restarts"
 ROUND = ["drained", "undrained"]
@@ -26,7 +29,7 @@ def requests(host):
     return [words for words in found if words != "--version"]
 
 
-def test_one_restart_with_hooks_around_it(hooked):  # noqa: F811 - the fixture
+def test_one_restart_with_hooks_around_it(hooked):
     one = hooked("enabled", pending=False)
     grub.install(one, saved_entry="SLES 15-SP5")
     one.write("/usr/sbin/shutdown", f'#!/bin/sh\necho "$@" >>{REQUESTS}\n', mode=0o755)
@@ -56,7 +59,7 @@ def test_one_restart_with_hooks_around_it(hooked):  # noqa: F811 - the fixture
     assert log(one) == ROUND + ROUND
 
 
-def test_a_host_that_cannot_be_drained_is_not_restarted(hooked):  # noqa: F811 - the fixture
+def test_a_host_that_cannot_be_drained_is_not_restarted(hooked):
     one = hooked("enabled", pending=False)
     grub.install(one)
     one.write("/usr/sbin/shutdown", f'#!/bin/sh\necho "$@" >>{REQUESTS}\n', mode=0o755)

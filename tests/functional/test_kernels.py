@@ -3,71 +3,31 @@
 import pytest
 
 from tests.functional.conftest import KERNEL_EDITION, NEW_KERNEL, NEW_KERNEL_EDITION, apply, settings, snapshot
+from tests.functional.kernels import (
+    BEST,
+    GOOD,
+    IN_TREE,
+    NUMBERS,
+    RETRACTED,
+    SYMBOLS,
+    VENDOR,
+    WITHOUT_LIVE_PATCH,
+    WITHOUT_MODULES,
+    equipped,
+    source,
+)
 from tests.functional.refusal import causes
-from tests.functional.test_kernel_change import equipped
 from tests.lab import mirror as mirrors
 from tests.lab import packages
-from tests.lab.advisories import BASE, Advisory
-from tests.lab.packages import Package, Spec, kernel, live_patch, under
+from tests.lab.advisories import BASE
+from tests.lab.packages import under
 
-NUMBERS = (19, 22, 28, 31, 36)
-GOOD, BEST, RETRACTED, WITHOUT_LIVE_PATCH, WITHOUT_MODULES = (f"5.14.21-150500.55.{n}.1" for n in NUMBERS)
-SYMBOL = "ksym(default:lab_register)"
-SAME, OTHER = "0a1b2c3d", "ffffffff"  # checksums of a symbol
-IN_TREE, VENDOR, SYMBOLS = "dlm-kmp-default", "vendor-kmp-default", "lab-symbols"
 WITHDRAWN = f"{BASE}9028"
 ENDS = {19: "2091-03-01", 22: "2091-09-01", 28: "2092-01-01", 31: "2092-02-01", 36: "2092-03-01"}
 BEST_LP = f"kernel-livepatch-5_14_21-{under('150500.55.22')}-default"
 WHY = "pillar klp:kernel:target: kernel-default {} does not qualify: {}"
 
 
-def source(number):
-    return f"150500.55.{number}"
-
-
-def with_symbol(number, checksum=SAME):
-    """Return a kernel that provides a symbol: those of SUSE provide all that they export (find-provides.ksyms)."""
-    found = kernel(source(number))
-    found.tags.append(f"Provides: {SYMBOL} = {checksum}")
-    return found
-
-
-def in_tree(number):
-    """Return a module package that is built with its kernel, as SUSE's for clusters are: one edition for each."""
-    tags = ["Provides: multiversion(kernel)", f"Requires: kernel-default = 5.14.21-{source(number)}"]
-    module = f"/lib/modules/5.14.21-{source(number)}-default/kernel/fs/dlm/dlm.ko"
-    return Package(IN_TREE, "5.14.21", f"{source(number)}.1", tags, {module: "dlm"})
-
-
-def specs():
-    """Return five kernels: all but one have the symbol, all but one a live patch."""
-    kernels = [Spec(f"k{number}", "", 1800000000 + number, [with_symbol(number)]) for number in NUMBERS[:-1]]
-    kernels.append(Spec("k36", "", 1800000036, [with_symbol(36, OTHER)]))
-    live = [live_patch(source(number), 1, "150500.11.3.2") for number in (19, 22, 28, 36)]
-    live.append(live_patch(source(22), 2, "150500.2.1"))
-    modules = [in_tree(number) for number in (7, *NUMBERS)]
-    # The kernel that the lab's hosts run provides no symbol; this stands for it.
-    vendor = [
-        Package(VENDOR, "1.0", "1.1", [f"Requires: {SYMBOL} = {SAME}"]),
-        Package(SYMBOLS, "1.0", "1.1", [f"Provides: {SYMBOL} = {SAME}"]),
-    ]
-    rest = [Spec(f"p{number}", "", 1800000099, [item]) for number, item in enumerate(live + modules + vendor)]
-    return kernels + rest
-
-
-ADVISORIES = [
-    Advisory(
-        f"{BASE}90{number}",
-        "security",
-        "critical" if number == 19 else "important",
-        1800000000 + number,
-        [("kernel-default", "5.14.21", f"{source(number)}.1")],
-        (f"CVE-2027-00{number}",),
-        "reboot",
-        status="retracted" if number == 28 else "stable",
-    )
-    for number in NUMBERS
-]
 EVERY = [WITHOUT_MODULES, WITHOUT_LIVE_PATCH, RETRACTED, BEST, GOOD, NEW_KERNEL_EDITION, KERNEL_EDITION]
 # What the document of the host says of the best kernel.
 DOCUMENTED = {
@@ -80,12 +40,6 @@ DOCUMENTED = {
     "cves": {"critical": 1, "important": 2, "moderate": 0, "low": 0, "unspecified": 0},
     "problem": None,
 }
-
-
-@pytest.fixture(scope="session")
-def yearly(tmp_path_factory):
-    """A repository with five newer kernels."""
-    return mirrors.build(tmp_path_factory.mktemp("yearly"), specs(), ADVISORIES)
 
 
 @pytest.fixture

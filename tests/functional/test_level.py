@@ -17,11 +17,10 @@ from tests.functional.conftest import (
     volumes,
     writes,
 )
+from tests.functional.updates import ONLY_LIVE_PATCH
 
 MODULES = {FIRST: "livepatch_1_150500_9_3_1", SECOND: "livepatch_2_150500_2_1", THIRD: "livepatch_3_150500_2_1"}
 NEW_LP = "kernel-livepatch-5_14_21-150500_55_12-default"
-# Without our own updates in the way: only the live patch is looked at.
-ONLY_LIVE_PATCH = {"categories": [], "severities": [], "others": False}
 
 
 def at(host, edition):

@@ -15,7 +15,7 @@ import jsonschema
 import pytest
 
 from tests.functional.conftest import FIRST, LP, SECOND, THIRD, equip, settings
-from tests.functional.test_audit import SCHEMA
+from tests.functional.documents import SCHEMA
 from tests.lab.build import CHECKOUT
 from tests.lab.saltcall import decode
 from tools import py36

@@ -25,7 +25,7 @@ from tests.functional.conftest import (
 )
 from tests.functional.gate import HOOK, close_gate, open_gate, start, stop_in, wait_at_gate
 from tests.functional.refusal import causes, hold_zypp_lock
-from tests.functional.test_patch import NO_WAY, UPDATED, difference
+from tests.functional.updates import NO_WAY, UPDATED, difference
 from tests.lab.host import wait_until
 from tests.lab.mirror import PLACE, PUBLISH
 

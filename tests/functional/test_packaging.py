@@ -9,7 +9,7 @@ import pytest
 from packaging.version import Version
 
 from klp_version import VERSION
-from tests.functional.test_ways_in import ENV, do, source
+from tests.functional.checkout import ENV, do, source
 from tests.lab.build import CHECKOUT
 
 assert source  # a fixture

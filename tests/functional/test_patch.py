@@ -16,17 +16,10 @@ from tests.functional.conftest import (
     snapshot,
     volumes,
 )
+from tests.functional.updates import NO_WAY, UPDATED, difference
 
-UPDATED = {
-    "curl": "8.0.1-150400.5.26.1",
-    "libopenssl1_1": "1.1.1l-150500.17.6.1",
-    "libz1": "1.2.13-150500.4.3.1",
-    "libzypp": "17.31.20-150500.3.6.1",
-    "nfs-client": "2.1.1-150500.22.3.1",
-}
 TOOLS = {"kernel-livepatch-tools": "1.4-150500.1.1", "lifecycle-data-sle-module-live-patching": "1-150500.10.2.1"}
 NEEDS_KERNEL = "needs kernel-default, and the kernel stays as it is"
-NO_WAY = "zypper holds back dkms-agent: it cannot be installed with the locks and repositories as they are"
 REBOOT = "asks for a reboot; allow it with pillar klp:update:reboot"
 LISTED = "asks for a reboot (provides installhint(reboot-needed)); allow it with pillar klp:update:reboot"
 SKIPPED = [
@@ -49,11 +42,6 @@ def editions(answer):
         for change in (changes.get(LP), changes.get("live patch")):
             found.update({LP: change["new"]} if change else {})
     return found
-
-
-def difference(before, after):
-    """Return the new editions of what was installed or updated between two readings of rpm."""
-    return {name: ",".join(after[name]) for name in after if after[name] != before.get(name)}
 
 
 def predicted_then_done(host, sls):

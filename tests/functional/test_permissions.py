@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from tests.functional.test_secrets import FOLDERS
+from tests.functional.registration import FOLDERS
 
 MINE = ("/var/lib/salt-klp", "/var/cache/salt-klp", "/run/salt-klp")
 # What zypper, rpm, Salt, scriptlets, the backup command of the tests and the programs of the host write.

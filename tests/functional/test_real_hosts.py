@@ -5,6 +5,7 @@ import re
 
 import pytest
 
+from tests.functional.commands import command, shell
 from tests.functional.conftest import (
     FIRST,
     KERNEL,
@@ -34,21 +35,10 @@ VERSION = "5.14.21-150500.55.7"
 DEBIAN = 'PRETTY_NAME="Debian GNU/Linux 12 (bookworm)"\nID=debian\nVERSION_ID="12"\n'
 
 
-def command(reason):
-    """Return the command at the end of a refusal, as a shell takes it."""
-    return reason.rsplit(" with: ", 1)[1]
-
-
 def part(pattern, text):
     """Return the group of a pattern in a text that has it."""
     (found,) = re.findall(pattern, text)
     return found
-
-
-def shell(one, text):
-    """Run a command as a person would."""
-    done = one.run(["sh", "-c", text])
-    assert done.returncode == 0, f"{text}\n{done.stdout}\n{done.stderr}"
 
 
 # -- LIVEPATCH_KERNEL --------------------------------------------------------------------------------------------------

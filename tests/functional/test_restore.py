@@ -4,9 +4,9 @@ import json
 
 import pytest
 
+from tests.functional.backups import RUNS, SNAPPER, installed, runs, snapshots
 from tests.functional.conftest import apply
 from tests.functional.refusal import causes, hold_zypp_lock
-from tests.functional.test_backup import RUNS, SNAPPER, installed, runs, snapshots
 
 RPMDB = "/usr/lib/sysimage/rpm"
 FILE = "/usr/share/lab/curl"

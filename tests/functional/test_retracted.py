@@ -3,7 +3,7 @@
 import pytest
 
 from tests.functional.conftest import LOADED, LP, THIRD, apply, settings, snapshot, writes
-from tests.functional.test_level import ONLY_LIVE_PATCH
+from tests.functional.updates import ONLY_LIVE_PATCH
 from tests.lab import mirror as mirrors
 from tests.lab.advisories import LIVE, Advisory, bundle
 from tests.lab.packages import Spec, change, live_patch

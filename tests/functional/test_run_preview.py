@@ -11,7 +11,7 @@ from klp_campaign import digest
 from tests.functional.conftest import FIRST, LOADED, LOCKS, LP, SECOND, THIRD, TOOLS, apply, settings, snapshot, volumes
 from tests.functional.gate import HOOK, close_gate, kill, open_gate, pid_of, start, stop_in, wait_at_gate
 from tests.functional.refusal import causes, refused
-from tests.functional.test_patch import UPDATED, difference
+from tests.functional.updates import UPDATED, difference
 from tests.lab.host import wait_until
 
 RUN = "3f2a9c01d4e5"

@@ -4,9 +4,9 @@ import json
 
 import pytest
 
+from tests.functional.commands import command, shell
 from tests.functional.conftest import LOCKS, LP, THIRD, apply
 from tests.functional.refusal import refused
-from tests.functional.test_real_hosts import command, shell
 
 SNAPPER = {"backend": "snapper"}
 NO_CONFIGURATION = "snapper has no configuration root: make it with: snapper -c root create-config /"

@@ -10,8 +10,8 @@ import pytest
 
 from tests.functional.commands import CALLS
 from tests.functional.conftest import FIRST, LOCKS, LP, THIRD, apply, snapshot
+from tests.functional.documents import document
 from tests.functional.refusal import refused
-from tests.functional.test_audit import document
 from tests.lab import mirror, packages
 
 UPDATES, LP_UPDATES, LP_POOL = packages.SLES_UPDATES, packages.LP_UPDATES, packages.LP_POOL

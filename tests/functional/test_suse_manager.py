@@ -14,10 +14,9 @@ import pytest
 import yaml
 
 from tests import pages
+from tests.functional.commands import SERVER_PAGE, server_scripts
 from tests.lab.build import CHECKOUT
 
-PAGE = "docs/how-to/suse-manager.md"
-SECTION = "Bring it in"
 MGRCTL = """\
 import pathlib, shutil, subprocess, sys
 root = pathlib.Path({root!r})
@@ -38,11 +37,6 @@ else:
 # What is there before: the volumes, and files of others (uyuni-tools, shared/utils/volumes.go).
 FOREIGN = ("/srv/salt/top.sls", "/srv/salt/_modules/site.py", "/srv/formula_metadata/locale/form.yml")
 FOLDERS = ("/tmp", "/etc/salt/master.d", "/var/cache/salt/master", "/var/lib/salt")
-
-
-def mine():
-    """Return the scripts of the page."""
-    return [command for command in pages.commands(PAGE, SECTION) if "mgrctl" in command.text or "make" in command.text]
 
 
 @pytest.fixture
@@ -76,9 +70,9 @@ def server(tmp_path):
 
 def test_the_page_brings_it_into_a_server_and_harms_nobody(server):
     root, outside, run = server
-    make, bring = (command.text for command in mine())
+    make, bring = (command.text for command in server_scripts())
     run(make)
-    (conf,) = (text for name, text in pages.files(PAGE).items() if name == "/tmp/salt-klp.conf")
+    (conf,) = (text for name, text in pages.files(SERVER_PAGE).items() if name == "/tmp/salt-klp.conf")
     (outside / "salt-klp.conf").write_text(conf)
     run(bring)
     for name in FOREIGN:

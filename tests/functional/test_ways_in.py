@@ -14,10 +14,13 @@ import pytest
 from salt.version import __saltstack_version__
 
 from klp_version import VERSION
+from tests.functional import checkout
+from tests.functional.checkout import do
 from tests.functional.conftest import LOCKS
-from tests.lab.build import CHECKOUT
 from tests.lab.host import PRELOAD
 from tests.lab.saltcall import MINION, decode
+
+source = checkout.source  # the fixture
 
 SERIES = __saltstack_version__.major
 # Salt 3006.8 and 3007.0, and SUSE's 3006.0, serve no links that lead out of a file root (saltstack/salt#66133).
@@ -25,8 +28,6 @@ LINKS = (SERIES, __saltstack_version__.minor) >= {3006: (3006, 9), 3007: (3007, 
 follows_links = pytest.mark.skipif(not LINKS, reason="this Salt follows no links that lead out of a file root")
 PILLAR = {"klp": {"backup": {"backend": "none"}}}
 BASE = {key: setting for key, setting in MINION.items() if key != "file_roots"}
-ENV = {**os.environ, "GIT_CONFIG_GLOBAL": "/dev/null", "GIT_AUTHOR_NAME": "a", "GIT_AUTHOR_EMAIL": "a@example.com"}
-ENV.update(GIT_COMMITTER_NAME="a", GIT_COMMITTER_EMAIL="a@example.com")
 
 # What a master does that is configured with the engine, and what the engine does first.
 ENGINE = """
@@ -37,32 +38,6 @@ runners = salt.loader.runner(opts, utils=utils)
 engines = salt.loader.engines(opts, salt.loader.minion_mods(opts, utils=utils), runners, utils)
 print("klp_campaign.start" in engines, bool(engines["klp_campaign.start"].__globals__["_found"]()[0]))
 """
-
-
-def do(*argv, **kwargs):
-    """Run a program of this machine and return what it printed; it must succeed."""
-    done = subprocess.run([str(word) for word in argv], text=True, capture_output=True, timeout=300, **kwargs)
-    assert done.returncode == 0, f"{argv}: {done.stdout}{done.stderr}"
-    return done.stdout
-
-
-@pytest.fixture(scope="module")
-def source(tmp_path_factory):
-    """A clean clone of what is here, with what is not committed yet."""
-    folder = tmp_path_factory.mktemp("source") / "salt-klp"
-    repository = tmp_path_factory.mktemp("git")  # of its own, since an unpacked sdist has none
-    do("git", "init", "-q", repository)
-    listed = ("git", f"--git-dir={repository}/.git", f"--work-tree={CHECKOUT}", "ls-files", "-z")
-    names = do(*listed, "--others", "--exclude-standard", cwd=CHECKOUT).split("\0")
-    for name in filter(None, names):
-        place = folder / name
-        if (CHECKOUT / name).is_symlink() or (CHECKOUT / name).exists():
-            place.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(CHECKOUT / name, place, follow_symlinks=False)
-    do("git", "init", "-q", "-b", "main", folder)
-    do("git", "-C", folder, "add", "-A", env=ENV)
-    do("git", "-C", folder, "commit", "-q", "-m", "all", env=ENV)
-    return folder
 
 
 class Newcomer:

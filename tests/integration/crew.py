@@ -140,3 +140,14 @@ def document(stdout, stderr):
     with contextlib.suppress(ValueError):
         return json.loads(stdout)
     raise AssertionError(f"no document: {stdout}\n{stderr}")
+
+
+def states(answer, name):
+    """Return the states of a minion by id."""
+    assert isinstance(answer.data[name], dict), answer
+    return {state["__id__"]: state for state in answer.data[name].values()}
+
+
+def results(answer, name):
+    """Return the results of a minion's states by id."""
+    return {ident: state["result"] for ident, state in states(answer, name).items()}

@@ -13,7 +13,7 @@ import pytest
 from tests.functional.conftest import KERNEL, NEW_KERNEL
 from tests.integration.conftest import QUIET
 from tests.integration.crew import CAMPAIGN, Crew
-from tests.integration.test_campaign_killed import Story, has, kill_all
+from tests.integration.killing import Story, has, kill_all
 from tests.lab import grub
 from tests.lab.build import CHECKOUT
 from tests.lab.saltcall import MASTER_DIRS

@@ -12,7 +12,7 @@ import pytest
 from tests.functional.conftest import FIRST, LP, THIRD, VERIFY
 from tests.functional.gate import STOP, close_gate, open_gate, stop_in, wait_at_gate
 from tests.integration.crew import CAMPAIGN, HOSTS, Crew
-from tests.integration.test_killed import kill_minion
+from tests.integration.killing import kill_minion
 
 RUNS = "/var/lib/salt-klp/runs.json"
 SHOP = "/usr/local/bin/shop"

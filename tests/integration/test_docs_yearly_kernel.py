@@ -7,8 +7,8 @@ import time
 import pytest
 from pytestshellutils.exceptions import FactoryNotStarted
 
-from tests import pages
-from tests.integration.course import CAMPAIGN_TUTORIAL, EXCEPTIONS, HOST_TUTORIAL, KERNEL_TUTORIAL, Course
+from tests.integration.course import CAMPAIGN_TUTORIAL, HOST_TUTORIAL, KERNEL_TUTORIAL, Course
+from tests.integration.scenes import whole
 from tests.lab import grub
 from tests.lab.host import wait_until
 
@@ -21,12 +21,6 @@ case "$2" in now | [0-9]*) echo "$2" >{ASKED} ;; *) exit 1 ;; esac
 ANSWERED = 3  # seconds in which a job that restarts its host can answer
 NOT_COVERED = 2
 REBOOT = "salt web1 system.reboot"
-PLACES = [(KERNEL_TUTORIAL, None)]
-
-
-def mine(page, section):
-    """Return the commands of a scene."""
-    return [one for one in pages.commands(page, section) if one.text not in EXCEPTIONS]
 
 
 class Restarts:
@@ -94,7 +88,7 @@ def course(salt_factories, lab, tmp_path):
 
 def test_the_commands_of_the_tutorial(course):
     with Restarts(course).watched() as restarts:
-        for command in mine(KERNEL_TUTORIAL, None):
+        for command in whole(KERNEL_TUTORIAL, None):
             course.check(command, NOT_COVERED if command.text == "salt-run klp.report" else 0)
             if command.text == REBOOT:
                 wait_until(lambda: restarts.done, 120, "the restart of web1")

@@ -4,22 +4,12 @@ import pytest
 
 from tests.functional.conftest import KERNEL_EDITION, LOCKS, LP, THIRD, volumes
 from tests.integration.conftest import GOLDEN, PILLAR
+from tests.integration.crew import results, states
 from tests.lab.packages import KERNEL
 
 UPDATED = {"curl", "libopenssl1_1", "libz1", "libzypp", "nfs-client"}
 MISTAKE = {**PILLAR["klp"], "transition": {"timout": 5}}
 SENTENCE = "pillar klp:transition:timout: unknown key; did you mean timeout?"
-
-
-def states(answer, name):
-    """Return the states of a minion by id."""
-    assert isinstance(answer.data[name], dict), answer
-    return {state["__id__"]: state for state in answer.data[name].values()}
-
-
-def results(answer, name):
-    """Return the results of a minion's states by id."""
-    return {ident: state["result"] for ident, state in states(answer, name).items()}
 
 
 def changed(answer, name):

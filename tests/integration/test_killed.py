@@ -1,26 +1,13 @@
 """A minion that dies in the middle of a maintenance run, and the run that goes on after its restart."""
 
-import contextlib
 import json
 from pathlib import Path
 
-import psutil
-
 from tests.functional.conftest import KERNEL_EDITION, LP, THIRD, volumes
+from tests.integration.killing import kill_minion
 from tests.lab.host import held_namespace, processes, wait_until
 
 RUNS = "/var/lib/salt-klp/runs.json"
-
-
-def kill_minion(daemon):
-    """Kill the daemon and its jobs as with kill -9, but nothing else in its host; return how many it were."""
-    found = [psutil.Process(daemon.pid), *psutil.Process(daemon.pid).children(recursive=True)]
-    for process in found:
-        with contextlib.suppress(psutil.NoSuchProcess):
-            process.kill()
-    _, alive = psutil.wait_procs(found, timeout=30)
-    assert alive == []
-    return len(found)
 
 
 def waits_for_transition(host):

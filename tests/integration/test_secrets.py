@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.functional.conftest import LP, THIRD
-from tests.functional.test_secrets import CODE, PRODUCT, WRONG, activations, files_with
+from tests.functional.registration import CODE, PRODUCT, WRONG, activations, files_with
 from tests.integration.conftest import COMMAND_BACKEND, minion, new_master
 from tests.integration.crew import CAMPAIGN, Crew
 from tests.lab.host import wait_until

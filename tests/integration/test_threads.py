@@ -10,7 +10,7 @@ import pytest
 
 from tests.functional.conftest import FIRST, LP, SECOND, THIRD, VERIFY, VERIFY_SCRIPT
 from tests.integration.conftest import PILLAR, Fleet, furnish, minion
-from tests.integration.test_fleet import results
+from tests.integration.crew import results
 from tests.lab.host import Host
 from tests.lab.minion import LabMinion
 

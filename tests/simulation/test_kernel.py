@@ -10,9 +10,9 @@ import pytest
 
 from _runners.klp import decide, journal
 from tests.simulation import campaign
+from tests.simulation.chance import EVENTS, SHARES, SOAKS, Play, some_case
 from tests.simulation.kernel_oracle import KernelWatcher, restarts
 from tests.simulation.kernel_world import KernelHost, KernelWorld
-from tests.simulation.test_random import EVENTS, SHARES, SOAKS, Play, some_case
 
 FAULTS: list[dict] = [
     {"falls_back": True},

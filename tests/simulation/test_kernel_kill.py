@@ -14,8 +14,8 @@ import pytest
 
 from _runners.klp import journal
 from tests.simulation import campaign
+from tests.simulation.cases import Case
 from tests.simulation.kernel_world import KernelHost, KernelWorld
-from tests.simulation.test_kill import Case
 
 WAVES = [{"name": "canary", "take": 1}, {"name": "rest"}]
 DOWN = (0, 5, 45, 150, 1200)  # seconds for which nobody drives after a kill

@@ -1,4 +1,5 @@
 import pytest
 
-names = ("campaigns", "master", "previews", "report")  # what they assert is explained as in a test
+# What they assert is explained as in a test.
+names = ("campaigns", "master", "previews", "report", "wire")
 pytest.register_assert_rewrite(*[f"tests.unit.{name}" for name in names])

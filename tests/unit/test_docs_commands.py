@@ -7,16 +7,13 @@ import pytest
 import yaml
 
 from tests import pages
-from tests.functional import test_cli_examples as docstrings
-from tests.functional import test_docs_commands as one_host
-from tests.functional import test_howto as trouble
-from tests.functional import test_suse_manager as server
+from tests.functional import commands
+from tests.functional import scenes as one_host
 from tests.integration import course
-from tests.integration import test_docs_commands as fleet
-from tests.integration import test_docs_yearly_kernel as yearly
+from tests.integration import scenes as fleet
 from tools import reference
 
-TROUBLE = str(trouble.PAGE.relative_to(pages.CHECKOUT))
+TROUBLE = str(commands.TROUBLE.relative_to(pages.CHECKOUT))
 EVERYTHING = pages.everything()
 
 
@@ -24,12 +21,12 @@ def run_somewhere():
     """Return the commands that tests read from the pages and run."""
     found = [one for place in one_host.SCENES for one in one_host.mine(*place)]
     found += [one for place in {**fleet.SCENES, **fleet.BRIEF} for one in fleet.mine(*place)]
-    found += server.mine()
-    found += [one for place in yearly.PLACES for one in yearly.mine(*place)]
-    indented = {shlex.join(["salt", "sles1", *words]) for part in trouble.sections().values() for words in part}
+    found += commands.server_scripts()
+    found += [one for place in fleet.YEARLY for one in fleet.whole(*place)]
+    indented = {shlex.join(["salt", "sles1", *words]) for part in commands.sections().values() for words in part}
     here = [one for one in EVERYTHING if one.page == TROUBLE and shlex.join(shlex.split(one.text)) in indented]
-    texts = {one.text for one in [*found, *here] if one.text.split()[-1] not in trouble.NOT_HERE}
-    return texts | set(docstrings.examples().values())
+    texts = {one.text for one in [*found, *here] if one.text.split()[-1] not in commands.NOT_HERE}
+    return texts | set(commands.examples().values())
 
 
 def made_by_make():

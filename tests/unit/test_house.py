@@ -74,6 +74,7 @@ def findings(tmp_path, name, text):
         ("_runners/thing.py", GOOD_RUNNER),
         pytest.param("_modules/thing.py", "x = 1\n" * 600, id="entry points may be many"),
         pytest.param("_runners/thing/part.py", "def plan(kind):\n    pass\n", id="no user calls a part of a runner"),
+        pytest.param("tests/a.py", "from tests.unit import hosts, tested\n", id="a module that is no test file"),
         pytest.param("_output/thing.py", "def output(data):\n    pass\n", id="Salt calls an outputter"),
     ],
 )
@@ -102,6 +103,10 @@ def test_house_rules_accept_good_code(tmp_path, name, text):
         ("a.py", "try:\n    x = 1\nexcept:\n    x = 2\n", "catches everything"),
         ("a.py", "run('ls', shell=True)\n", "shell must be False"),
         ("a.py", "run('ls', python_shell=wanted)\n", "python_shell must be False"),
+        ("a.py", "from tests.unit.test_b import helper\n", "imports tests.unit.test_b.helper: move"),
+        ("a.py", "from tests.unit import test_b as b\n", "imports tests.unit.test_b: move"),
+        ("a.py", "def f():\n    from .test_b import helper\n", "imports test_b.helper: move"),
+        ("a.py", "import tests.unit.test_b\n", "imports tests.unit.test_b: move"),
         ("a.sls", "  - python_shell: True\n", "a shell is asked for"),
         ("a.yaml", "# TO" + "DO: later\n", "unfinished"),
         ("a.md", "See /ho" + "me/me/notes.\n", "a path of one machine"),
