@@ -17,8 +17,9 @@ HUH, EMPTY, BROKEN = {"stdout": "huh\n"}, {"stdout": ""}, {"stderr": "Error: no\
 
 def stalled(seconds, names):
     """Return the reason for a run that is held up."""
+    within = "1 second" if seconds == 1 else f"{seconds} seconds"
     return (
-        f"the transition of the live patch did not end within {seconds} seconds, held up by: {names}; "
+        f"the transition of the live patch did not end within {within}, held up by: {names}; "
         "no other change was started; stop or restart these tasks, then run the same command again"
     )
 

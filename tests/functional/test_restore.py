@@ -88,7 +88,7 @@ def test_verification_tells_what_it_has_proved(patched):
         ),
         (
             lambda one, base: one.run(["cp", "-a", f"{RPMDB}/.", f"{base}{RPMDB}/"]),
-            "are not those that this host had when it was made",
+            "not those that this host had when it was made",
         ),
         (
             lambda one, base: one.write(RUNS, json.dumps([{**runs(one)[0], "host": OTHER}])),

@@ -165,7 +165,7 @@ def test_the_wheel_holds_all_that_is_needed_and_nothing_else(source, tmp_path):
     formula = source / "salt"
     wanted |= {f"formula/{path.relative_to(formula)}" for path in (formula / "klp").rglob("*") if path.is_file()}
     wanted |= {str(path.relative_to(source)) for path in (source / "pillar").rglob("*") if path.is_file()}
-    wanted |= {str(path.relative_to(source)) for path in (source / "metadata").glob("*.yml")}
+    wanted |= {str(path.relative_to(source)) for path in (source / "metadata").rglob("*.*") if path.is_file()}
     assert found == wanted
     imported_by_name = {path.name for path in (source / "_utils").glob("*.py")}
     assert {name for name in names if name.endswith(".py") and not name.startswith("saltext/klp/")} == imported_by_name
