@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import json
+import signal
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -100,7 +102,12 @@ class Crew:
         return [sys.executable, str(program), "-c", str(self.master.config_dir), *output, *args]
 
     def start(self, *args, **kwargs):
-        """Start ``salt-run`` and return its process."""
+        """
+        Start ``salt-run`` as a terminal does, and return its process.
+
+        What a shell without job control has put into the background ignores Ctrl-C, and so does all that it starts.
+        """
+        kwargs.setdefault("preexec_fn", functools.partial(signal.signal, signal.SIGINT, signal.SIG_DFL))
         kwargs.setdefault("stdout", subprocess.PIPE)
         kwargs.setdefault("stderr", subprocess.PIPE)
         return subprocess.Popen(self.argv(*args), text=True, stdin=subprocess.DEVNULL, **kwargs)
