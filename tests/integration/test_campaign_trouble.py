@@ -187,7 +187,7 @@ def test_a_damaged_journal_beside_a_running_campaign_stops_its_own_only(crew, st
 
 
 def interrupted(driver):
-    """Press Ctrl-C, as a person does again where nothing happens: code of Salt's may swallow it once (seen once)."""
+    """Press Ctrl-C, as a person does again where nothing happens."""
     for _ in range(3):
         driver.send_signal(signal.SIGINT)
         with contextlib.suppress(subprocess.TimeoutExpired):
