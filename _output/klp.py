@@ -9,7 +9,13 @@ all of it.
 import pprint
 
 NOT_RUN = "One or more requisite failed"  # salt/state.py: the comment of a state whose requisite failed
-KINDS = ("failed", "would change", "changed", "as declared", "not run since another state failed")
+FAILED, WOULD, CHANGED, DECLARED, LEFT = KINDS = (
+    "failed",
+    "would change",
+    "changed",
+    "as declared",
+    "not run since another state failed",
+)
 
 
 def output(data, **kwargs):
@@ -42,17 +48,19 @@ def _host(name, answer):
     states = sorted(answer.items(), key=lambda item: str(item[1].get("__run_num__", "")).zfill(6))
     kinds = [(_kind(state), ident, state) for ident, state in states]
     numbers = [f"{count} {kind}" for kind in KINDS for count in [sum(k == kind for k, _, _ in kinds)] if count]
-    head = "FAILED" if any(kind in (KINDS[0], KINDS[-1]) for kind, _, _ in kinds) else "good"
-    shown = [f"  {kind}: {_ident(ident)}: {_text(state)}" for kind, ident, state in kinds if kind in KINDS[:3]]
+    head = "FAILED" if any(kind in (FAILED, LEFT) for kind, _, _ in kinds) else "good"
+    shown = [
+        f"  {kind}: {_ident(ident)}: {_text(state)}" for kind, ident, state in kinds if kind in (FAILED, WOULD, CHANGED)
+    ]
     return "\n".join([f"{_line(name)}: {head}: {', '.join(numbers)}", *shown])
 
 
 def _kind(state):
     if state["result"] is None:
-        return "would change"
+        return WOULD
     if not state["result"]:
-        return "not run since another state failed" if str(state.get("comment")).startswith(NOT_RUN) else "failed"
-    return "changed" if state.get("changes") else "as declared"
+        return LEFT if str(state.get("comment")).startswith(NOT_RUN) else FAILED
+    return CHANGED if state.get("changes") else DECLARED
 
 
 def _ident(ident):

@@ -90,12 +90,12 @@ def arm(host, found):
 
 def settle(host, found, wait, test):
     """Close the rollback where the old kernel runs and is well: ``(good, lines)``; with ``test`` nothing is written."""
-    if test:
-        why = sum(klp_change_verify.problems(host, found, wait), [])
-        return not why, why or [f"Would close the rollback to kernel {host.release}: it is healthy"]
-    if klp_change_boot.look(host, host.release)["saved"]:
+    if not test and klp_change_boot.look(host, host.release)["saved"]:
         klp_change_boot.make_default(host, host.release)
-    why = sum(klp_change_verify.problems(host, found, wait), [])
+    ill, unknown = klp_change_verify.problems(host, found, wait)
+    why = ill + unknown
+    if test:
+        return not why, why or [f"Would close the rollback to kernel {host.release}: it is healthy"]
     if why:
         return False, why
     klp_change.remember(found, "went_back", found["why"])

@@ -14,6 +14,8 @@ import os
 
 from salt.exceptions import CommandExecutionError
 
+import klp_words
+
 SCHEMA, VERSION = "salt-klp/fact", 1
 LIFE = 86400  # seconds after which nobody should believe a fact any more
 JSON, METRICS = "salt-klp.json", "salt_klp_fact.prom"
@@ -53,11 +55,6 @@ def facts(document):
     }
 
 
-def _escaped(value):
-    text = "" if value is None else str(value)
-    return text.replace("\\", "\\\\").replace("\n", "\\n").replace('"', '\\"')
-
-
 def _metric(name, about, samples):
     """Return the lines of a metric; samples that are not known are left out, and it with them."""
     lines = [f"{PREFIX}{name}{labels} {int(value)}" for labels, value in samples if value is not None]
@@ -74,7 +71,7 @@ def metrics(found):
         "verdict": found["verdict"],
         "window": found["window"]["state"],
     }
-    labels = ",".join(f'{key}="{_escaped(value)}"' for key, value in info.items())
+    labels = ",".join(f'{key}="{klp_words.label("" if value is None else str(value))}"' for key, value in info.items())
     counts = found["cves"]["counts"] or {}
     lines = [
         *_metric("timestamp_seconds", "When it was found out.", [("", found["time"])]),

@@ -1,5 +1,5 @@
 """
-How a sentence counts: a number and its noun in the right form.
+How texts are made that more than one file shows: a number with its noun, the value of a label.
 """
 
 
@@ -9,3 +9,8 @@ def count(number, noun):
         return f"{number} {noun}"
     many = noun[:-1] + "ies" if noun.endswith("y") and noun[-2] not in "aeo" else noun + "s"
     return f"{number} {many}"
+
+
+def label(value):
+    """Return the value of a label as Prometheus' text format (0.0.4) quotes it."""
+    return value.replace("\\", "\\\\").replace("\n", "\\n").replace('"', '\\"')

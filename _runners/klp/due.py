@@ -4,8 +4,6 @@ Which hosts a plan takes that is made for a week of the proposed restarts, and w
 
 from __future__ import annotations
 
-import collections
-
 from . import isoweeks, show
 from .words import count
 
@@ -70,10 +68,7 @@ class Due:
         lines = [f"{self.week} ({isoweeks.span(self.week)}): {proposed}"]
         if found["elsewhere"]:
             lines.append(f"not in {TARGET}: {show.names(found['elsewhere'])}")
-        reasons = collections.defaultdict(list)
-        for host, why in found["unknown"].items():
-            reasons[why].append(host)
-        for why, hosts in reasons.items():
+        for why, hosts in show.reasons(found["unknown"]).items():
             lines.append(f"not in the plan, as their week is unknown ({why}): {show.names(hosts)}")
         if found["old"]:
             hours = self.old // 3600

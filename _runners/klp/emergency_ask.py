@@ -4,7 +4,6 @@ What the hosts of the report say of some CVEs: from the mine, or asked for; and 
 
 from __future__ import annotations
 
-import collections
 import time
 
 from salt.exceptions import SaltInvocationError
@@ -141,8 +140,6 @@ class Concerned:
         lines = [f"{self.names}: {concerned}, {len(found['hosts'])} of them in this campaign"]
         if found["elsewhere"]:
             lines.append(f"not in {TARGET}: {show.names(found['elsewhere'])}")
-        reasons = collections.defaultdict(list)
-        for host, why in found["unknown"].items():
-            reasons[why].append(host)
-        lines += [f"not known, so not in the plan ({why}): {show.names(reasons[why])}" for why in reasons]
+        for why, hosts in show.reasons(found["unknown"]).items():
+            lines.append(f"not known, so not in the plan ({why}): {show.names(hosts)}")
         return "\n".join(lines)

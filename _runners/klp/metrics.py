@@ -11,18 +11,20 @@ import collections
 import datetime
 import sys
 
+import klp_words
+
 from . import updates
 
 PREFIX = "salt_klp_"
 COUNTS = ("fixed_live", "pending", "reboot", "unknown")
 
 
-def _escape(value):
-    return str(value).replace("\\", "\\\\").replace("\n", "\\n").replace('"', '\\"')
-
-
 def _labels(labels):
-    return "{" + ",".join(f'{key}="{_escape(value)}"' for key, value in labels.items()) + "}" if labels else ""
+    return (
+        "{" + ",".join(f'{key}="{klp_words.label(str(value))}"' for key, value in labels.items()) + "}"
+        if labels
+        else ""
+    )
 
 
 def _sample(name, labels, value):

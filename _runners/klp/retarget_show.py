@@ -4,8 +4,6 @@ The kernels of a fleet by group, in lines for a terminal. Pure functions.
 
 from __future__ import annotations
 
-import collections
-
 from . import show
 from .words import count
 
@@ -37,9 +35,7 @@ def _group(row):
 
 def _reasons(found):
     """Return pairs of a reason and its hosts, those of most hosts first."""
-    hosts = collections.defaultdict(list)
-    for host, reasons in found.items():
-        hosts["; ".join(reasons)].append(host)
+    hosts = show.reasons({host: "; ".join(reasons) for host, reasons in found.items()})
     return [(why, show.names(hosts[why])) for why in sorted(hosts, key=lambda why: (-len(hosts[why]), why))]
 
 

@@ -28,6 +28,14 @@ def names(hosts, most=NAMES):
     return ", ".join(hosts[:most]) + (f" and {len(hosts) - most} more" if len(hosts) > most else "")
 
 
+def reasons(unknown):
+    """Return ``{why: hosts}`` of ``{host: why}``, in the order of the hosts."""
+    found: dict = {}
+    for host, why in unknown.items():
+        found.setdefault(why, []).append(host)
+    return found
+
+
 def span(seconds):
     """Return a number of seconds as people say it."""
     if seconds < 120:
